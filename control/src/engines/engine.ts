@@ -1,0 +1,58 @@
+// The one interface to whatever runs the hypervisor: QEMU, Bochs, later a machine elsewhere.
+import type { Transport } from "../transport/transport.js";
+
+export type EngineName = "qemu" | "bochs";
+export type Accel = "kvm" | "tcg" | "emulated";
+
+export interface EngineOptions {
+  /** bytes of the machine's RAM */
+  memoryBytes: number;
+  accel: "auto" | "kvm" | "tcg";
+  /** a private folder (0700) for sockets, logs, the memory file and the store disk; removed by the caller */
+  runDir: string;
+  /** the boot files: build/hv.elf32 (QEMU -kernel) and build/hv.img (raw disk) */
+  kernelPath: string;
+  imagePath: string;
+  /** QEMU: boot hv.img as a disk instead of -kernel */
+  bootFrom?: "kernel" | "disk";
+  /** QEMU only: -icount shift=0,sleep=off */
+  icount?: boolean;
+  /** further arguments or configuration lines, for tests (QEMU arguments; Bochs bochsrc lines) */
+  extra?: string[];
+}
+
+/** The machine's RAM as the control plane sees it (QEMU: memory-backend-file, share=on). */
+export interface MemoryWindow {
+  /** Copies into host-physical memory. Throws HvkitError E_ADDRESS outside of it. */
+  write(physical: number, bytes: Uint8Array): void;
+  read(physical: number, length: number): Uint8Array;
+  close(): void;
+}
+
+/** The store disk: a flat file that the hypervisor reaches by ATA (Bochs). Offsets in 512-byte sectors. */
+export interface Store {
+  readonly sectors: number;
+  write(sector: number, bytes: Uint8Array): Promise<void>;
+  read(sector: number, length: number): Promise<Uint8Array>;
+}
+
+export interface RunningEngine {
+  readonly name: EngineName;
+  readonly accel: Accel;
+  readonly pid: number;
+  /** the command line that was run, for `status` and bug reports */
+  readonly command: string[];
+  readonly transport: Transport;
+  readonly memory?: MemoryWindow;
+  readonly store?: Store;
+  /** the last lines of the engine's own output and log */
+  lastWords(): string;
+  onExit(listener: (code: number | null, signal: string | null) => void): void;
+  /** SIGTERM, then SIGKILL; resolves when the process is gone and its files are closed */
+  stop(): Promise<void>;
+}
+
+export interface Engine {
+  readonly name: EngineName;
+  start(options: EngineOptions): Promise<RunningEngine>;
+}

@@ -1,0 +1,101 @@
+// The hypervisor as the daemon sees it: every operation of protocol/messages.ts as a typed call, and its events.
+// (Types first; the implementation beside them is control A's.)
+import type { EndReason, GuestKind, RunState, Vendor } from "../../../protocol/messages.js";
+
+export interface HelloInfo {
+  version: number;
+  vendor: Vendor;
+  cpus: number;
+  memoryBytes: number;
+  tscKhz: number;
+  readyTsc: bigint;
+  storeSectors: number;
+  features: number;
+  identity: string;
+}
+
+export interface RamRun {
+  guestPhysical: number;
+  hostPhysical: number;
+  bytes: number;
+}
+
+export interface GuestStateInfo {
+  state: RunState;
+  reason: EndReason;
+  value: bigint;
+  memoryBytes: number;
+  rip: bigint;
+}
+
+export interface GuestStatInfo {
+  exits: bigint;
+  runNs: bigint;
+  haltNs: bigint;
+  vmcsAccesses: bigint;
+  injected: bigint;
+  firstEntryTsc: bigint;
+  overheadBytes: number;
+  nestedTableBytes: number;
+  nestedFaults: bigint;
+  haltTsc: bigint;
+  /** by ExitReason number */
+  byReason: Map<number, bigint>;
+}
+
+export interface HostStatInfo {
+  uptimeNs: bigint;
+  idleNs: bigint;
+  freeBytes: number;
+  dirtyBytes: number;
+  totalBytes: number;
+  guests: number;
+  framesIn: bigint;
+  framesOut: bigint;
+  framesBad: bigint;
+  framesResent: bigint;
+  serialOverruns: bigint;
+  tsc: bigint;
+}
+
+export interface HypervisorEvents {
+  guestState: [guest: number, state: RunState];
+  guestEnded: [guest: number, reason: EndReason, value: bigint, rip: bigint];
+  console: [guest: number, port: number, bytes: Uint8Array];
+  consoleLost: [guest: number, port: number, count: number];
+  /** a raw text line of the hypervisor (boot, CPU controls, panic) */
+  text: [line: string];
+  /** a panic report is complete: its lines */
+  panic: [lines: string[]];
+  /** the link or the engine is gone */
+  lost: [reason: string];
+}
+
+/** Failures are HvkitError: E_LINK_..., E_HV_<STATUS NAME> for a Status, with its words in data. */
+export interface HypervisorClient {
+  readonly hello: HelloInfo;
+  on<K extends keyof HypervisorEvents>(event: K, listener: (...args: HypervisorEvents[K]) => void): this;
+  off<K extends keyof HypervisorEvents>(event: K, listener: (...args: HypervisorEvents[K]) => void): this;
+  ping(bytes?: Uint8Array): Promise<Uint8Array>;
+  hostStat(): Promise<HostStatInfo>;
+  shutdown(): Promise<void>;
+  guestCreate(args: { memoryBytes: number; wallSeconds: number }): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }>;
+  /** Bytes into guest RAM by the best way that the engine has (window, store, else inline), then verified by digest. */
+  guestPut(guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void>;
+  /** Bytes out of guest RAM, by the best way. */
+  guestGet(guest: number, address: number, length: number): Promise<Uint8Array>;
+  guestDigest(guest: number, address: number, length: number): Promise<bigint>;
+  guestStart(args: { guest: number; kind: GuestKind; block: number; blockBytes: number }): Promise<void>;
+  guestPause(guest: number): Promise<void>;
+  guestResume(guest: number): Promise<void>;
+  guestKill(guest: number): Promise<void>;
+  guestDestroy(guest: number): Promise<void>;
+  guestState(guest: number): Promise<GuestStateInfo>;
+  /** by Register number, 0..Register.Count-1 */
+  guestRegisters(guest: number): Promise<bigint[]>;
+  guestStat(guest: number): Promise<GuestStatInfo>;
+  guestNmi(guest: number): Promise<void>;
+  consoleWrite(guest: number, port: number, bytes: Uint8Array): Promise<void>;
+  /** stops the engine and closes all */
+  close(): Promise<void>;
+}

@@ -1,0 +1,187 @@
+// All that core can do: its imports. hv/asm/host.asm implements and checks them, for core too: frames have an owner and a
+// reference count there, and what does not fit is refused. test/unit/core has them in TypeScript.
+// `slot` is a guest's slot, 0..GuestLimit.Slots-1; `to` and `from` are offsets in core's linear memory. False means refused.
+
+/** Facts about the host: HostFact. */
+// @ts-ignore: decorator
+@external("host", "fact")
+export declare function fact(index: u32): u64;
+
+export enum HostFact {
+  Vendor = 0,
+  Cpus = 1,
+  TscKhz = 2,
+  ReadyTsc = 3,
+  StoreSectors = 4,
+  Features = 5,
+  /** 4 KiB frames that the frame table knows (the highest usable address, in frames) */
+  Frames = 6,
+  /** differs at each start */
+  Epoch = 7,
+  Tsc = 8,
+  IdleNs = 9,
+  SerialOverruns = 10,
+  /** frames of the pool that a guest needs for `memoryBlocks` = 0, and a further one for each started 512 blocks (a GiB) */
+  PoolFrames = 11,
+}
+
+/** Nanoseconds since the start. */
+// @ts-ignore: decorator
+@external("host", "clock")
+export declare function clock(): u64;
+/** poll() is called at `deadline` (nanoseconds of clock()) at the latest; u64.MAX_VALUE: none. */
+// @ts-ignore: decorator
+@external("host", "timer")
+export declare function timer(deadline: u64): void;
+/** CRC-32C of core's memory, RFC 3720. */
+// @ts-ignore: decorator
+@external("host", "crc32c")
+export declare function crc32c(from: u32, bytes: u32): u32;
+/** The build identity (ASCII) into core's memory: its length. */
+// @ts-ignore: decorator
+@external("host", "identity")
+export declare function identity(to: u32, max: u32): u32;
+/** Powers the machine off. Does not return. */
+// @ts-ignore: decorator
+@external("host", "shutdown")
+export declare function shutdown(): void;
+
+/** Bytes taken from the serial receive ring, 0..max. */
+// @ts-ignore: decorator
+@external("host", "serialRead")
+export declare function serialRead(to: u32, max: u32): u32;
+/** Bytes accepted by the serial transmit ring, 0..bytes. */
+// @ts-ignore: decorator
+@external("host", "serialWrite")
+export declare function serialWrite(from: u32, bytes: u32): u32;
+/** Free bytes in the serial transmit ring. */
+// @ts-ignore: decorator
+@external("host", "serialRoom")
+export declare function serialRoom(): u32;
+
+/** FrameState of 4 KiB frame `frame` | owner slot << 8 | reference count << 32. */
+// @ts-ignore: decorator
+@external("host", "frame")
+export declare function frame(frame: u32): u64;
+
+export enum FrameState {
+  /** not RAM, or not usable */
+  Absent = 0,
+  /** the hypervisor's own */
+  Host = 1,
+  /** free, content unknown: needs a scrub before it can be given */
+  Dirty = 2,
+  /** free, all zeros */
+  Clean = 3,
+  /** a guest's */
+  Owned = 4,
+}
+
+/** How many of the 512 frames of 2 MiB block `block` are in `state`: a quick look for allocators. */
+// @ts-ignore: decorator
+@external("host", "blockCount")
+export declare function blockCount(block: u32, state: u32): u32;
+/** Zeroes `count` Dirty frames from `frame` on and makes them Clean. Refused: a frame that is not Dirty. At most 512. */
+// @ts-ignore: decorator
+@external("host", "frameScrub")
+export declare function frameScrub(frame: u32, count: u32): bool;
+
+/** Makes the slot's guest block in a Clean frame; the guest's pool is empty. Refused: slot in use, frame not Clean. */
+// @ts-ignore: decorator
+@external("host", "guestNew")
+export declare function guestNew(slot: u32, frame: u32): bool;
+/** Gives a Clean frame to the guest's pool: from it come its instance, linear memory, control block, tables and rings. */
+// @ts-ignore: decorator
+@external("host", "guestPool")
+export declare function guestPool(slot: u32, frame: u32): bool;
+/** Gives a Clean, aligned 2 MiB block of frames as RAM at guest-physical `address`: it must be the next one (address = RAM so far). */
+// @ts-ignore: decorator
+@external("host", "guestRam")
+export declare function guestRam(slot: u32, block: u32, address: u64): bool;
+/** Instantiates the machine and its vCPU from the pool; false: the pool is too small, or the module trapped (guestReason). */
+// @ts-ignore: decorator
+@external("host", "guestInit")
+export declare function guestInit(slot: u32, wallSeconds: u64): bool;
+/** The machine's boot(kind, block, bytes): a Status, and its value by guestValue. Status.Ended when it trapped. */
+// @ts-ignore: decorator
+@external("host", "guestBoot")
+export declare function guestBoot(slot: u32, kind: u32, block: u64, bytes: u32): u32;
+/** RunState changes: Created -> Runnable, Runnable|Halted -> Paused, Paused -> back. */
+// @ts-ignore: decorator
+@external("host", "guestRun")
+export declare function guestRun(slot: u32): bool;
+// @ts-ignore: decorator
+@external("host", "guestPause")
+export declare function guestPause(slot: u32): bool;
+/** Ends the guest with EndReason.Killed. */
+// @ts-ignore: decorator
+@external("host", "guestKill")
+export declare function guestKill(slot: u32): bool;
+/** Takes apart a guest that is Created or Ended: all its frames become Dirty, the slot Empty. */
+// @ts-ignore: decorator
+@external("host", "guestFree")
+export declare function guestFree(slot: u32): bool;
+/** Raises EventBit bits of EventBit.Nmi in the machine. */
+// @ts-ignore: decorator
+@external("host", "guestNmi")
+export declare function guestNmi(slot: u32): bool;
+
+/** RunState. */
+// @ts-ignore: decorator
+@external("host", "guestState")
+export declare function guestState(slot: u32): u32;
+/** EndReason of an Ended guest, and its value (after guestBoot: the Status's value). */
+// @ts-ignore: decorator
+@external("host", "guestReason")
+export declare function guestReason(slot: u32): u32;
+// @ts-ignore: decorator
+@external("host", "guestValue")
+export declare function guestValue(slot: u32): u64;
+/** A Register of protocol/state.ts; the guest is not running while core is. */
+// @ts-ignore: decorator
+@external("host", "guestRegister")
+export declare function guestRegister(slot: u32, field: u32): u64;
+/** A word of GuestStatReply. */
+// @ts-ignore: decorator
+@external("host", "guestStat")
+export declare function guestStat(slot: u32, index: u32): u64;
+/** The count of exits with an ExitReason. */
+// @ts-ignore: decorator
+@external("host", "guestExits")
+export declare function guestExits(slot: u32, reason: u32): u64;
+/** The first slot >= `from` whose state or end changed since the last call, or whose console ring has bytes; or -1. Clears the mark. */
+// @ts-ignore: decorator
+@external("host", "guestChanged")
+export declare function guestChanged(from: u32): i32;
+
+/** Guest RAM and core's memory. False: not wholly inside. */
+// @ts-ignore: decorator
+@external("host", "guestRead")
+export declare function guestRead(slot: u32, address: u64, to: u32, bytes: u32): bool;
+// @ts-ignore: decorator
+@external("host", "guestWrite")
+export declare function guestWrite(slot: u32, address: u64, from: u32, bytes: u32): bool;
+/** XXH64 (seed 0) of a range of guest RAM (check the range with guestRam's sum first; outside gives 0). */
+// @ts-ignore: decorator
+@external("host", "guestDigest")
+export declare function guestDigest(slot: u32, address: u64, bytes: u64): u64;
+/** Store disk sectors into (or out of) guest RAM, at most 128 sectors a call: 0, or ATA status | error << 8; FFFFFFFFh: refused. */
+// @ts-ignore: decorator
+@external("host", "storeRead")
+export declare function storeRead(sector: u64, count: u32, slot: u32, address: u64): u32;
+// @ts-ignore: decorator
+@external("host", "storeWrite")
+export declare function storeWrite(sector: u64, count: u32, slot: u32, address: u64): u32;
+
+/** Takes bytes that the guest wrote to UART `port`: their number. */
+// @ts-ignore: decorator
+@external("host", "consoleTake")
+export declare function consoleTake(slot: u32, port: u32, to: u32, max: u32): u32;
+/** Gives input bytes for UART `port`: how many the ring had room for. Wakes the guest. */
+// @ts-ignore: decorator
+@external("host", "consoleGive")
+export declare function consoleGive(slot: u32, port: u32, from: u32, bytes: u32): u32;
+/** Bytes lost for want of room since the last call. */
+// @ts-ignore: decorator
+@external("host", "consoleLost")
+export declare function consoleLost(slot: u32, port: u32): u32;

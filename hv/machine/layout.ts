@@ -1,0 +1,60 @@
+// Where NASM and the machine meet in the machine's linear memory. Enums only: NASM reads them through protocol.inc.
+//
+//   0000  nothing (a null pointer)
+//   0040  the exit record: NASM writes it at each exit that the machine handles; not state
+//   0100  the state region: vCPU general registers, then the devices' records (state.ts); all that a snapshot needs
+//   4000  end of the region; the trace ring and caches that can be rebuilt
+//   8000  static data of the module (asc --memoryBase)
+//  10000  end: one Wasm page
+
+export enum Layout {
+  Exit = 0x40,
+  Region = 0x100,
+  RegionEnd = 0x4000,
+  Data = 0x8000,
+  End = 0x10000,
+}
+
+/** Offsets from Layout.Exit. */
+export enum ExitRecord {
+  /** u32: VMX exit reason (bits 15:0, 31 entry failure); SVM EXITCODE */
+  Reason = 0,
+  /** u32: bit 0, interrupts are blocked by STI or MOV SS */
+  Shadow = 4,
+  /** u64 */
+  Rflags = 8,
+  /** u32: bytes of the instruction, where the CPU said so; else 0 */
+  Length = 16,
+  /** u64: SVM EXITINFO1; VMX: 0, read ExitField.Qualification instead (each VMREAD counts) */
+  Info1 = 24,
+  /** u64: SVM EXITINFO2 */
+  Info2 = 32,
+}
+
+/** Offsets from Layout.Region: what NASM saves and loads at each world switch, one u64 each, in Register's order. */
+export enum VcpuRecord {
+  Gpr = 0,
+  /** NASM saves it at an exit and loads it at an entry: the machine advances it here. RSP (index 4) is read through guest.read. */
+  Rip = 128,
+  /** CR8 under VMX, which has no place of its own for it */
+  Cr8 = 136,
+  End = 144,
+}
+
+/** What the machine says after an exit or an event. */
+export enum Verdict {
+  Resume = 0,
+  /** HLT: enter again when there is an event */
+  Halt = 1,
+  /** the guest has ended: guest.end was called */
+  Stop = 2,
+}
+
+/** Bits given to the machine's event(). */
+export enum EventBit {
+  Timer = 1,
+  ConsoleInput = 2,
+  /** the console ring has room again */
+  ConsoleRoom = 4,
+  Nmi = 8,
+}

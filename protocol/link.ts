@@ -1,0 +1,51 @@
+// The frame on the serial line: what both ends of the link must agree on. Enums only: AssemblyScript, TypeScript and
+// (through the generated protocol.inc) NASM all read this one file.
+//
+// A frame before COBS, little endian; on the wire it is COBS-encoded and closed by one 00h byte:
+//
+//    0        1        2        3        4              4+n      8+n
+//   +--------+--------+--------+--------+---- ... ------+--------+
+//   |  type  |  seq   |  ack   | channel|   payload n   | CRC-32C|
+//   +--------+--------+--------+--------+---- ... ------+--------+
+//
+//   type     FrameType. Only Data carries a sequence number of its own and is acknowledged.
+//   seq      Data: its number, modulo 256. Others: 0.
+//   ack      the number of the next Data frame that the sender of this frame expects.
+//   CRC-32C  over all that stands before it (RFC 3720 B.4: reflected, initial and final FFFFFFFFh).
+//
+// Sync starts a session: its payload is two u32, LINK_VERSION and the sender's epoch (a number that differs at each start);
+// the peer answers SyncAck with its own version and the epoch that it got, drops all it had in flight, and both count from 0.
+// Text outside frames (early boot, a panic) is lines that start with "hvkit: ", between 00h bytes.
+
+export enum FrameType {
+  Data = 1,
+  Ack = 2,
+  Sync = 3,
+  SyncAck = 4,
+}
+
+export enum Channel {
+  /** control plane -> hypervisor: [id u32][op u32][words u64...][bytes] */
+  Request = 0,
+  /** hypervisor -> control plane: [id u32][status u32][words u64...][bytes] */
+  Reply = 1,
+  /** hypervisor -> control plane: [event u32][guest u32][words u64...][bytes] */
+  Event = 2,
+  /** both ways: [guest u32][port u32][bytes]; port 0 is COM1 (with E9h), 1 is COM2 */
+  Console = 3,
+}
+
+export enum Link {
+  Version = 1,
+  /** bytes before the payload */
+  HeaderBytes = 4,
+  CrcBytes = 4,
+  /** payload limit: a CRC-32C keeps Hamming distance 6 up to here */
+  MaxPayload = 640,
+  /** Data frames in flight, unacknowledged, at most */
+  Window = 8,
+  /** milliseconds without an acknowledgement before all in flight are sent again (go-back-N) */
+  RetransmitMs = 250,
+  /** the header of every message: two u32 */
+  MessageHeaderBytes = 8,
+}

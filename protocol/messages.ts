@@ -1,0 +1,331 @@
+// Every operation, event, status and argument that crosses between the control plane and the hypervisor.
+// Enums only: AssemblyScript, TypeScript and (through the generated protocol.inc) NASM all read this one file.
+//
+// A message's arguments are u64 words, little endian, then bytes. An enum named OpArgs or OpReply gives the index of each
+// word; its last member, Words, is their count, so bytes start at 8 + 8 * Words. Texts for people live in the control plane.
+
+/** Requests. The same name goes all the way: `guest.create` in JSON-RPC, Op.GuestCreate here, guestCreate in hv/core. */
+export enum Op {
+  /** no arguments; HelloReply, then the hypervisor's build identity as bytes */
+  Hello = 1,
+  /** bytes are echoed */
+  Ping = 2,
+  /** ends the hypervisor: every guest ends, then the machine is powered off (isa-debug-exit, 8900h 'Shutdown', 604h) */
+  Shutdown = 3,
+  /** HostStatReply */
+  HostStat = 4,
+
+  GuestCreate = 16,
+  /** bytes into guest RAM, at most MaxPayload - 8 - 8 * Words of them */
+  GuestWrite = 17,
+  /** GuestReadArgs; bytes of guest RAM (at most GuestLimit.ReadBytes) */
+  GuestRead = 18,
+  /** the store disk's sectors into guest RAM */
+  GuestLoad = 19,
+  /** guest RAM out to the store disk's sectors */
+  GuestSave = 20,
+  /** DigestReply over guest RAM */
+  GuestDigest = 21,
+  /** boots the machine from the boot block that lies in its RAM (protocol/boot.ts) and lets it run */
+  GuestStart = 22,
+  /** GuestArgs; stops entering the guest until GuestResume */
+  GuestPause = 23,
+  GuestResume = 24,
+  /** GuestArgs; ends the guest (EndReason.Killed) and keeps it for inspection */
+  GuestKill = 25,
+  /** GuestArgs; frees the guest; its frames are scrubbed. It must have ended or never been started. */
+  GuestDestroy = 26,
+  /** GuestArgs; GuestStateReply */
+  GuestState = 27,
+  /** GuestArgs; a word for each Register (protocol/state.ts), in its order, up to Register.Count */
+  GuestRegisters = 28,
+  /** GuestStatArgs; GuestStatReply */
+  GuestStat = 29,
+  /** GuestArgs; an NMI into the guest */
+  GuestNmi = 30,
+}
+
+/** A reply's second u32. 0 is success; the words that follow a failure are its evidence (usually one value). */
+export enum Status {
+  Ok = 0,
+  BadRequest = 1,
+  UnknownOp = 2,
+  NoSuchGuest = 3,
+  /** not enough free frames: words are bytes wanted, bytes free */
+  NoMemory = 4,
+  /** all guest slots taken */
+  NoSlot = 5,
+  /** the guest's RunState does not allow it: word is the RunState */
+  BadState = 6,
+  /** outside the guest's RAM: words are address, length */
+  BadAddress = 7,
+  /** memory size not a multiple of 2 MiB or outside GuestLimit: word is the size */
+  BadMemorySize = 8,
+  NoStore = 9,
+  /** the store disk failed: word is the ATA status and error register */
+  StoreFailed = 10,
+  /** the privileged layer refused core: word is the import's number. A bug in core, contained. */
+  Refused = 11,
+  /** the machine ended while booting: words are EndReason, value */
+  Ended = 12,
+
+  // What hv/machine/boot found wrong with an image; the word is the value found.
+  BootBlockBad = 32,
+  KindUnknown = 33,
+  LinuxTruncated = 34,
+  LinuxNoMagic = 35,
+  LinuxTooOld = 36,
+  LinuxNot64Bit = 37,
+  LinuxNoRoom = 38,
+  CommandLineTooLong = 39,
+  InitrdNoRoom = 40,
+  MultibootNoHeader = 41,
+  MultibootFlags = 42,
+  ElfTruncated = 43,
+  ElfBad = 44,
+  ElfOverlap = 45,
+  ElfOverflow = 46,
+  ElfNoRoom = 47,
+  ElfEntryOutside = 48,
+  BootSectorSize = 49,
+  BootSectorNoSignature = 50,
+  ModuleNoRoom = 51,
+}
+
+/** Unasked messages. */
+export enum Event {
+  /** word 0 is a RunState (Halted and Runnable are not announced) */
+  GuestState = 1,
+  /** the guest ended: GuestEndedWords */
+  GuestEnded = 2,
+  /** console bytes that the guest wrote and nobody had room for: words port, count */
+  ConsoleLost = 3,
+}
+
+export enum GuestEndedWords {
+  Reason = 0,
+  Value = 1,
+  Rip = 2,
+  Words = 3,
+}
+
+export enum GuestKind {
+  Linux = 1,
+  Multiboot = 2,
+  BootSector = 3,
+}
+
+export enum RunState {
+  /** the slot is free */
+  Empty = 0,
+  /** has RAM and a machine; not started */
+  Created = 1,
+  Runnable = 2,
+  /** HLT: waits for an interrupt */
+  Halted = 3,
+  Paused = 4,
+  Ended = 5,
+}
+
+/** Why a guest ended. */
+export enum EndReason {
+  None = 0,
+  // asked for by the guest
+  PowerOff = 1,
+  Reset = 2,
+  /** wrote to isa-debug-exit: value is (written << 1) | 1, as QEMU's exit status */
+  DebugExit = 3,
+  /** HLT with interrupts off and no NMI to come */
+  HaltedForever = 4,
+  TripleFault = 5,
+  // asked for by the user
+  Killed = 8,
+  // what the machine does not do
+  /** value is the guest-physical address that is not backed */
+  UnbackedMemory = 16,
+  /** value is the raw exit reason */
+  UnknownExit = 17,
+  /** a hardware task switch: value is the TSS selector */
+  TaskSwitch = 18,
+  /** the instruction at RIP could not be decoded: value is RIP */
+  Undecodable = 19,
+  /** VM entry failed: value is the VM-instruction error, or the exit reason and qualification */
+  EntryFailed = 20,
+  // the guest's machine module failed: a bug in hvkit, contained
+  TrapOutOfBounds = 32,
+  TrapUnreachable = 33,
+  TrapIntegerOverflow = 34,
+  TrapDivideByZero = 35,
+  TrapInvalidConversion = 36,
+  TrapCallIndirect = 37,
+  TrapStackExhausted = 38,
+  /** the machine did not come back within 50 ms */
+  TrapRunaway = 39,
+  /** a host exception in the machine's code: value is the vector */
+  TrapException = 40,
+}
+
+export enum Vendor {
+  None = 0,
+  Vmx = 1,
+  Svm = 2,
+}
+
+export enum GuestLimit {
+  MinMiB = 2,
+  MaxMiB = 3072,
+  /** guests at once */
+  Slots = 512,
+  ReadBytes = 512,
+  SectorBytes = 512,
+  /** sectors of one GuestLoad or GuestSave at most (64 MiB) */
+  MaxSectors = 131072,
+}
+
+export enum HelloReply {
+  Version = 0,
+  Vendor = 1,
+  Cpus = 2,
+  /** bytes of RAM that guests may have */
+  MemoryBytes = 3,
+  TscKhz = 4,
+  /** TSC at the moment the hypervisor was ready, since reset */
+  ReadyTsc = 5,
+  /** sectors of the store disk, 0 without one */
+  StoreSectors = 6,
+  /** bits: Feature */
+  Features = 7,
+  Words = 8,
+}
+
+export enum Feature {
+  NextRip = 1,
+  DecodeAssist = 2,
+  TscScaling = 4,
+  Xsave = 8,
+  Avx = 16,
+  PreemptionTimer = 32,
+  UnderHypervisor = 64,
+}
+
+export enum HostStatReply {
+  UptimeNs = 0,
+  IdleNs = 1,
+  FreeBytes = 2,
+  /** freed frames that are not scrubbed yet */
+  DirtyBytes = 3,
+  TotalBytes = 4,
+  Guests = 5,
+  FramesIn = 6,
+  FramesOut = 7,
+  /** frames dropped for a wrong CRC or form */
+  FramesBad = 8,
+  FramesResent = 9,
+  /** bytes that the UART or its ring lost */
+  SerialOverruns = 10,
+  Tsc = 11,
+  Words = 12,
+}
+
+export enum GuestArgs {
+  Guest = 0,
+  Words = 1,
+}
+
+export enum GuestCreateArgs {
+  MemoryBytes = 0,
+  /** seconds since 1970 that the guest's RTC shows at its start */
+  WallSeconds = 1,
+  Words = 2,
+}
+
+/** Then, as further words, the runs of RAM: guest-physical, host-physical, bytes; three words a run. */
+export enum GuestCreateReply {
+  Guest = 0,
+  Runs = 1,
+  /** TSC when the request was taken up */
+  RequestTsc = 2,
+  Words = 3,
+}
+
+export enum GuestWriteArgs {
+  Guest = 0,
+  Address = 1,
+  Words = 2,
+}
+
+export enum GuestReadArgs {
+  Guest = 0,
+  Address = 1,
+  Bytes = 2,
+  Words = 3,
+}
+
+/** GuestLoad and GuestSave */
+export enum GuestStoreArgs {
+  Guest = 0,
+  Address = 1,
+  Sector = 2,
+  Bytes = 3,
+  Words = 4,
+}
+
+export enum GuestDigestArgs {
+  Guest = 0,
+  Address = 1,
+  Bytes = 2,
+  Words = 3,
+}
+
+/** XXH64, seed 0 */
+export enum DigestReply {
+  Digest = 0,
+  Words = 1,
+}
+
+export enum GuestStartArgs {
+  Guest = 0,
+  Kind = 1,
+  /** guest-physical address and length of the boot block (protocol/boot.ts) */
+  Block = 2,
+  BlockBytes = 3,
+  Words = 4,
+}
+
+export enum GuestStateReply {
+  State = 0,
+  Reason = 1,
+  Value = 2,
+  MemoryBytes = 3,
+  Rip = 4,
+  Words = 5,
+}
+
+export enum GuestStatArgs {
+  Guest = 0,
+  /** where in the table of exits by reason to go on; the reply has as many as fit */
+  FirstReason = 1,
+  Words = 2,
+}
+
+/** Then pairs of words, (ExitReason of protocol/state.ts, count), for the counts that are not 0. */
+export enum GuestStatReply {
+  Exits = 0,
+  RunNs = 1,
+  /** time halted */
+  HaltNs = 2,
+  /** VMREAD and VMWRITE executed for this guest; 0 on SVM */
+  VmcsAccesses = 3,
+  Injected = 4,
+  /** TSC of the guest's first entry */
+  FirstEntryTsc = 5,
+  /** bytes that the guest owns besides its RAM and nested tables */
+  OverheadBytes = 6,
+  NestedTableBytes = 7,
+  /** nested faults since the start */
+  NestedFaults = 8,
+  HaltTsc = 9,
+  /** where to go on; 0 when this was the last part */
+  NextReason = 10,
+  Words = 11,
+}
