@@ -1,0 +1,86 @@
+// The whole build as one graph of incremental steps. Output goes to build/ (or build/<variant>/); see docs/memory-map.md for the image.
+//
+//   protocol/*.ts -------> protocol.inc --+
+//   hv/core, hv/machine -> asc -> wasm2c -> gcc --+--> ld -> hv.elf -> hv.elf32, hv.img
+//   hv/boot, hv/asm -----> nasm ----------+
+//   control/src ---------> tsc -> build/js
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { locked } from "./lock.mjs";
+import { assembleAll, instancesObject, link, writeIdentity } from "./native.mjs";
+import { sources as protocolSources, writeProtocol } from "./protocol.mjs";
+import { BuildError, root, runNode } from "./run.mjs";
+import { files, Steps } from "./steps.mjs";
+import { moduleObject } from "./wasm.mjs";
+
+export { BuildError };
+
+/** A variant is the same graph with other sources: tests exchange the Wasm modules or the 64-bit half. */
+const variants = {
+  product: { out: "build", asm: ["hv/boot", "hv/asm"], modules: true },
+  /** test/hostile: modules that do what a module must not */
+  hostile: { out: "build/hostile", asm: ["hv/boot", "hv/asm"], modules: true, entries: "test/hostile" },
+  /** test/boot: hv/boot alone, with a hv_main of the test's */
+  boot: { out: "build/boot", asm: ["hv/boot", "test/boot"], modules: false },
+};
+
+/** wasm: the modules; hv: the boot files, with the modules; js: the control plane. */
+export const targets = ["wasm", "hv", "js"];
+
+const gen = "build/gen";
+
+async function protocol(steps) {
+  const output = `${gen}/protocol.inc`;
+  await steps.step({
+    name: `protocol -> ${output}`,
+    inputs: () => [...protocolSources(), "scripts/lib/protocol.mjs"],
+    outputs: [output],
+    run: () => writeProtocol(output),
+  });
+}
+
+async function hypervisor(steps, { out, asm, modules, entries }, native) {
+  const options = { out, gen, entries, native };
+  const assembled = native ? assembleAll(steps, asm, { ...options, after: [protocol(steps), writeIdentity(steps, options)] }) : [];
+  const compiled = modules ? ["machine", "core"].map((module) => moduleObject(steps, module, options)) : [];
+  // Every branch goes as far as it can, so that one broken module does not hide what is wrong with the other.
+  const objects = await allOf([assembled, ...compiled]);
+  if (!native) return;
+  const extra = modules ? [await instancesObject(steps, options)] : [];
+  await link(steps, [...objects.flat(), ...extra], options);
+}
+
+async function controlPlane(steps) {
+  if (!existsSync(join(root, "control/src/cli/main.ts"))) return;
+  await steps.step({
+    name: "tsc control, protocol -> build/js",
+    inputs: () => ["tsconfig.json", "package.json", ...files("control/src", ".ts"), ...protocolSources().filter((path) => !path.startsWith("hv/core"))],
+    outputs: ["build/js/control/src/cli/main.js"],
+    run: () => runNode("typescript/bin/tsc", ["-p", "tsconfig.json"]),
+  });
+}
+
+/** All results, or one error with the words of all that failed. */
+async function allOf(promises) {
+  const settled = await Promise.allSettled(promises);
+  const failures = settled.filter(({ status }) => status === "rejected").map(({ reason }) => reason);
+  if (failures.length === 0) return settled.map(({ value }) => value);
+  const unexpected = failures.find((failure) => !(failure instanceof BuildError));
+  if (unexpected) throw unexpected;
+  throw new BuildError([...new Set(failures.map(({ message }) => message))].join("\n\n"));
+}
+
+/** Brings build/ up to date. Throws BuildError. Resolves to the number of steps that had to run. */
+export function build({ variant = "product", only = targets, log = () => {} } = {}) {
+  const chosen = variants[variant];
+  if (!chosen) throw new BuildError(`no variant ${variant}; there are ${Object.keys(variants).join(", ")}`);
+  return locked(join(root, "build/lock"), log, async () => {
+    const steps = new Steps("build/stamps", log);
+    const native = only.includes("hv");
+    await allOf([
+      native || (only.includes("wasm") && chosen.modules) ? hypervisor(steps, chosen, native) : undefined,
+      only.includes("js") && variant === "product" ? controlPlane(steps) : undefined,
+    ]);
+    return steps.ran;
+  });
+}

@@ -1,0 +1,85 @@
+// The privileged half: NASM's objects, the link, and the boot files that come out of it.
+import { statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { BuildError, root, run } from "./run.mjs";
+import { digest, files } from "./steps.mjs";
+import { cFlags } from "./wasm.mjs";
+
+/** The issue's limit for the whole image. */
+const imageLimit = 96 * 1024;
+
+/** All that the privileged half and the modules are made from; its digest is the build's identity. */
+const identitySources = () => [...files("hv", ""), ...files("protocol", ".ts"), "package.json"];
+
+/** build_identity for NASM: it changes with every source that matters, and with nothing else. */
+export function writeIdentity(steps, { out }) {
+  const output = `${out}/gen/identity.inc`;
+  return steps.step({
+    name: `identity -> ${output}`,
+    inputs: identitySources,
+    outputs: [output],
+    run: () => writeFileSync(join(root, output), `%define HVKIT_IDENTITY "hvkit ${digest(identitySources()).slice(0, 16)}"\n`),
+  });
+}
+
+/** One .asm file to an object. */
+async function assemble(steps, source, { out, gen, after }) {
+  const object = `${out}/obj/${source.replace(/\.asm$/, ".o")}`;
+  const includes = [gen, `${out}/gen`, "hv/asm", "hv/boot"];
+  const args = ["-f", "elf64", "-g", "-F", "dwarf", ...includes.flatMap((folder) => ["-I", `${folder}/`]), source, "-o", object];
+  const used = source.endsWith("/identity.asm") ? [`${out}/gen/identity.inc`] : [];
+  await steps.step({
+    name: `nasm ${source}`,
+    inputs: () => [source, `${gen}/protocol.inc`, ...used, ...files("hv/asm", ".inc"), ...files("hv/boot", ".inc")],
+    outputs: [object],
+    after,
+    key: args.join(" "),
+    run: () => run("nasm", args),
+  });
+  return object;
+}
+
+export function assembleAll(steps, folders, options) {
+  const sources = folders.flatMap((folder) => files(folder, ".asm", { deep: false }));
+  return Promise.all(sources.map((source) => assemble(steps, source, options)));
+}
+
+/** hv/wasm/instances.c: the sizes of the instances that NASM allocates. */
+export async function instancesObject(steps, { out }) {
+  const source = "hv/wasm/instances.c";
+  const object = `${out}/obj/instances.o`;
+  const args = [...cFlags, "-I", `${out}/gen`, "-c", source, "-o", object];
+  await steps.step({
+    name: `gcc ${source}`,
+    inputs: [source, `${out}/gen/core.h`, `${out}/gen/machine.h`],
+    outputs: [object],
+    key: args.join(" "),
+    run: () => run("gcc", args),
+  });
+  return object;
+}
+
+/** Links hv.elf, and makes hv.elf32 (multiboot) and hv.img (disk) of it. */
+export async function link(steps, objects, { out }) {
+  const script = "hv/boot/hv.ld";
+  const disk = files("hv/boot/disk", ".asm");
+  const path = (name) => `${out}/${name}`;
+  const flags = "-m elf_x86_64 -nostdlib -static --gc-sections --build-id=none -z max-page-size=4096 -z noexecstack --fatal-warnings".split(" ");
+  const args = [...flags, "-T", script, ...objects, "-o", path("hv.elf")];
+  const outputs = [path("hv.elf"), path("hv.elf32"), path("hv.img")];
+  await steps.step({
+    name: `link ${outputs.join(", ")}`,
+    inputs: [script, ...disk, ...objects],
+    outputs,
+    key: args.join(" "),
+    async run() {
+      await run("ld", args);
+      await run("objcopy", ["-S", "-O", "elf32-i386", path("hv.elf"), path("hv.elf32")]);
+      await run("objcopy", ["-S", "-O", "binary", path("hv.elf"), path("obj/hv.bin")]);
+      await run("nasm", ["-f", "bin", "-I", `${out}/obj/`, "-I", "hv/boot/disk/", "hv/boot/disk/disk.asm", "-o", path("hv.img")]);
+      const bytes = statSync(join(root, path("hv.img"))).size;
+      if (bytes > imageLimit) throw new BuildError(`${path("hv.img")} has ${bytes} bytes; the limit is ${imageLimit}`);
+      return `  ${path("hv.img")}: ${bytes} bytes of ${imageLimit}`;
+    },
+  });
+}

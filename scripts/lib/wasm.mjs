@@ -1,0 +1,77 @@
+// AssemblyScript to an object file: asc -> .wasm, wasm2c -> C, gcc -> .o. One row a module.
+import { existsSync, readFileSync } from "node:fs";
+import { join, posix } from "node:path";
+import { root, run, runNode } from "./run.mjs";
+
+/** What each module's compilation is told. Memory is fixed: nothing grows after the start. */
+const modules = {
+  // The exit path: speed. Layout.Data of hv/machine/layout.ts is the memory base.
+  machine: { base: 0x8000, pages: 1, optimize: "-O2" },
+  // Off the exit path: size.
+  core: { base: 0x1000, pages: 4, optimize: "-Os" },
+};
+
+const ascFlags = ["-O3", "--runtime", "stub", "--use", "abort=", "--debug"];
+
+/**
+ * Freestanding code that an interrupt or a fault may leave at any instruction: no red zone, no vector registers (they are the
+ * guest's), no sibling calls (return addresses tell a panic the way), frames probed page by page (design: the guard page below a stack).
+ * Bounds are the guard window's: no explicit checks, no depth count.
+ */
+export const cFlags = [
+  ..."-std=gnu11 -w -ffreestanding -fno-pic -mcmodel=small -mno-red-zone -mgeneral-regs-only".split(" "),
+  ..."-fno-stack-protector -fstack-clash-protection -fno-optimize-sibling-calls -fcf-protection=none".split(" "),
+  ..."-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -fno-ident".split(" "),
+  ..."-DNDEBUG -DWASM_RT_MEMCHECK_SIGNAL_HANDLER=1 -DWASM_RT_SKIP_SIGNAL_RECOVERY=1 -DWASM_RT_USE_STACK_DEPTH_COUNT=0".split(" "),
+];
+
+/** The module's entry point: a test's own (variant folder) where it has one, else the product's. */
+function entryOf(module, folder) {
+  const own = `${folder}/${module}.ts`;
+  return folder && existsSync(join(root, own)) ? own : `hv/${module}/main.ts`;
+}
+
+/** Steps for one module; resolves to its object file. */
+export async function moduleObject(steps, module, { out, entries, native }) {
+  const { base, pages, optimize } = modules[module];
+  const entry = entryOf(module, entries);
+  const wasm = `${out}/${module}.wasm`;
+  const c = `${out}/gen/${module}.c`;
+  const object = `${out}/obj/${module}.o`;
+  const limits = ["--memoryBase", String(base), "--initialMemory", String(pages), "--maximumMemory", String(pages)];
+  const asc = [entry, ...ascFlags, ...limits, "-o", wasm];
+  await steps.step({
+    name: `asc ${entry} -> ${wasm}`,
+    inputs: () => closure(entry),
+    outputs: [wasm],
+    key: asc.join(" "),
+    run: () => runNode("assemblyscript/bin/asc.js", asc),
+  });
+  if (!native) return object;
+  const translate = ["-n", module, wasm, "-o", c];
+  await steps.step({
+    name: `wasm2c ${wasm} -> ${c}`,
+    inputs: [wasm],
+    outputs: [c, c.replace(/c$/, "h")],
+    key: translate.join(" "),
+    run: () => run("wasm2c", translate),
+  });
+  const compile = [optimize, ...cFlags, "-c", c, "-o", object];
+  await steps.step({
+    name: `gcc ${c} -> ${object}`,
+    inputs: [c, c.replace(/c$/, "h")],
+    outputs: [object],
+    key: compile.join(" "),
+    run: () => run("gcc", compile),
+  });
+  return object;
+}
+
+/** The file and all that it imports, directly or not. */
+function closure(entry, seen = new Set()) {
+  if (seen.has(entry)) return [];
+  seen.add(entry);
+  if (!existsSync(join(root, entry))) return [entry];
+  const imports = readFileSync(join(root, entry), "utf8").matchAll(/\bfrom\s+"(\.[^"]+)"/g);
+  return [entry, ...[...imports].flatMap(([, path]) => closure(`${posix.join(posix.dirname(entry), path)}.ts`, seen))];
+}
