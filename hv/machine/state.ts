@@ -1,0 +1,39 @@
+// The machine's persistent state: where each record lies in the state region (Layout.Region..RegionEnd). All that a snapshot needs
+// is here and in guest RAM. scripts/lib/layout.mjs reads this file: `export const NAME = changetype<Record>(ADDRESS)` is a record,
+// and each address follows from the record before it, so that none overlap. New records go at the end.
+
+import { Layout, VcpuRecord } from "./layout";
+import { KeyboardRecord, PicRecord, PitRecord, PowerRecord, RtcRecord, SystemRecord, TimersRecord, UartRecord } from "./devices/records";
+
+// The vCPU's general registers: hv/asm saves and loads them (VcpuRecord of layout.ts).
+export const VCPU: usize = Layout.Region;
+
+// hv/machine/devices. 8-byte alignment, whatever the size of the record before.
+export const PIC_MASTER: usize = VCPU + VcpuRecord.End;
+export const PIC_SLAVE: usize = (PIC_MASTER + offsetof<PicRecord>() + 7) & ~7;
+export const PIT0: usize = (PIC_SLAVE + offsetof<PicRecord>() + 7) & ~7;
+export const PIT1: usize = (PIT0 + offsetof<PitRecord>() + 7) & ~7;
+export const PIT2: usize = (PIT1 + offsetof<PitRecord>() + 7) & ~7;
+export const COM1: usize = (PIT2 + offsetof<PitRecord>() + 7) & ~7;
+export const COM2: usize = (COM1 + offsetof<UartRecord>() + 7) & ~7;
+export const RTC: usize = (COM2 + offsetof<UartRecord>() + 7) & ~7;
+export const KEYBOARD: usize = (RTC + offsetof<RtcRecord>() + 7) & ~7;
+export const SYSTEM: usize = (KEYBOARD + offsetof<KeyboardRecord>() + 7) & ~7;
+export const POWER: usize = (SYSTEM + offsetof<SystemRecord>() + 7) & ~7;
+export const TIMERS: usize = (POWER + offsetof<PowerRecord>() + 7) & ~7;
+export const DEVICES_END: usize = (TIMERS + offsetof<TimersRecord>() + 7) & ~7;
+
+export const picMaster = changetype<PicRecord>(PIC_MASTER);
+export const picSlave = changetype<PicRecord>(PIC_SLAVE);
+export const pit0 = changetype<PitRecord>(PIT0);
+export const pit1 = changetype<PitRecord>(PIT1);
+export const pit2 = changetype<PitRecord>(PIT2);
+export const com1 = changetype<UartRecord>(COM1);
+export const com2 = changetype<UartRecord>(COM2);
+export const rtc = changetype<RtcRecord>(RTC);
+export const keyboard = changetype<KeyboardRecord>(KEYBOARD);
+export const system = changetype<SystemRecord>(SYSTEM);
+export const power = changetype<PowerRecord>(POWER);
+export const timers = changetype<TimersRecord>(TIMERS);
+
+// hv/machine/{machine,vmx,svm,...}: from DEVICES_END upward.
