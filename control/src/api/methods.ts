@@ -1,0 +1,96 @@
+// The JSON-RPC surface: every method's parameters and result, and every notification, typed once for client and daemon.
+// A method has the name of its `hvkit` subcommand. The daemon checks parameters with these schemas; the client takes only the types.
+import { z } from "zod";
+import { address, bytes, counter, guestDetail, guestEnd, guestState, guestStats, guestSummary, imageInfo, status } from "./schemas.js";
+
+/** a guest's name, its id, or a beginning of its id that no other has */
+const guest = z.string().min(1).max(128);
+/** the guest's serial port: 0 is COM1 (and port E9h), 1 is COM2 */
+const port = z.int().min(0).max(1).default(0);
+const none = z.strictObject({});
+const oneGuest = z.strictObject({ guest });
+
+export const guestName = z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/, "expected letters, digits, '_', '.', '-', at most 63");
+
+/** most that one `mem`, `logs` or `console.write` carries: with base64 and JSON it stays below the message limit of 1 MiB */
+export const MAX_CHUNK = 256 * 1024;
+
+const method = <P extends z.ZodType, R extends z.ZodType>(params: P, result: R) => ({ params, result });
+
+export const methods = {
+  status: method(none, status),
+  images: method(none, z.array(imageInfo)),
+  down: method(none, none),
+  /** bytes through the hypervisor and back */
+  ping: method(z.strictObject({ data: bytes.max(400).optional() }), z.strictObject({ data: bytes })),
+
+  run: method(
+    z.strictObject({
+      /** a name, or the absolute path of a folder with image.json */
+      image: z.string().min(1),
+      name: guestName.optional(),
+      memory: z.string().optional(),
+      append: z.string().optional(),
+      /** absolute paths of files here, and where they go in the guest */
+      add: z.array(z.strictObject({ file: z.string().startsWith("/"), path: z.string().min(1) })).optional(),
+    }),
+    guestDetail,
+  ),
+  ps: method(none, z.array(guestSummary)),
+  inspect: method(oneGuest, guestDetail),
+  pause: method(oneGuest, guestSummary),
+  unpause: method(oneGuest, guestSummary),
+  reset: method(oneGuest, guestSummary),
+  /** time: seconds that the guest gets to end by itself */
+  stop: method(z.strictObject({ guest, time: z.number().min(0).max(86400).default(0) }), guestSummary),
+  kill: method(oneGuest, guestSummary),
+  rm: method(z.strictObject({ guest, force: z.boolean().default(false) }), guestSummary),
+
+  regs: method(
+    oneGuest,
+    z.strictObject({ id: z.string(), name: z.string(), state: guestState, idle: z.boolean(), registers: z.record(z.string(), address) }),
+  ),
+  mem: method(
+    z.strictObject({ guest, address: z.int().min(0), length: z.int().min(1).max(MAX_CHUNK) }),
+    z.strictObject({ id: z.string(), name: z.string(), data: bytes }),
+  ),
+  /** XXH64 of a part of the guest's RAM */
+  digest: method(z.strictObject({ guest, address: z.int().min(0), length: z.int().min(1) }), z.strictObject({ digest: address })),
+  stats: method(oneGuest, guestStats),
+
+  /** A part of the console's log. Offsets count from the guest's first byte; `start` is the oldest that is kept. */
+  logs: method(
+    z.strictObject({ guest, port, offset: z.int().min(0).default(0), length: z.int().min(1).max(MAX_CHUNK).default(MAX_CHUNK) }),
+    z.strictObject({ data: bytes, offset: z.int(), start: z.int(), end: z.int() }),
+  ),
+  /** From here on `console` notifications come, the first with `offset`. */
+  "console.attach": method(z.strictObject({ guest, port }), z.strictObject({ guest: guestSummary, offset: z.int(), start: z.int() })),
+  "console.write": method(z.strictObject({ guest, port, data: bytes.max(MAX_CHUNK * 2) }), none),
+  "console.detach": method(z.strictObject({ guest, port }), none),
+  /** From here on `event` notifications come. */
+  "events.subscribe": method(none, none),
+};
+
+export const notifications = {
+  /** bytes that a guest wrote; an offset beyond the last one's end says that the reader was too slow, and the log has the rest */
+  console: z.strictObject({ id: z.string(), port: z.int(), offset: z.int(), data: bytes }),
+  /** an attached guest has ended for good: no more bytes come */
+  "console.end": z.strictObject({ id: z.string(), port: z.int(), state: guestState, end: guestEnd.nullable() }),
+  /** how far a `run` of this connection is */
+  progress: z.strictObject({ stage: z.string(), done: z.int(), total: z.int() }),
+  event: z.discriminatedUnion("type", [
+    z.strictObject({ type: z.literal("guest"), guest: guestSummary }),
+    z.strictObject({ type: z.literal("removed"), id: z.string(), name: z.string() }),
+    z.strictObject({ type: z.literal("hypervisor"), state: z.string(), reason: z.string().nullable(), restarts: z.int() }),
+    z.strictObject({ type: z.literal("console-lost"), id: z.string(), port: z.int(), count: counter }),
+  ]),
+};
+
+export type MethodName = keyof typeof methods;
+/** as a caller writes them: what has a default may be left out */
+export type Params<M extends MethodName> = z.input<(typeof methods)[M]["params"]>;
+/** as the daemon gets them: checked, defaults filled in */
+export type CheckedParams<M extends MethodName> = z.output<(typeof methods)[M]["params"]>;
+export type Result<M extends MethodName> = z.output<(typeof methods)[M]["result"]>;
+export type NotificationName = keyof typeof notifications;
+export type Notification<N extends NotificationName> = z.output<(typeof notifications)[N]>;

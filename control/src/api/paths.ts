@@ -1,0 +1,65 @@
+// Where client and daemon meet: a folder that is this user's alone, below XDG_RUNTIME_DIR or the folder for temporary files.
+import { lstatSync, mkdirSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { HvkitError } from "../errors.js";
+
+export interface RuntimePaths {
+  folder: string;
+  socket: string;
+  /** the running daemon's process, and its engine's */
+  lock: string;
+  engine: string;
+  log: string;
+  guests: string;
+}
+
+/** sockaddr_un has 108 bytes on Linux and 104 on macOS, with a NUL */
+const MAX_SOCKET_PATH = process.platform === "darwin" ? 103 : 107;
+
+export function runtimePaths(env: NodeJS.ProcessEnv = process.env): RuntimePaths {
+  const base = env.XDG_RUNTIME_DIR;
+  const folder = base !== undefined && isAbsolute(base) && isFolder(base) ? join(base, "hvkit") : join(tmpdir(), `hvkit-${userId()}`);
+  const socket = join(folder, "daemon.sock");
+  if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
+    throw new HvkitError("E_RUNTIME_FOLDER", `the socket's path is longer than ${MAX_SOCKET_PATH} bytes: ${socket}`, {
+      hint: "Set XDG_RUNTIME_DIR to a folder with a shorter path.",
+    });
+  }
+  return {
+    folder,
+    socket,
+    lock: join(folder, "daemon.json"),
+    engine: join(folder, "engine.json"),
+    log: join(folder, "daemon.log"),
+    guests: join(folder, "guests"),
+  };
+}
+
+/** False: there is none. Throws when it is somebody else's, or open to others: what lies in it cannot be trusted then. */
+export function checkRuntimeFolder(folder: string): boolean {
+  const info = lstatSync(folder, { throwIfNoEntry: false });
+  if (info === undefined) return false;
+  const wrong = !info.isDirectory()
+    ? "it is no folder"
+    : info.uid !== userId()
+      ? `it belongs to user ${info.uid}`
+      : (info.mode & 0o077) !== 0
+        ? `its mode is ${(info.mode & 0o777).toString(8)}, not 700`
+        : undefined;
+  if (wrong === undefined) return true;
+  throw new HvkitError("E_RUNTIME_FOLDER", `${folder} cannot be used: ${wrong}`, { hint: "Remove it, or set XDG_RUNTIME_DIR to a folder of your own." });
+}
+
+export function makeRuntimeFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  checkRuntimeFolder(folder);
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function userId(): number {
+  return process.getuid?.() ?? 0;
+}

@@ -1,0 +1,125 @@
+// The values that the JSON-RPC surface speaks of: guests, images, the hypervisor's status. Their JSON is what `--json` prints, so
+// a key is never renamed or given another meaning. Counters that may pass 2^53 are decimal strings, addresses "0x..." strings.
+import { z } from "zod";
+
+export const counter = z.string().regex(/^\d+$/);
+export const address = z.string().regex(/^0x[0-9a-f]+$/);
+/** bytes, in base64 */
+export const bytes = z.base64();
+const time = z.iso.datetime();
+
+/** Docker's states, with `lost` for guests that went down with the hypervisor. */
+export const guestState = z.enum(["created", "running", "paused", "restarting", "exited", "lost"]);
+
+export const guestEnd = z.strictObject({
+  /** stable: power-off, triple-fault, killed, stopped, lost, ... */
+  code: z.string(),
+  /** the same as a sentence */
+  text: z.string(),
+  value: address,
+  rip: address,
+});
+
+export const guestSummary = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  image: z.string(),
+  kind: z.enum(["linux", "multiboot", "bootsector"]),
+  state: guestState,
+  /** running, and halted until an interrupt */
+  idle: z.boolean(),
+  memoryBytes: z.int(),
+  restarts: z.int(),
+  createdAt: time,
+  startedAt: time.nullable(),
+  endedAt: time.nullable(),
+  end: guestEnd.nullable(),
+});
+
+export const guestDetail = guestSummary.extend({
+  /** the hypervisor's number for it, while it is there */
+  slot: z.int().nullable(),
+  append: z.string(),
+  added: z.array(z.strictObject({ path: z.string(), bytes: z.int() })),
+  rip: address.nullable(),
+  console: z.array(z.strictObject({ port: z.int(), start: z.int(), end: z.int(), lost: z.int() })),
+  /** where the boot plan put what, at the last start */
+  placements: z.array(z.strictObject({ what: z.string(), address, bytes: z.int() })),
+  /** milliseconds that each step of the last start took */
+  timings: z.strictObject({ load: z.number(), create: z.number(), upload: z.number(), start: z.number() }).nullable(),
+});
+
+export const imageInfo = z.strictObject({
+  name: z.string(),
+  description: z.string().nullable(),
+  kind: z.enum(["linux", "multiboot", "bootsector"]).nullable(),
+  memoryBytes: z.int().nullable(),
+  /** of its files; null while one is missing */
+  bytes: z.int().nullable(),
+  problem: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+});
+
+export const failure = z.strictObject({
+  at: time,
+  reason: z.string(),
+  /** the panic report, symbolized; empty when there was none */
+  panic: z.array(z.string()),
+});
+
+export const status = z.strictObject({
+  state: z.enum(["starting", "running", "restarting", "failed", "stopping"]),
+  pid: z.int(),
+  startedAt: time,
+  folder: z.string(),
+  engine: z
+    .strictObject({ name: z.string(), accel: z.string(), pid: z.int(), why: z.string(), command: z.array(z.string()) })
+    .nullable(),
+  hypervisor: z
+    .strictObject({
+      version: z.int(),
+      identity: z.string(),
+      vendor: z.string(),
+      cpus: z.int(),
+      tscKhz: z.int(),
+      features: z.array(z.string()),
+      totalBytes: z.int(),
+      freeBytes: z.int(),
+      dirtyBytes: z.int(),
+      uptimeNs: counter,
+      idleNs: counter,
+      tsc: counter,
+      readyTsc: counter,
+      link: z.strictObject({ framesIn: counter, framesOut: counter, framesBad: counter, framesResent: counter, serialOverruns: counter }),
+    })
+    .nullable(),
+  guests: z.strictObject({ total: z.int(), running: z.int() }),
+  /** how often the hypervisor had to be started again */
+  restarts: z.int(),
+  lastFailure: failure.nullable(),
+});
+
+export const guestStats = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  exits: counter,
+  runNs: counter,
+  haltNs: counter,
+  vmcsAccesses: counter,
+  injected: counter,
+  firstEntryTsc: counter,
+  haltTsc: counter,
+  overheadBytes: z.int(),
+  nestedTableBytes: z.int(),
+  nestedFaults: counter,
+  /** most frequent first */
+  byReason: z.array(z.strictObject({ reason: z.string(), count: counter })),
+});
+
+export type GuestState = z.infer<typeof guestState>;
+export type GuestEnd = z.infer<typeof guestEnd>;
+export type GuestSummary = z.infer<typeof guestSummary>;
+export type GuestDetail = z.infer<typeof guestDetail>;
+export type GuestStats = z.infer<typeof guestStats>;
+export type ImageInfo = z.infer<typeof imageInfo>;
+export type Status = z.infer<typeof status>;
+export type Failure = z.infer<typeof failure>;
