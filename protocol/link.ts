@@ -40,8 +40,8 @@ export enum Link {
   /** bytes before the payload */
   HeaderBytes = 4,
   CrcBytes = 4,
-  /** payload limit: a CRC-32C keeps Hamming distance 6 up to here */
-  MaxPayload = 640,
+  /** payload limit: a header and all of protocol/state.ts's Registers. A CRC-32C keeps Hamming distance 6 up to 655 bytes. */
+  MaxPayload = 648,
   /** Data frames in flight, unacknowledged, at most */
   Window = 8,
   /** milliseconds without an acknowledgement before all in flight are sent again (go-back-N) */

@@ -64,7 +64,7 @@ export enum Status {
   NoStore = 9,
   /** the store disk failed: word is the ATA status and error register */
   StoreFailed = 10,
-  /** the privileged layer refused core: word is the import's number. A bug in core, contained. */
+  /** the privileged layer refused core: word is the HostImport. A bug in core, contained. */
   Refused = 11,
   /** the machine ended while booting: words are EndReason, value */
   Ended = 12,
@@ -100,6 +100,8 @@ export enum Event {
   GuestEnded = 2,
   /** console bytes that the guest wrote and nobody had room for: words port, count */
   ConsoleLost = 3,
+  /** console input that the guest had no room for: words port, count */
+  ConsoleInputLost = 4,
 }
 
 export enum GuestEndedWords {
@@ -328,4 +330,21 @@ export enum GuestStatReply {
   /** where to go on; 0 when this was the last part */
   NextReason = 10,
   Words = 11,
+}
+
+/** The word of Status.Refused: which of core's imports (hv/core/host.ts) said no. */
+export enum HostImport {
+  GuestNew = 1,
+  GuestPool = 2,
+  GuestRam = 3,
+  GuestInit = 4,
+  GuestRun = 5,
+  GuestPause = 6,
+  GuestKill = 7,
+  GuestFree = 8,
+  GuestNmi = 9,
+  GuestRead = 10,
+  GuestWrite = 11,
+  StoreRead = 12,
+  StoreWrite = 13,
 }
