@@ -1,0 +1,273 @@
+// The hypervisor, remote: implements HypervisorClient on a running engine's serial line. Below it: session (the link, requests, loss),
+// codec (words), transfer (bulk bytes). One method for each Op of protocol/messages.ts, under the same name.
+import {
+  DigestReply,
+  type EndReason,
+  Event,
+  GuestCreateReply,
+  GuestEndedWords,
+  type GuestKind,
+  GuestLimit,
+  GuestStateReply,
+  GuestStatReply,
+  HelloReply,
+  HostStatReply,
+  Op,
+  type RunState,
+  type Vendor,
+} from "../../../protocol/messages.js";
+import { Register } from "../../../protocol/state.js";
+import type { RunningEngine } from "../engines/engine.js";
+import { HvkitError } from "../errors.js";
+import { encodeMessage, type Message, roomBeside } from "./codec.js";
+import type {
+  GuestStateInfo,
+  GuestStatInfo,
+  HelloInfo,
+  HostStatInfo,
+  HypervisorClient,
+  HypervisorEvents,
+  RamRun,
+} from "./hypervisor.js";
+import type { RequestOptions } from "./requests.js";
+import { type ConnectOptions, Session } from "./session.js";
+import { Transfer } from "./transfer.js";
+
+export type { ConnectOptions } from "./session.js";
+
+/** The store disk and the digest are paced by the emulator: this much a second is the least that counts as progress. */
+const SLOWEST_BYTES_PER_MS = 500;
+/** Console bytes of one message: header words (guest, port), then bytes. */
+const CONSOLE_BYTES = roomBeside(0);
+
+export class RemoteHypervisor implements HypervisorClient {
+  readonly hello: HelloInfo;
+  readonly #session: Session;
+  readonly #transfer: Transfer;
+
+  /** Waits for the hypervisor's Sync and Hello. The engine stays the caller's when this fails, and is the client's after it. */
+  static async connect(engine: RunningEngine, options: ConnectOptions = {}): Promise<RemoteHypervisor> {
+    const session = new Session(engine, options);
+    try {
+      await session.open();
+      const reply = await session.call(Op.Hello, [], undefined, { timeoutMs: session.remainingMs() });
+      return new RemoteHypervisor(session, decodeHello(reply));
+    } catch (error) {
+      throw await session.giveUp(error);
+    }
+  }
+
+  private constructor(session: Session, hello: HelloInfo) {
+    this.#session = session;
+    this.hello = hello;
+    this.#transfer = new Transfer(
+      {
+        guestWrite: async (guest, address, bytes) => void (await this.request(Op.GuestWrite, [guest, address], bytes)),
+        guestRead: async (guest, address, length) => this.#guestRead(guest, address, length),
+        guestLoad: async (...args) => void (await this.request(Op.GuestLoad, args, undefined, this.#patience(args[3]))),
+        guestSave: async (...args) => void (await this.request(Op.GuestSave, args, undefined, this.#patience(args[3]))),
+        guestDigest: (guest, address, length) => this.guestDigest(guest, address, length),
+      },
+      session.engine.memory,
+      hello.storeSectors > 0 ? session.engine.store : undefined,
+    );
+    session.onEvent = (message) => this.#event(message);
+    session.onConsole = (message) => void session.emit("console", message.first, message.second, message.bytes(0));
+  }
+
+  on<K extends keyof HypervisorEvents>(event: K, listener: (...args: HypervisorEvents[K]) => void): this {
+    this.#session.on(event, listener as never);
+    return this;
+  }
+
+  off<K extends keyof HypervisorEvents>(event: K, listener: (...args: HypervisorEvents[K]) => void): this {
+    this.#session.off(event, listener as never);
+    return this;
+  }
+
+  /** Any operation, with words and bytes as they go on the line: for tests and tools; the methods below are the typed way. */
+  request(op: Op, words: readonly (bigint | number)[] = [], bytes?: Uint8Array, options?: RequestOptions): Promise<Message> {
+    return this.#session.call(op, words, bytes, options);
+  }
+
+  /** Counters of this side of the line. */
+  linkStatistics(): ReturnType<Session["statistics"]> {
+    return this.#session.statistics();
+  }
+
+  async ping(bytes: Uint8Array = new Uint8Array()): Promise<Uint8Array> {
+    return (await this.request(Op.Ping, [], bytes)).bytes(0);
+  }
+
+  async hostStat(): Promise<HostStatInfo> {
+    const reply = await this.request(Op.HostStat);
+    return {
+      uptimeNs: reply.word(HostStatReply.UptimeNs),
+      idleNs: reply.word(HostStatReply.IdleNs),
+      freeBytes: reply.number(HostStatReply.FreeBytes),
+      dirtyBytes: reply.number(HostStatReply.DirtyBytes),
+      totalBytes: reply.number(HostStatReply.TotalBytes),
+      guests: reply.number(HostStatReply.Guests),
+      framesIn: reply.word(HostStatReply.FramesIn),
+      framesOut: reply.word(HostStatReply.FramesOut),
+      framesBad: reply.word(HostStatReply.FramesBad),
+      framesResent: reply.word(HostStatReply.FramesResent),
+      serialOverruns: reply.word(HostStatReply.SerialOverruns),
+      tsc: reply.word(HostStatReply.Tsc),
+    };
+  }
+
+  /** Resolves when the machine has powered itself off; the reply may never come. */
+  async shutdown(): Promise<void> {
+    await this.#session.shutdown();
+  }
+
+  async guestCreate(args: {
+    memoryBytes: number;
+    wallSeconds: number;
+  }): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }> {
+    const reply = await this.request(Op.GuestCreate, [args.memoryBytes, args.wallSeconds], undefined, this.#patience(args.memoryBytes));
+    const guest = reply.number(GuestCreateReply.Guest);
+    const count = reply.number(GuestCreateReply.Runs);
+    const runs = Array.from({ length: Math.min(count, GuestLimit.MaxMiB) }, (_, index) => ({
+      guestPhysical: reply.number(GuestCreateReply.Words + 3 * index),
+      hostPhysical: reply.number(GuestCreateReply.Words + 3 * index + 1),
+      bytes: reply.number(GuestCreateReply.Words + 3 * index + 2),
+    }));
+    this.#transfer.created(guest, runs);
+    return { guest, runs, requestTsc: reply.word(GuestCreateReply.RequestTsc) };
+  }
+
+  guestPut(guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void> {
+    return this.#transfer.put(guest, address, bytes, onProgress);
+  }
+
+  guestGet(guest: number, address: number, length: number): Promise<Uint8Array> {
+    return this.#transfer.get(guest, address, length);
+  }
+
+  async guestDigest(guest: number, address: number, length: number): Promise<bigint> {
+    const reply = await this.request(Op.GuestDigest, [guest, address, length], undefined, this.#patience(length));
+    return reply.word(DigestReply.Digest);
+  }
+
+  async guestStart(args: { guest: number; kind: GuestKind; block: number; blockBytes: number }): Promise<void> {
+    await this.request(Op.GuestStart, [args.guest, args.kind, args.block, args.blockBytes]);
+  }
+
+  async guestPause(guest: number): Promise<void> {
+    await this.request(Op.GuestPause, [guest]);
+  }
+
+  async guestResume(guest: number): Promise<void> {
+    await this.request(Op.GuestResume, [guest]);
+  }
+
+  async guestKill(guest: number): Promise<void> {
+    await this.request(Op.GuestKill, [guest]);
+  }
+
+  async guestDestroy(guest: number): Promise<void> {
+    this.#transfer.destroyed(guest);
+    await this.request(Op.GuestDestroy, [guest]);
+  }
+
+  async guestState(guest: number): Promise<GuestStateInfo> {
+    const reply = await this.request(Op.GuestState, [guest]);
+    return {
+      state: reply.number(GuestStateReply.State) as RunState,
+      reason: reply.number(GuestStateReply.Reason) as EndReason,
+      value: reply.word(GuestStateReply.Value),
+      memoryBytes: reply.number(GuestStateReply.MemoryBytes),
+      rip: reply.word(GuestStateReply.Rip),
+    };
+  }
+
+  /** A reply holds 79 words: what did not fit (PendingDebug) reads 0. */
+  async guestRegisters(guest: number): Promise<bigint[]> {
+    const reply = await this.request(Op.GuestRegisters, [guest]);
+    const words = reply.words();
+    return Array.from({ length: Register.Count }, (_, index) => words[index] ?? 0n);
+  }
+
+  /** The table of exits comes in as many parts as it needs. */
+  async guestStat(guest: number): Promise<GuestStatInfo> {
+    const byReason = new Map<number, bigint>();
+    let reply = await this.request(Op.GuestStat, [guest, 0]);
+    for (let from = 0; ; ) {
+      for (let at: number = GuestStatReply.Words; at + 1 < reply.wordCount; at += 2) byReason.set(reply.number(at), reply.word(at + 1));
+      const next = reply.number(GuestStatReply.NextReason);
+      if (next <= from) break;
+      from = next;
+      reply = await this.request(Op.GuestStat, [guest, from]);
+    }
+    return {
+      exits: reply.word(GuestStatReply.Exits),
+      runNs: reply.word(GuestStatReply.RunNs),
+      haltNs: reply.word(GuestStatReply.HaltNs),
+      vmcsAccesses: reply.word(GuestStatReply.VmcsAccesses),
+      injected: reply.word(GuestStatReply.Injected),
+      firstEntryTsc: reply.word(GuestStatReply.FirstEntryTsc),
+      overheadBytes: reply.number(GuestStatReply.OverheadBytes),
+      nestedTableBytes: reply.number(GuestStatReply.NestedTableBytes),
+      nestedFaults: reply.word(GuestStatReply.NestedFaults),
+      haltTsc: reply.word(GuestStatReply.HaltTsc),
+      byReason,
+    };
+  }
+
+  async guestNmi(guest: number): Promise<void> {
+    await this.request(Op.GuestNmi, [guest]);
+  }
+
+  /** Resolves when the hypervisor has taken the bytes. */
+  async consoleWrite(guest: number, port: number, bytes: Uint8Array): Promise<void> {
+    const sent: Promise<void>[] = [];
+    for (let at = 0; at < bytes.length; at += CONSOLE_BYTES) {
+      sent.push(this.#session.sendConsole(encodeMessage(guest, port, [], bytes.subarray(at, at + CONSOLE_BYTES))));
+    }
+    await Promise.all(sent);
+  }
+
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+
+  async #guestRead(guest: number, address: number, length: number): Promise<Uint8Array> {
+    const bytes = (await this.request(Op.GuestRead, [guest, address, length])).bytes(0);
+    if (bytes.length !== length) {
+      throw new HvkitError("E_LINK_MESSAGE", `The hypervisor sent ${bytes.length} bytes of guest memory where ${length} were asked for.`);
+    }
+    return bytes;
+  }
+
+  /** Time for a request whose work grows with its bytes. */
+  #patience(bytes: number): RequestOptions {
+    return { timeoutMs: this.#session.timeoutMs + bytes / SLOWEST_BYTES_PER_MS };
+  }
+
+  #event(message: Message): void {
+    const guest = message.second;
+    if (message.first === Event.GuestState) this.#session.emit("guestState", guest, message.number(0) as RunState);
+    else if (message.first === Event.GuestEnded) {
+      const reason = message.number(GuestEndedWords.Reason) as EndReason;
+      this.#session.emit("guestEnded", guest, reason, message.word(GuestEndedWords.Value), message.word(GuestEndedWords.Rip));
+    } else if (message.first === Event.ConsoleLost) {
+      this.#session.emit("consoleLost", guest, message.number(0), message.number(1));
+    }
+  }
+}
+
+function decodeHello(reply: Message): HelloInfo {
+  return {
+    version: reply.number(HelloReply.Version),
+    vendor: reply.number(HelloReply.Vendor) as Vendor,
+    cpus: reply.number(HelloReply.Cpus),
+    memoryBytes: reply.number(HelloReply.MemoryBytes),
+    tscKhz: reply.number(HelloReply.TscKhz),
+    readyTsc: reply.word(HelloReply.ReadyTsc),
+    storeSectors: reply.number(HelloReply.StoreSectors),
+    features: reply.number(HelloReply.Features),
+    identity: Buffer.from(reply.bytes(HelloReply.Words)).toString("latin1"),
+  };
+}

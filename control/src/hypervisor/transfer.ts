@@ -1,0 +1,173 @@
+// Bulk bytes into and out of guest RAM, by the best way that the engine has: its memory window (QEMU), its store disk (Bochs),
+// else small messages on the line. What goes in is verified end to end by digest. Used by client.
+import { GuestLimit, GuestWriteArgs, Status } from "../../../protocol/messages.js";
+import type { MemoryWindow, Store } from "../engines/engine.js";
+import { HvkitError } from "../errors.js";
+import { roomBeside } from "./codec.js";
+import { digestOf } from "./digest.js";
+import type { RamRun } from "./hypervisor.js";
+import { statusError } from "./texts.js";
+
+/** The operations that transfer needs. */
+export interface TransferCalls {
+  guestWrite(guest: number, address: number, bytes: Uint8Array): Promise<void>;
+  guestRead(guest: number, address: number, length: number): Promise<Uint8Array>;
+  guestLoad(guest: number, address: number, sector: number, bytes: number): Promise<void>;
+  guestSave(guest: number, address: number, sector: number, bytes: number): Promise<void>;
+  guestDigest(guest: number, address: number, length: number): Promise<bigint>;
+}
+
+const WRITE_BYTES = roomBeside(GuestWriteArgs.Words);
+/** Below this the line is quicker than a round over the store disk, and spares its sectors. */
+const STORE_MIN_BYTES = 8192;
+/** The window is written in pieces, so that a long copy does not hold up everything else. */
+const WINDOW_PIECE_BYTES = 16 << 20;
+/** One GuestLoad or GuestSave: short enough for a progress bar, at most MaxSectors. */
+const STORE_PIECE_BYTES = Math.min(8 << 20, GuestLimit.MaxSectors * GuestLimit.SectorBytes);
+
+export class Transfer {
+  readonly #calls: TransferCalls;
+  readonly #window: MemoryWindow | undefined;
+  readonly #store: Store | undefined;
+  readonly #runs = new Map<number, readonly RamRun[]>();
+  #storeTurn: Promise<unknown> = Promise.resolve();
+
+  constructor(calls: TransferCalls, window: MemoryWindow | undefined, store: Store | undefined) {
+    this.#calls = calls;
+    this.#window = window;
+    this.#store = store;
+  }
+
+  /** Where a new guest's RAM lies, as the hypervisor said. */
+  created(guest: number, runs: readonly RamRun[]): void {
+    this.#runs.set(guest, runs);
+  }
+
+  /** The guest's frames may become another's: its runs must not be used any more. */
+  destroyed(guest: number): void {
+    this.#runs.delete(guest);
+  }
+
+  async put(guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void> {
+    if (bytes.length === 0) return;
+    if (this.#window && this.#runs.has(guest)) await this.#putByWindow(this.#window, guest, address, bytes, onProgress);
+    else if (this.#store && this.#store.sectors > 0 && bytes.length >= STORE_MIN_BYTES) {
+      await this.#putByStore(this.#store, guest, address, bytes, onProgress);
+    } else await this.#putInline(guest, address, bytes, onProgress);
+
+    // The hypervisor digests while this side does.
+    const [theirs, ours] = await Promise.all([this.#calls.guestDigest(guest, address, bytes.length), digestOf(bytes)]);
+    if (theirs !== ours) throw wrongDigest(guest, address, bytes.length, ours, theirs);
+  }
+
+  async get(guest: number, address: number, length: number): Promise<Uint8Array> {
+    const runs = this.#runs.get(guest);
+    if (this.#window && runs) {
+      const result = new Uint8Array(length);
+      for (const part of locate(runs, address, length)) result.set(this.#window.read(part.physical, part.bytes), part.offset);
+      return result;
+    }
+    if (this.#store && this.#store.sectors > 0 && length >= STORE_MIN_BYTES) return this.#getByStore(this.#store, guest, address, length);
+    return this.#getInline(guest, address, length);
+  }
+
+  async #putByWindow(window: MemoryWindow, guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void> {
+    for (let at = 0; at < bytes.length; at += WINDOW_PIECE_BYTES) {
+      const runs = this.#runs.get(guest);
+      if (!runs) throw statusError("GuestWrite", Status.NoSuchGuest, []);
+      const piece = bytes.subarray(at, at + WINDOW_PIECE_BYTES);
+      for (const part of locate(runs, address + at, piece.length)) {
+        window.write(part.physical, piece.subarray(part.offset, part.offset + part.bytes));
+      }
+      onProgress?.(at + piece.length);
+      if (at + piece.length < bytes.length) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async #putByStore(store: Store, guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void> {
+    await this.#withStore(async () => {
+      const pieceBytes = storePieceBytes(store);
+      for (let at = 0; at < bytes.length; at += pieceBytes) {
+        const piece = bytes.subarray(at, at + pieceBytes);
+        await store.write(0, piece);
+        await this.#calls.guestLoad(guest, address + at, 0, piece.length);
+        onProgress?.(at + piece.length);
+      }
+    });
+  }
+
+  async #putInline(guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void> {
+    let done = 0;
+    await inPieces(bytes.length, WRITE_BYTES, async (at, size) => {
+      await this.#calls.guestWrite(guest, address + at, bytes.subarray(at, at + size));
+      done += size;
+      onProgress?.(done);
+    });
+  }
+
+  async #getByStore(store: Store, guest: number, address: number, length: number): Promise<Uint8Array> {
+    return this.#withStore(async () => {
+      const pieceBytes = storePieceBytes(store);
+      const result = new Uint8Array(length);
+      for (let at = 0; at < length; at += pieceBytes) {
+        const size = Math.min(pieceBytes, length - at);
+        await this.#calls.guestSave(guest, address + at, 0, size);
+        result.set(await store.read(0, size), at);
+      }
+      return result;
+    });
+  }
+
+  async #getInline(guest: number, address: number, length: number): Promise<Uint8Array> {
+    const result = new Uint8Array(length);
+    await inPieces(length, GuestLimit.ReadBytes, async (at, size) => {
+      result.set(await this.#calls.guestRead(guest, address + at, size), at);
+    });
+    return result;
+  }
+
+  /** The store disk has one user at a time. */
+  #withStore<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#storeTurn.then(work);
+    this.#storeTurn = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+/** The host-physical parts of a range of guest RAM, in order. Throws E_HV_BAD_ADDRESS when the runs do not cover it. */
+export function locate(runs: readonly RamRun[], address: number, length: number): { physical: number; offset: number; bytes: number }[] {
+  const parts: { physical: number; offset: number; bytes: number }[] = [];
+  for (let offset = 0; offset < length; ) {
+    const at = address + offset;
+    const run = runs.find((r) => at >= r.guestPhysical && at < r.guestPhysical + r.bytes);
+    if (!run) throw statusError("GuestWrite", Status.BadAddress, [BigInt(address), BigInt(length)]);
+    const bytes = Math.min(length - offset, run.guestPhysical + run.bytes - at);
+    parts.push({ physical: run.hostPhysical + (at - run.guestPhysical), offset, bytes });
+    offset += bytes;
+  }
+  return parts;
+}
+
+const storePieceBytes = (store: Store): number => Math.min(STORE_PIECE_BYTES, store.sectors * GuestLimit.SectorBytes);
+
+/** Several pieces in flight; the requests' own limit keeps their number in bounds. The first failure is the outcome. */
+async function inPieces(length: number, pieceBytes: number, work: (at: number, size: number) => Promise<void>): Promise<void> {
+  const lanes = 16;
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < length) {
+      const at = next;
+      next += pieceBytes;
+      await work(at, Math.min(pieceBytes, length - at));
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+}
+
+function wrongDigest(guest: number, address: number, bytes: number, expected: bigint, found: bigint): HvkitError {
+  const hex = (value: bigint): string => value.toString(16).padStart(16, "0");
+  return new HvkitError("E_DIGEST", `The ${bytes} bytes put into guest ${guest} did not arrive as they were: digest ${hex(found)}, expected ${hex(expected)}.`, {
+    hint: "Try again; if it comes back, this is a bug in hvkit or in the engine.",
+    data: { guest, address, bytes, expected: hex(expected), found: hex(found) },
+  });
+}

@@ -1,0 +1,158 @@
+// The codec of the serial line: frames (protocol/link.ts) to bytes and back, and the raw text lines between them.
+// Stands between link and transport. What comes in is hostile: every refusal has a stable code, every length a limit.
+//
+//            00h, CR, LF                         "hvkit: " complete
+//   Start ---------------> Start    Prefix ------------------------> Text --LF or 00h--> Start  (a line)
+//     |  'h'                          ^ |  another byte
+//     +-------------------------------+ +--------------> Frame --00h--> Start                   (a frame, or refused)
+//     |  another byte                                    ^  |  too long
+//     +--------------------------------------------------+  +--------> Skip --00h--> Start       (refused)
+//
+// No frame starts like text: the byte after a first code of 68h ('h') is its type, and 76h ('v') is none.
+import { Channel, FrameType, Link } from "../../../protocol/link.js";
+import { cobsDecode, cobsEncode, cobsMax } from "./cobs.js";
+import { crc32c } from "./crc32c.js";
+
+export interface Frame {
+  type: FrameType;
+  seq: number;
+  ack: number;
+  channel: Channel;
+  payload: Uint8Array;
+}
+
+/** Why bytes between two 00h are no frame: stable, counted by link, seen in traces and tests. */
+export type FrameFault =
+  | "FRAME_TOO_LONG"
+  | "FRAME_TOO_SHORT"
+  | "FRAME_COBS"
+  | "FRAME_CRC"
+  | "FRAME_TYPE"
+  | "FRAME_CHANNEL"
+  | "FRAME_PAYLOAD";
+
+const MIN_BYTES = Link.HeaderBytes + Link.CrcBytes;
+const MAX_BYTES = MIN_BYTES + Link.MaxPayload;
+const MAX_ENCODED = cobsMax(MAX_BYTES);
+const MAX_LINE = 512;
+const SYNC_BYTES = 8;
+const PREFIX = Buffer.from("hvkit: ");
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** The frame as it goes on the line, with the closing 00h. */
+export function encodeFrame(frame: Frame): Uint8Array {
+  const bytes = new Uint8Array(MIN_BYTES + frame.payload.length);
+  bytes.set([frame.type, frame.seq, frame.ack, frame.channel]);
+  bytes.set(frame.payload, Link.HeaderBytes);
+  const crcAt = bytes.length - Link.CrcBytes;
+  new DataView(bytes.buffer).setUint32(crcAt, crc32c(bytes.subarray(0, crcAt)), true);
+  return cobsEncode(bytes);
+}
+
+/** What stood between two 00h. */
+export function decodeFrame(encoded: Uint8Array): Frame | FrameFault {
+  if (encoded.length > MAX_ENCODED) return "FRAME_TOO_LONG";
+  const bytes = cobsDecode(encoded);
+  if (!bytes) return "FRAME_COBS";
+  if (bytes.length < MIN_BYTES) return "FRAME_TOO_SHORT";
+  if (bytes.length > MAX_BYTES) return "FRAME_TOO_LONG";
+  const crcAt = bytes.length - Link.CrcBytes;
+  const crc = new DataView(bytes.buffer, bytes.byteOffset + crcAt).getUint32(0, true);
+  if (crc !== crc32c(bytes.subarray(0, crcAt))) return "FRAME_CRC";
+  const [type, seq, ack, channel] = bytes as unknown as [FrameType, number, number, Channel];
+  if (FrameType[type] === undefined) return "FRAME_TYPE";
+  const payload = bytes.subarray(Link.HeaderBytes, crcAt);
+  if (type === FrameType.Data && Channel[channel] === undefined) return "FRAME_CHANNEL";
+  if (type === FrameType.Ack && payload.length !== 0) return "FRAME_PAYLOAD";
+  if ((type === FrameType.Sync || type === FrameType.SyncAck) && payload.length !== SYNC_BYTES) return "FRAME_PAYLOAD";
+  return { type, seq, ack, channel, payload };
+}
+
+type State = "Start" | "Prefix" | "Text" | "Frame" | "Skip";
+
+export interface FrameReaderOptions {
+  onFrame: (frame: Frame) => void;
+  onText: (line: string) => void;
+  onBad: (fault: FrameFault) => void;
+}
+
+/** Takes the line's bytes as they come, in pieces of any size. */
+export class FrameReader {
+  readonly #options: FrameReaderOptions;
+  readonly #buffer = Buffer.alloc(MAX_ENCODED);
+  #size = 0;
+  #state: State = "Start";
+
+  constructor(options: FrameReaderOptions) {
+    this.#options = options;
+  }
+
+  push(bytes: Uint8Array): void {
+    for (const byte of bytes) this.#byte(byte);
+  }
+
+  #byte(byte: number): void {
+    switch (this.#state) {
+      case "Start":
+        if (byte === 0 || byte === LF || byte === CR) return;
+        this.#state = byte === PREFIX[0] ? "Prefix" : "Frame";
+        this.#keep(byte);
+        return;
+      case "Prefix":
+        if (byte === 0) return this.#endFrame();
+        this.#keep(byte);
+        if (byte !== PREFIX[this.#size - 1]) this.#state = "Frame";
+        else if (this.#size === PREFIX.length) this.#state = "Text";
+        return;
+      case "Text":
+        if (byte === 0 || byte === LF) return this.#endText();
+        // Of an endless line the start is what matters.
+        if (this.#size < MAX_LINE) this.#keep(byte);
+        return;
+      case "Frame":
+        if (byte === 0) return this.#endFrame();
+        if (this.#size < MAX_ENCODED) return this.#keep(byte);
+        this.#refuse("FRAME_TOO_LONG");
+        this.#state = "Skip";
+        return;
+      case "Skip":
+        if (byte === 0) this.#restart();
+    }
+  }
+
+  #keep(byte: number): void {
+    this.#buffer[this.#size++] = byte;
+  }
+
+  #restart(): void {
+    this.#size = 0;
+    this.#state = "Start";
+  }
+
+  #endText(): void {
+    const line = printable(this.#buffer.toString("latin1", 0, this.#size));
+    this.#restart();
+    this.#options.onText(line);
+  }
+
+  #endFrame(): void {
+    const result = decodeFrame(this.#buffer.subarray(0, this.#size));
+    if (typeof result === "string") this.#refuse(result);
+    this.#restart();
+    if (typeof result !== "string") this.#options.onFrame(result);
+  }
+
+  /** Counts what is no frame, and saves the hypervisor's lines in it: firmware prints before it, a panic cuts a frame short. */
+  #refuse(fault: FrameFault): void {
+    this.#options.onBad(fault);
+    const lines = this.#buffer.toString("latin1", 0, this.#size).split("\n");
+    for (const line of lines) {
+      const at = line.indexOf(PREFIX.toString());
+      if (at >= 0) this.#options.onText(printable(line.slice(at)));
+    }
+  }
+}
+
+/** Text from the line goes to terminals: no control characters, so no escape sequences. */
+const printable = (line: string): string => line.replace(/\r$/, "").replace(/[^\x20-\x7e]/g, "?");

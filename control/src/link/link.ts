@@ -1,0 +1,289 @@
+// The link: reliable, ordered messages on channels over one serial line. Go-back-N with a window, acknowledgements that ride on
+// data where they can, sessions by Sync and SyncAck (protocol/link.ts). Above it: hypervisor/session; below: frame, then transport.
+//
+//   idle --open()--> syncing --SyncAck (ours) or Sync (theirs)--> open --close, silence, restart--> closed
+import { randomInt } from "node:crypto";
+import { EventEmitter } from "node:events";
+import { type Channel, FrameType, Link as Limit } from "../../../protocol/link.js";
+import { HvkitError } from "../errors.js";
+import type { Transport } from "../transport/transport.js";
+import { type Frame, encodeFrame, FrameReader } from "./frame.js";
+
+export interface LinkOptions {
+  /** milliseconds without an acknowledgement before all in flight is sent again; doubles up to maxRetransmitMs without progress */
+  retransmitMs?: number;
+  maxRetransmitMs?: number;
+  /** milliseconds between Syncs until the peer answers */
+  syncMs?: number;
+  /** milliseconds without progress, with frames in flight, that count as the end of the link */
+  silenceMs?: number;
+  /** messages that wait for the window at most */
+  maxQueued?: number;
+  /** bytes that the transport may hold before the link waits with sending again */
+  maxPending?: number;
+  /** this side's number for the session */
+  epoch?: number;
+}
+
+export interface LinkStatistics {
+  framesIn: number;
+  framesOut: number;
+  bytesIn: number;
+  bytesOut: number;
+  /** refused by the codec */
+  framesBad: number;
+  /** right frames out of turn: lost ones before them, or sent twice */
+  framesOutOfTurn: number;
+  framesResent: number;
+  queued: number;
+  inFlight: number;
+}
+
+export interface LinkEvents {
+  message: [channel: Channel, payload: Uint8Array];
+  text: [line: string];
+  /** once; not after close() */
+  lost: [error: HvkitError];
+}
+
+export interface Peer {
+  version: number;
+}
+
+interface Outgoing {
+  channel: Channel;
+  payload: Uint8Array;
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+type State = "idle" | "syncing" | "open" | "closed";
+
+const SYNC_BYTES = 8;
+const EMPTY = new Uint8Array();
+
+export class Link extends EventEmitter<LinkEvents> {
+  readonly #transport: Transport;
+  readonly #options: Required<LinkOptions>;
+  readonly #reader: FrameReader;
+  readonly #queue: Outgoing[] = [];
+  readonly #counters = { framesIn: 0, framesOut: 0, bytesIn: 0, bytesOut: 0, framesBad: 0, framesOutOfTurn: 0, framesResent: 0 };
+  #inFlight: Outgoing[] = [];
+  #state: State = "idle";
+  /** number of the first frame in flight, and of the next frame that is expected */
+  #base = 0;
+  #expected = 0;
+  #peerEpoch: number | undefined;
+  #ackDue = false;
+  #retransmitMs: number;
+  #progressAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #opened: { resolve: (peer: Peer) => void; reject: (error: Error) => void } | undefined;
+
+  constructor(transport: Transport, options: LinkOptions = {}) {
+    super();
+    this.#transport = transport;
+    this.#options = {
+      retransmitMs: Limit.RetransmitMs,
+      maxRetransmitMs: 4000,
+      syncMs: Limit.RetransmitMs,
+      silenceMs: 60_000,
+      maxQueued: 4096,
+      maxPending: 65_536,
+      epoch: randomInt(1, 2 ** 32),
+      ...options,
+    };
+    this.#retransmitMs = this.#options.retransmitMs;
+    this.#reader = new FrameReader({
+      onFrame: (frame) => this.#receive(frame),
+      onText: (line) => this.emit("text", line),
+      onBad: () => this.#counters.framesBad++,
+    });
+    transport.onData((bytes) => this.#data(bytes));
+    transport.onClose((error) => this.#lose("The line to the hypervisor was closed", error));
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get statistics(): LinkStatistics {
+    return { ...this.#counters, queued: this.#queue.length, inFlight: this.#inFlight.length };
+  }
+
+  /** Sends Sync until the peer answers. */
+  open(): Promise<Peer> {
+    if (this.#state !== "idle") return Promise.reject(new HvkitError("E_LINK_LOST", `The link is ${this.#state} already.`));
+    this.#state = "syncing";
+    const peer = new Promise<Peer>((resolve, reject) => {
+      this.#opened = { resolve, reject };
+    });
+    this.#sync();
+    return peer;
+  }
+
+  /** Resolves when the peer has acknowledged the message. */
+  send(channel: Channel, payload: Uint8Array): Promise<void> {
+    if (this.#state === "closed") return Promise.reject(new HvkitError("E_LINK_LOST", "The link is closed."));
+    if (payload.length > Limit.MaxPayload) {
+      return Promise.reject(new HvkitError("E_LINK_TOO_LONG", `A message of ${payload.length} bytes; the line takes ${Limit.MaxPayload}.`));
+    }
+    if (this.#queue.length >= this.#options.maxQueued) {
+      return Promise.reject(new HvkitError("E_LINK_FULL", `${this.#queue.length} messages wait for the line already.`));
+    }
+    return new Promise<void>((resolve, reject) => {
+      this.#queue.push({ channel, payload, resolve, reject });
+      this.#pump();
+    });
+  }
+
+  /** Ends the link and the transport; all that waits is rejected. */
+  close(): void {
+    this.#end(new HvkitError("E_LINK_LOST", "The link was closed."));
+  }
+
+  #data(bytes: Uint8Array): void {
+    if (this.#state === "closed") return;
+    this.#counters.bytesIn += bytes.length;
+    this.#reader.push(bytes);
+    // One acknowledgement for all that came at once, unless data carried it.
+    this.#pump();
+    if (this.#ackDue) this.#transmit(FrameType.Ack, 0, 0, EMPTY);
+  }
+
+  #receive(frame: Frame): void {
+    if (this.#state === "closed" || this.#state === "idle") return;
+    this.#counters.framesIn++;
+    if (frame.type === FrameType.Sync) this.#receiveSync(frame.payload);
+    else if (frame.type === FrameType.SyncAck) this.#receiveSyncAck(frame.payload);
+    else if (this.#state === "open") {
+      this.#acknowledged(frame.ack);
+      if (frame.type === FrameType.Data) this.#receiveData(frame);
+    }
+  }
+
+  #receiveData(frame: Frame): void {
+    this.#ackDue = true;
+    if (frame.seq !== this.#expected) {
+      this.#counters.framesOutOfTurn++;
+      return;
+    }
+    this.#expected = (this.#expected + 1) & 0xff;
+    this.emit("message", frame.channel, frame.payload);
+  }
+
+  #acknowledged(ack: number): void {
+    const count = (ack - this.#base) & 0xff;
+    // More than what is in flight: an acknowledgement from before the last Sync, or nonsense.
+    if (count === 0 || count > this.#inFlight.length) return;
+    this.#base = ack;
+    this.#progress();
+    for (const done of this.#inFlight.splice(0, count)) done.resolve();
+    this.#schedule();
+  }
+
+  /** Puts queued messages into the window. */
+  #pump(): void {
+    while (this.#state === "open" && this.#inFlight.length < Limit.Window) {
+      const next = this.#queue.shift();
+      if (!next) break;
+      if (this.#inFlight.length === 0) this.#progress();
+      this.#inFlight.push(next);
+      this.#transmit(FrameType.Data, (this.#base + this.#inFlight.length - 1) & 0xff, next.channel, next.payload);
+      this.#schedule();
+    }
+  }
+
+  #progress(): void {
+    this.#progressAt = Date.now();
+    this.#retransmitMs = this.#options.retransmitMs;
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    this.#timer = this.#inFlight.length > 0 ? setTimeout(() => this.#retransmit(), this.#retransmitMs) : undefined;
+  }
+
+  #retransmit(): void {
+    if (Date.now() - this.#progressAt > this.#options.silenceMs) {
+      this.#lose(`The hypervisor has not acknowledged anything for ${this.#options.silenceMs / 1000} s`);
+      return;
+    }
+    this.#retransmitMs = Math.min(this.#retransmitMs * 2, this.#options.maxRetransmitMs);
+    // What our own side has not got rid of yet need not be sent a second time.
+    if (this.#transport.pending <= this.#options.maxPending) {
+      for (const [index, { channel, payload }] of this.#inFlight.entries()) {
+        this.#counters.framesResent++;
+        this.#transmit(FrameType.Data, (this.#base + index) & 0xff, channel, payload);
+      }
+    }
+    this.#schedule();
+  }
+
+  #sync(): void {
+    this.#transmit(FrameType.Sync, 0, 0, syncPayload(this.#options.epoch));
+    this.#timer = setTimeout(() => this.#sync(), this.#options.syncMs);
+  }
+
+  /** The peer starts. A repeated Sync of this session means that it has not seen our answer; a new one, that it started again. */
+  #receiveSync(payload: Uint8Array): void {
+    const { version, epoch } = readSync(payload);
+    if (this.#peerEpoch !== undefined && this.#peerEpoch !== epoch && this.#state === "open") {
+      this.#lose("The hypervisor has started again");
+      return;
+    }
+    this.#peerEpoch = epoch;
+    this.#transmit(FrameType.SyncAck, 0, 0, syncPayload(epoch));
+    this.#established(version);
+  }
+
+  #receiveSyncAck(payload: Uint8Array): void {
+    const { version, epoch } = readSync(payload);
+    if (epoch === this.#options.epoch) this.#established(version);
+  }
+
+  #established(version: number): void {
+    if (this.#state !== "syncing") return;
+    clearTimeout(this.#timer);
+    this.#state = "open";
+    this.#opened?.resolve({ version });
+    this.#pump();
+  }
+
+  #transmit(type: FrameType, seq: number, channel: Channel | 0, payload: Uint8Array): void {
+    const bytes = encodeFrame({ type, seq, ack: this.#expected, channel, payload });
+    this.#ackDue = false;
+    this.#counters.framesOut++;
+    this.#counters.bytesOut += bytes.length;
+    this.#transport.write(bytes);
+  }
+
+  #lose(what: string, cause?: Error): void {
+    if (this.#state === "closed") return;
+    const error = new HvkitError("E_LINK_LOST", cause ? `${what}: ${cause.message}` : `${what}.`, { cause });
+    this.#end(error);
+    this.emit("lost", error);
+  }
+
+  #end(error: HvkitError): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    clearTimeout(this.#timer);
+    this.#opened?.reject(error);
+    for (const waiting of [...this.#inFlight.splice(0), ...this.#queue.splice(0)]) waiting.reject(error);
+    this.#transport.close();
+  }
+}
+
+function syncPayload(epoch: number): Uint8Array {
+  const payload = new Uint8Array(SYNC_BYTES);
+  const view = new DataView(payload.buffer);
+  view.setUint32(0, Limit.Version, true);
+  view.setUint32(4, epoch, true);
+  return payload;
+}
+
+function readSync(payload: Uint8Array): { version: number; epoch: number } {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  return { version: view.getUint32(0, true), epoch: view.getUint32(4, true) };
+}
