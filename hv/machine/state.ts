@@ -3,7 +3,8 @@
 // and each address follows from the record before it, so that none overlap. New records go at the end.
 
 import { Layout, VcpuRecord } from "./layout";
-import { KeyboardRecord, PicRecord, PitRecord, PowerRecord, RtcRecord, SystemRecord, TimersRecord, UartRecord } from "./devices/records";
+import { DebugRecord, KeyboardRecord, PicRecord, PitRecord, Port61Record, PowerRecord, RtcRecord, TimersRecord, UartRecord } from "./devices/records";
+import { MachineRecord } from "./records";
 
 // The vCPU's general registers: hv/asm saves and loads them (VcpuRecord of layout.ts).
 export const VCPU: usize = Layout.Region;
@@ -18,8 +19,9 @@ export const COM1: usize = (PIT2 + offsetof<PitRecord>() + 7) & ~7;
 export const COM2: usize = (COM1 + offsetof<UartRecord>() + 7) & ~7;
 export const RTC: usize = (COM2 + offsetof<UartRecord>() + 7) & ~7;
 export const KEYBOARD: usize = (RTC + offsetof<RtcRecord>() + 7) & ~7;
-export const SYSTEM: usize = (KEYBOARD + offsetof<KeyboardRecord>() + 7) & ~7;
-export const POWER: usize = (SYSTEM + offsetof<SystemRecord>() + 7) & ~7;
+export const PORT61: usize = (KEYBOARD + offsetof<KeyboardRecord>() + 7) & ~7;
+export const DEBUG: usize = (PORT61 + offsetof<Port61Record>() + 7) & ~7;
+export const POWER: usize = (DEBUG + offsetof<DebugRecord>() + 7) & ~7;
 export const TIMERS: usize = (POWER + offsetof<PowerRecord>() + 7) & ~7;
 export const DEVICES_END: usize = (TIMERS + offsetof<TimersRecord>() + 7) & ~7;
 
@@ -32,8 +34,13 @@ export const com1 = changetype<UartRecord>(COM1);
 export const com2 = changetype<UartRecord>(COM2);
 export const rtc = changetype<RtcRecord>(RTC);
 export const keyboard = changetype<KeyboardRecord>(KEYBOARD);
-export const system = changetype<SystemRecord>(SYSTEM);
+export const port61 = changetype<Port61Record>(PORT61);
+export const debug = changetype<DebugRecord>(DEBUG);
 export const power = changetype<PowerRecord>(POWER);
 export const timers = changetype<TimersRecord>(TIMERS);
 
 // hv/machine/{machine,vmx,svm,...}: from DEVICES_END upward.
+export const MACHINE: usize = DEVICES_END;
+export const STATE_END: usize = (MACHINE + offsetof<MachineRecord>() + 7) & ~7;
+
+export const machine = changetype<MachineRecord>(MACHINE);

@@ -38,13 +38,15 @@ export class PitRecord {
   start: u64;
   /** GATE low in modes 0 and 4: ticks counted before */
   held: u64;
-  /** counter 0: the tick up to which rising edges of OUT were delivered */
+  /** modes 2 and 3: the tick at which `next` is loaded */
+  turn: u64;
+  /** the tick up to which rising edges of OUT were reported */
   seen: u64;
   /** counter 0: ticks that came while the one before was not yet acknowledged */
   lost: u64;
   /** 1..65536 */
   count: u32;
-  /** modes 2 and 3: the count for the next period; 0: none */
+  /** a count that is written and not yet loaded; 0: none */
   next: u32;
   /** the count latch, in the form that the guest reads */
   latch: u16;
@@ -90,23 +92,23 @@ export class UartRecord {
   empty: u8;
   /** the character timeout has passed */
   timeout: u8;
-  /** the console ring was full: bytes wait for EventBit.ConsoleRoom */
-  blocked: u8;
+  /** MCR was written: from then on input flows only while RTS is set */
+  flowControl: u8;
   /** divisor latch, DLM:DLL */
   divisor: u16;
 }
 
-/** The MC146818. Guest time is `seconds` at the nanosecond `origin` of guest.clock(), and goes on from there. */
+/** The MC146818. Its time is `seconds` at the nanosecond `origin` of guest.clock(), and goes on from there. Seconds count from
+ *  the year 0 (proleptic Gregorian), so that every date that the cells can say is positive. */
 @unmanaged
 export class RtcRecord {
   origin: i64;
-  /** seconds since 1970 */
-  seconds: i64;
+  seconds: u64;
   /** the second up to which updates set UF and AF */
-  updated: i64;
+  updated: u64;
   /** the second that cells 0..9 and 32h show */
-  shown: i64;
-  /** the 32768 Hz tick up to which PF was set */
+  shown: u64;
+  /** the 32768 Hz tick of guest.clock() up to which PF was set */
   ticked: u64;
   /** cells 0..7Fh; registers A..D lie in them too */
   cells0: u64;
@@ -142,12 +144,15 @@ export class KeyboardRecord {
   outputPort: u8;
 }
 
-/** Port 61h, and port 80h. */
 @unmanaged
-export class SystemRecord {
-  /** port 61h, bits 3:0 as written */
+export class Port61Record {
+  /** bits 3:0 as written */
   control: u8;
-  /** the last power-on self test code */
+}
+
+@unmanaged
+export class DebugRecord {
+  /** port 80h: the last power-on self test code */
   post: u8;
 }
 
