@@ -1,0 +1,102 @@
+// The daemon's client: typed JSON-RPC calls and notifications. The command line is made of it, and so can other programs be.
+//
+//   const client = await Client.connect();
+//   const guest = await client.call("run", { image: "linux" });
+import { EventEmitter } from "node:events";
+import { connect as connectSocket } from "node:net";
+import { WebSocket } from "ws";
+import { fromRpcError, type RpcError } from "../api/jsonrpc.js";
+import type { MethodName, Notification, NotificationName, Params, Result } from "../api/methods.js";
+import { checkRuntimeFolder, runtimePaths } from "../api/paths.js";
+import { HvkitError } from "../errors.js";
+
+type ClientEvents = { [N in NotificationName]: [params: Notification<N>] } & { close: [reason: string] };
+
+interface Pending {
+  resolve: (result: never) => void;
+  reject: (error: Error) => void;
+}
+
+const MAX_MESSAGE_BYTES = 2 ** 20;
+
+export class Client extends EventEmitter<ClientEvents> {
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+
+  private constructor(private readonly socket: WebSocket) {
+    super();
+    this.setMaxListeners(0);
+    socket.on("message", (data) => this.#receive(String(data)));
+    socket.on("close", (_code, reason) => this.#end(reason.toString() || "the daemon closed the connection"));
+    socket.on("error", () => {}); // 'close' follows
+  }
+
+  /** @param path the daemon's socket; by default the one of this user */
+  static async connect(path?: string): Promise<Client> {
+    const socketPath = path ?? ownSocket();
+    const socket = new WebSocket("ws://localhost/rpc", {
+      createConnection: () => connectSocket(socketPath),
+      perMessageDeflate: false,
+      maxPayload: MAX_MESSAGE_BYTES,
+    });
+    await new Promise<void>((resolve, reject) => {
+      socket.once("open", resolve);
+      socket.once("error", (error: NodeJS.ErrnoException) => {
+        const absent = error.code === "ENOENT" || error.code === "ECONNREFUSED";
+        reject(absent ? notUp(error) : new HvkitError("E_CONNECT", `the daemon cannot be reached: ${error.message}`, { cause: error }));
+      });
+    });
+    return new Client(socket);
+  }
+
+  call<M extends MethodName>(method: M, params: Params<M>): Promise<Result<M>> {
+    if (this.socket.readyState !== WebSocket.OPEN) return Promise.reject(lost("the connection is closed"));
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.socket.readyState === WebSocket.CLOSED) return;
+    const closed = new Promise((resolve) => this.socket.once("close", resolve));
+    this.socket.close(1000);
+    const timer = setTimeout(() => this.socket.terminate(), 500);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  #receive(text: string): void {
+    const message = JSON.parse(text) as { id?: number; method?: NotificationName; params?: never; result?: never; error?: RpcError };
+    if (message.method !== undefined) {
+      (this as EventEmitter).emit(message.method, message.params);
+      return;
+    }
+    const pending = this.#pending.get(message.id ?? -1);
+    if (!pending) return;
+    this.#pending.delete(message.id ?? -1);
+    if (message.error) pending.reject(fromRpcError(message.error));
+    else pending.resolve(message.result as never);
+  }
+
+  #end(reason: string): void {
+    for (const { reject } of this.#pending.values()) reject(lost(reason));
+    this.#pending.clear();
+    this.emit("close", reason);
+  }
+}
+
+function ownSocket(): string {
+  const { folder, socket } = runtimePaths();
+  if (!checkRuntimeFolder(folder)) throw notUp();
+  return socket;
+}
+
+function notUp(cause?: unknown): HvkitError {
+  return new HvkitError("E_NOT_UP", "the hypervisor is not up", { hint: "Start it with `hvkit up`.", ...(cause === undefined ? {} : { cause }) });
+}
+
+function lost(reason: string): HvkitError {
+  return new HvkitError("E_DAEMON_LOST", `the daemon went away: ${reason}`, { hint: "`hvkit status` says whether it runs." });
+}

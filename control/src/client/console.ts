@@ -1,0 +1,122 @@
+// A guest's console as one stream of bytes without gaps or repeats: first what the log has, then what comes. When the daemon left
+// bytes out because this reader was slow, they are taken from the log.
+import type { Notification } from "../api/methods.js";
+import type { GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
+import type { Client } from "./client.js";
+
+export interface ConsoleEnd {
+  state: GuestState;
+  end: GuestEnd | null;
+}
+
+export interface ConsoleOptions {
+  /** 0 COM1, 1 COM2 */
+  port?: number;
+  /** from the log's oldest byte; else only what comes from now on, and the last `tail` bytes before */
+  tail?: number;
+  onBytes: (bytes: Uint8Array) => void | Promise<void>;
+}
+
+export class Console {
+  readonly guest: GuestSummary;
+  /** resolves when the guest has ended for good and all its bytes were given, or by close() (then undefined) */
+  readonly ended: Promise<ConsoleEnd | undefined>;
+  #next: number;
+  #work: Promise<void> = Promise.resolve();
+  #finish!: (end: ConsoleEnd | undefined) => void;
+  #fail!: (error: unknown) => void;
+  readonly #port: number;
+
+  private constructor(
+    private readonly client: Client,
+    attached: { guest: GuestSummary; offset: number; start: number },
+    private readonly options: ConsoleOptions,
+    early: Notification<"console">[],
+  ) {
+    this.guest = attached.guest;
+    this.#port = options.port ?? 0;
+    this.#next = Math.max(attached.start, attached.offset - (options.tail ?? Number.POSITIVE_INFINITY));
+    this.ended = new Promise((resolve, reject) => {
+      this.#finish = resolve;
+      this.#fail = reject;
+    });
+    this.ended.catch(() => {}); // whoever waits for it sees it
+    client.on("console", this.#onConsole);
+    client.on("console.end", this.#onEnd);
+    client.on("close", this.#onClose);
+    this.#then(() => this.#catchUp(attached.offset));
+    for (const notification of early) this.#onConsole(notification);
+    const { state, end } = attached.guest;
+    if (state === "exited" || state === "lost") this.#then(async () => this.#finish({ state, end }));
+  }
+
+  static async open(client: Client, guest: string, options: ConsoleOptions): Promise<Console> {
+    // Bytes may come with the reply itself, before its promise goes on.
+    const early: Notification<"console">[] = [];
+    const keep = (notification: Notification<"console">): void => {
+      early.push(notification);
+    };
+    client.on("console", keep);
+    try {
+      const attached = await client.call("console.attach", { guest, port: options.port ?? 0 });
+      return new Console(client, attached, options, early);
+    } finally {
+      client.off("console", keep);
+    }
+  }
+
+  /** Input for the guest. */
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.client.call("console.write", { guest: this.guest.id, port: this.#port, data: Buffer.from(bytes).toString("base64") });
+  }
+
+  close(): void {
+    this.client.off("console", this.#onConsole);
+    this.client.off("console.end", this.#onEnd);
+    this.client.off("close", this.#onClose);
+    this.client.call("console.detach", { guest: this.guest.id, port: this.#port }).catch(() => {});
+    this.#finish(undefined);
+  }
+
+  readonly #onConsole = ({ id, port, offset, data }: Notification<"console">): void => {
+    if (id !== this.guest.id || port !== this.#port) return;
+    this.#then(async () => {
+      if (offset > this.#next) await this.#catchUp(offset);
+      const bytes = Buffer.from(data, "base64").subarray(Math.max(0, this.#next - offset));
+      if (bytes.length === 0) return;
+      this.#next += bytes.length;
+      await this.options.onBytes(bytes);
+    });
+  };
+
+  readonly #onEnd = ({ id, port, state, end }: Notification<"console.end">): void => {
+    if (id !== this.guest.id || port !== this.#port) return;
+    this.#then(async () => {
+      await this.#catchUp(Number.POSITIVE_INFINITY).catch(() => {}); // a guest that was removed has no log
+      this.#finish({ state, end });
+    });
+  };
+
+  readonly #onClose = (reason: string): void => {
+    this.#then(async () => {
+      throw new Error(reason);
+    });
+  };
+
+  /** From the log, up to `offset` or its end. */
+  async #catchUp(offset: number): Promise<void> {
+    while (this.#next < offset) {
+      const part = await this.client.call("logs", { guest: this.guest.id, port: this.#port, offset: this.#next });
+      const bytes = Buffer.from(part.data, "base64").subarray(0, Math.max(0, offset - part.offset));
+      if (bytes.length === 0) return;
+      this.#next = part.offset + bytes.length;
+      await this.options.onBytes(bytes);
+    }
+  }
+
+  /** One step after the other, so that bytes stay in order. */
+  #then(step: () => Promise<void>): void {
+    this.#work = this.#work.then(step);
+    this.#work.catch((error: unknown) => this.#fail(error));
+  }
+}

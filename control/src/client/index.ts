@@ -1,0 +1,7 @@
+// What other programs may use of hvkit.
+export type { MethodName, Notification, NotificationName, Params, Result } from "../api/methods.js";
+export type { GuestDetail, GuestEnd, GuestState, GuestStats, GuestSummary, ImageInfo, Status } from "../api/schemas.js";
+export { HvkitError } from "../errors.js";
+export { Client } from "./client.js";
+export { Console, type ConsoleEnd, type ConsoleOptions } from "./console.js";
+export { launchDaemon } from "./launch.js";

@@ -1,0 +1,44 @@
+// Starts the daemon as a process of its own, and waits until it is ready or says why it is not.
+import { fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { fromRpcError, type RpcError } from "../api/jsonrpc.js";
+import type { BootRequest } from "../daemon/boot.js";
+import { HvkitError } from "../errors.js";
+
+/** what the daemon tells while it starts */
+export type LaunchMessage = { type: "line"; line: string } | { type: "ready" } | { type: "failed"; error: RpcError };
+
+const DAEMON = fileURLToPath(new URL("../daemon/main.js", import.meta.url));
+
+export async function launchDaemon(request: BootRequest, onLine: (line: string) => void): Promise<number> {
+  const child = fork(DAEMON, [JSON.stringify(request)], { detached: true, stdio: ["ignore", "ignore", "pipe", "ipc"], execArgv: [] });
+  let words = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    words = (words + text).slice(-4096);
+  });
+  // An interrupted `up` takes the half-started hypervisor with it.
+  const interrupt = (): void => {
+    child.kill("SIGTERM");
+  };
+  process.once("SIGINT", interrupt);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.on("error", reject);
+      child.on("exit", (code, signal) => {
+        reject(new HvkitError("E_DAEMON", `the daemon ended while it started (${signal ?? `code ${code}`})${words ? `:\n${words.trim()}` : ""}`));
+      });
+      child.on("message", (message: LaunchMessage) => {
+        if (message.type === "line") onLine(message.line);
+        else if (message.type === "ready") resolve();
+        else reject(fromRpcError(message.error));
+      });
+    });
+  } finally {
+    process.off("SIGINT", interrupt);
+    child.removeAllListeners();
+    if (child.connected) child.disconnect();
+    child.stderr?.destroy();
+    child.unref();
+  }
+  return child.pid ?? 0;
+}

@@ -1,0 +1,96 @@
+// The daemon put together: host (engine and hypervisor), guests, and the server that clients talk to.
+import type { RuntimePaths } from "../api/paths.js";
+import { Catalog } from "../images/catalog.js";
+import type { Boot, BootRequest } from "./boot.js";
+import type { Guest } from "./guest.js";
+import { Guests } from "./guests.js";
+import { makeHandlers } from "./handlers.js";
+import { Host } from "./host.js";
+import { writeMark } from "./lock.js";
+import type { Log } from "./log.js";
+import { Server } from "./server.js";
+
+export interface DaemonOptions {
+  boot: Boot;
+  request: BootRequest;
+  paths: RuntimePaths;
+  /** the project's folder, with images/ below */
+  root: string;
+  log: Log;
+  onLine?: (line: string) => void;
+  /** after `down`, when all is ended */
+  onDown?: () => void;
+}
+
+export class Daemon {
+  readonly host: Host;
+  readonly guests: Guests;
+  readonly #server: Server;
+  readonly #paths: RuntimePaths;
+  readonly #log: Log;
+  #stopping: Promise<void> | undefined;
+
+  constructor({ boot, request, paths, root, log, onLine, onDown }: DaemonOptions) {
+    this.#paths = paths;
+    this.#log = log;
+    this.host = new Host({ boot, request, folder: paths.folder, log, onLine: onLine ?? (() => {}), onEngine: (pid) => writeMark(paths.engine, pid) });
+    this.guests = new Guests(this.host, paths.guests, log);
+    const down = (): void => {
+      // After the reply is on its way.
+      setImmediate(() => {
+        void this.stop().finally(onDown);
+      });
+    };
+    const handlers = makeHandlers({ host: this.host, guests: this.guests, catalog: new Catalog(root), folder: paths.folder, startedAt: new Date(), down });
+    this.#server = new Server(handlers, log);
+    this.#forward();
+  }
+
+  /** Resolves when the hypervisor answers and clients can connect. */
+  async start(): Promise<void> {
+    await this.host.start();
+    await this.#server.listen(this.#paths.socket);
+    this.#log.info({ socket: this.#paths.socket }, "ready");
+  }
+
+  /** Ends all: guests, hypervisor, engine, clients. Once, however often it is asked for. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#log.info("ending");
+    this.guests.close();
+    await this.host.stop();
+    await this.#server.close();
+  }
+
+  /** What happens goes to the clients that asked for it. */
+  #forward(): void {
+    const { guests, host } = this;
+    const attached = (guest: Guest, port: number) => this.#server.connections().filter((connection) => connection.isAttached(guest, port));
+    guests.on("console", (guest, port, offset, bytes) => {
+      const readers = attached(guest, port);
+      if (readers.length === 0) return;
+      const data = Buffer.from(bytes).toString("base64");
+      for (const reader of readers) reader.notify("console", { id: guest.id, port, offset, data });
+    });
+    guests.on("ended", (guest) => this.#sayEnd(guest, attached));
+    guests.on("removed", (guest) => {
+      this.#sayEnd(guest, attached);
+      this.#server.broadcast("event", { type: "removed", id: guest.id, name: guest.name });
+    });
+    guests.on("changed", (guest) => this.#server.broadcast("event", { type: "guest", guest: guest.summary() }));
+    guests.on("consoleLost", (guest, port, count) =>
+      this.#server.broadcast("event", { type: "console-lost", id: guest.id, port, count: String(count) }),
+    );
+    host.on("state", (state, reason) => this.#server.broadcast("event", { type: "hypervisor", state, reason, restarts: host.restarts }));
+  }
+
+  #sayEnd(guest: Guest, attached: (guest: Guest, port: number) => ReturnType<Server["connections"]>): void {
+    guest.logs.forEach((_log, port) => {
+      for (const reader of attached(guest, port)) reader.notify("console.end", { id: guest.id, port, state: guest.state, end: guest.end ?? null });
+    });
+  }
+}

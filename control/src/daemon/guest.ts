@@ -1,0 +1,98 @@
+// One guest as the daemon knows it: its name, its options, its state, its console's log. guests.ts moves it from state to state.
+import { randomBytes } from "node:crypto";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { GuestDetail, GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
+import type { Image } from "../images/catalog.js";
+import type { CpioFile } from "../images/cpio.js";
+import type { BootPlan } from "../images/plan.js";
+import { ConsoleLog } from "./consolelog.js";
+
+export interface GuestOptions {
+  memoryBytes: number;
+  append: string;
+  added: readonly CpioFile[];
+}
+
+export const CONSOLE_PORTS = 2;
+
+export class Guest {
+  readonly id = randomBytes(6).toString("hex");
+  readonly createdAt = new Date();
+  readonly logs: ConsoleLog[];
+  state: GuestState = "created";
+  /** halted until an interrupt, as the hypervisor said last */
+  idle = false;
+  /** the hypervisor's number, from create to destroy */
+  slot: number | undefined;
+  end: GuestEnd | undefined;
+  restarts = 0;
+  startedAt: Date | undefined;
+  endedAt: Date | undefined;
+  timings: GuestDetail["timings"] = null;
+  placements: GuestDetail["placements"] = [];
+  readonly #folder: string;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    readonly name: string,
+    readonly image: Image,
+    readonly options: GuestOptions,
+    guestsFolder: string,
+  ) {
+    this.#folder = join(guestsFolder, this.id);
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    this.logs = Array.from({ length: CONSOLE_PORTS }, (_, port) => new ConsoleLog(this.#folder, `console${port}`));
+  }
+
+  /** Operations on a guest come one after another, whoever asks for them. */
+  exclusive<T>(operation: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(operation);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  setPlan(plan: BootPlan): void {
+    this.placements = plan.placements.map(({ what, address, bytes }) => ({ what, address: hex(address), bytes: bytes.length }));
+  }
+
+  summary(): GuestSummary {
+    return {
+      id: this.id,
+      name: this.name,
+      image: this.image.manifest.name,
+      kind: this.image.manifest.kind,
+      state: this.state,
+      idle: this.idle && this.state === "running",
+      memoryBytes: this.options.memoryBytes,
+      restarts: this.restarts,
+      createdAt: this.createdAt.toISOString(),
+      startedAt: this.startedAt?.toISOString() ?? null,
+      endedAt: this.endedAt?.toISOString() ?? null,
+      end: this.end ?? null,
+    };
+  }
+
+  detail(rip: bigint | undefined): GuestDetail {
+    return {
+      ...this.summary(),
+      slot: this.slot ?? null,
+      append: this.options.append,
+      added: this.options.added.map(({ path, data }) => ({ path, bytes: data.length })),
+      rip: rip === undefined ? null : hex(rip),
+      console: this.logs.map((log, port) => ({ port, start: log.start, end: log.end, lost: log.lost })),
+      placements: this.placements,
+      timings: this.timings,
+    };
+  }
+
+  /** The last step of `rm`: its files go. */
+  dispose(): void {
+    for (const log of this.logs) log.remove();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+export function hex(value: number | bigint): string {
+  return `0x${value.toString(16)}`;
+}

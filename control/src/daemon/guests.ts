@@ -1,0 +1,336 @@
+// All guests of the daemon: found by name or id, moved from state to state by requests and by what the hypervisor tells.
+//
+//   created --start--> running <--pause/unpause--> paused
+//   running --ends--> exited;  --resets itself--> restarting --> running;  hypervisor lost --> lost
+//   any --reset--> running (made anew, same name and options);  exited, lost --rm--> gone
+import { EventEmitter } from "node:events";
+import { EndReason, RunState } from "../../../protocol/messages.js";
+import type { GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
+import { HvkitError } from "../errors.js";
+import type { HypervisorClient } from "../hypervisor/hypervisor.js";
+import { describeEnd, endReasonCode } from "../hypervisor/texts.js";
+import type { Image } from "../images/catalog.js";
+import { loadPlan } from "../images/loader.js";
+import { Guest, type GuestOptions, hex } from "./guest.js";
+import type { Host } from "./host.js";
+import type { Log } from "./log.js";
+import { generateName } from "./names.js";
+
+export interface GuestsEvents {
+  changed: [guest: Guest];
+  removed: [guest: Guest];
+  /** offset: of the first byte in the guest's console log */
+  console: [guest: Guest, port: number, offset: number, bytes: Uint8Array];
+  consoleLost: [guest: Guest, port: number, count: number];
+  /** it will write no more, until somebody resets it */
+  ended: [guest: Guest];
+}
+
+export type Progress = (stage: string, done: number, total: number) => void;
+
+/** A guest that resets at once, again and again, is slowed down: twice as long each time, up to the last. */
+const RESET_DELAYS_MS = [0, 100, 200, 400, 800, 1600, 3200];
+const QUICK_RESET_MS = 1000;
+const LIVE: readonly GuestState[] = ["running", "paused", "restarting"];
+
+export class Guests extends EventEmitter<GuestsEvents> {
+  readonly #guests = new Map<string, Guest>();
+  readonly #bySlot = new Map<number, Guest>();
+  /** guests that are being taken down by us: that they end is no news */
+  readonly #expected = new Set<Guest>();
+  readonly #resetTimers = new Map<Guest, NodeJS.Timeout>();
+  readonly #quickResets = new Map<Guest, number>();
+
+  constructor(
+    private readonly host: Host,
+    private readonly folder: string,
+    private readonly log: Log,
+  ) {
+    super();
+    host.on("up", (hypervisor) => this.#listen(hypervisor));
+    host.on("lost", ({ reason }) => this.#lose(reason));
+  }
+
+  all(): Guest[] {
+    return [...this.#guests.values()];
+  }
+
+  /** By name, id, or a beginning of an id that only one has. */
+  find(reference: string): Guest {
+    const exact = this.all().find(({ name, id }) => name === reference || id === reference);
+    if (exact) return exact;
+    const close = /^[0-9a-f]+$/.test(reference) ? this.all().filter(({ id }) => id.startsWith(reference)) : [];
+    if (close.length === 1 && close[0]) return close[0];
+    const ambiguous = close.length > 1;
+    throw new HvkitError(
+      ambiguous ? "E_GUEST_AMBIGUOUS" : "E_NO_GUEST",
+      ambiguous ? `'${reference}' begins the ids of ${close.length} guests` : `there is no guest '${reference}'`,
+      { hint: "`hvkit ps` lists the guests.", data: { guest: reference } },
+    );
+  }
+
+  async run(image: Image, name: string | undefined, options: GuestOptions, progress: Progress): Promise<Guest> {
+    const taken = (candidate: string): boolean => this.#guests.has(candidate);
+    if (name !== undefined && taken(name)) {
+      throw new HvkitError("E_NAME_TAKEN", `there is a guest '${name}' already`, { hint: `Choose another name, or remove it: hvkit rm -f ${name}`, data: { name } });
+    }
+    this.host.hypervisor; // nothing is made while there is none
+    const guest = new Guest(name ?? generateName(taken), image, options, this.folder);
+    this.#guests.set(guest.name, guest);
+    this.emit("changed", guest);
+    try {
+      await guest.exclusive(() => this.#start(guest, progress));
+    } catch (error) {
+      this.#forget(guest);
+      throw error;
+    }
+    return guest;
+  }
+
+  pause(guest: Guest): Promise<void> {
+    return guest.exclusive(async () => {
+      const slot = requireState(guest, ["running"], "pause");
+      await this.host.hypervisor.guestPause(slot);
+      if (guest.state === "running") this.#set(guest, "paused");
+    });
+  }
+
+  unpause(guest: Guest): Promise<void> {
+    return guest.exclusive(async () => {
+      const slot = requireState(guest, ["paused"], "unpause");
+      await this.host.hypervisor.guestResume(slot);
+      if (guest.state === "paused") this.#set(guest, "running");
+    });
+  }
+
+  /** Made anew with the same name and options, whatever its state was. */
+  reset(guest: Guest): Promise<void> {
+    this.#cancelReset(guest);
+    return guest.exclusive(() => this.#restart(guest));
+  }
+
+  kill(guest: Guest): Promise<void> {
+    this.#cancelReset(guest);
+    return guest.exclusive(() => this.#kill(guest, killed("killed", "It was killed.")));
+  }
+
+  /** Waits for `seconds` whether it ends by itself; then it is paused and ended. */
+  async stop(guest: Guest, seconds: number): Promise<void> {
+    if (seconds > 0 && LIVE.includes(guest.state)) await this.#waitForEnd(guest, seconds * 1000);
+    this.#cancelReset(guest);
+    await guest.exclusive(async () => {
+      if (guest.state === "exited") return;
+      if (guest.state === "running" && guest.slot !== undefined) await this.host.hypervisor.guestPause(guest.slot).catch(() => {});
+      await this.#kill(guest, killed("stopped", "It was stopped by request."));
+    });
+  }
+
+  async remove(guest: Guest, force: boolean): Promise<void> {
+    if (!force && LIVE.includes(guest.state)) {
+      throw new HvkitError("E_GUEST_RUNNING", `guest '${guest.name}' is ${guest.state}`, { hint: `Stop it first, or use: hvkit rm -f ${guest.name}` });
+    }
+    this.#cancelReset(guest);
+    await guest.exclusive(async () => {
+      await this.#takeDown(guest);
+      this.#forget(guest);
+    });
+  }
+
+  /** Asks the hypervisor whether the guest that runs is halted. */
+  async refresh(guest: Guest): Promise<bigint | undefined> {
+    if (guest.slot === undefined || this.host.state !== "running") return undefined;
+    const { state, rip } = await this.host.hypervisor.guestState(guest.slot);
+    guest.idle = state === RunState.Halted;
+    return rip;
+  }
+
+  close(): void {
+    for (const guest of this.all()) this.#cancelReset(guest);
+  }
+
+  async #start(guest: Guest, progress: Progress): Promise<void> {
+    const { hypervisor } = this.host;
+    const times = [performance.now()];
+    const plan = await loadPlan(guest.image, { ...guest.options, tscKhz: hypervisor.hello.tscKhz });
+    guest.setPlan(plan);
+    times.push(performance.now());
+    const { guest: slot } = await hypervisor.guestCreate({ memoryBytes: guest.options.memoryBytes, wallSeconds: Math.floor(Date.now() / 1000) });
+    guest.slot = slot;
+    this.#bySlot.set(slot, guest);
+    times.push(performance.now());
+    try {
+      for (const { what, address, bytes } of plan.placements) {
+        await hypervisor.guestPut(slot, address, bytes, (done) => progress(what, done, bytes.length));
+      }
+      times.push(performance.now());
+      guest.end = undefined;
+      guest.endedAt = undefined;
+      guest.startedAt = new Date();
+      this.#set(guest, "running"); // before the call: it may end before its reply is here
+      await hypervisor.guestStart({ guest: slot, kind: plan.kind, block: plan.block, blockBytes: plan.blockBytes });
+    } catch (error) {
+      await this.#takeDown(guest).catch((later: unknown) => this.log.warn({ err: later, guest: guest.name }, "take down"));
+      throw error;
+    }
+    times.push(performance.now());
+    const [begin = 0, loaded = 0, created = 0, uploaded = 0, started = 0] = times;
+    guest.timings = { load: loaded - begin, create: created - loaded, upload: uploaded - created, start: started - uploaded };
+    this.log.info({ guest: guest.name, slot, timings: guest.timings }, "guest started");
+  }
+
+  async #restart(guest: Guest): Promise<void> {
+    this.host.hypervisor;
+    this.#set(guest, "restarting");
+    try {
+      await this.#takeDown(guest);
+      guest.restarts++;
+      await this.#start(guest, () => {});
+    } catch (error) {
+      this.#finish(guest, killed("reset-failed", `It could not be started again: ${error instanceof Error ? error.message : String(error)}`));
+      throw error;
+    }
+  }
+
+  async #kill(guest: Guest, end: GuestEnd): Promise<void> {
+    if (!LIVE.includes(guest.state)) {
+      throw new HvkitError("E_GUEST_NOT_RUNNING", `guest '${guest.name}' is ${guest.state}, not running`, { data: { state: guest.state } });
+    }
+    if (guest.slot !== undefined) {
+      const { slot } = guest;
+      this.#expected.add(guest);
+      try {
+        await this.host.hypervisor.guestKill(slot);
+        end.rip = hex((await this.host.hypervisor.guestState(slot)).rip);
+      } finally {
+        this.#expected.delete(guest);
+      }
+    }
+    this.#finish(guest, end);
+  }
+
+  /** The hypervisor's part of the guest goes: its RAM is free again. */
+  async #takeDown(guest: Guest): Promise<void> {
+    const { slot } = guest;
+    if (slot === undefined) return;
+    this.#expected.add(guest);
+    try {
+      const { hypervisor } = this.host;
+      const { state } = await hypervisor.guestState(slot);
+      if (state !== RunState.Ended && state !== RunState.Created) await hypervisor.guestKill(slot);
+      await hypervisor.guestDestroy(slot);
+    } catch (error) {
+      if (guest.slot !== undefined) throw error; // else the hypervisor went meanwhile, and the guest with it
+    } finally {
+      this.#expected.delete(guest);
+    }
+    this.#bySlot.delete(slot);
+    guest.slot = undefined;
+  }
+
+  #listen(hypervisor: HypervisorClient): void {
+    hypervisor.on("guestState", (slot, state) => {
+      const guest = this.#bySlot.get(slot);
+      if (guest && state === RunState.Paused && guest.state === "running") this.#set(guest, "paused");
+    });
+    hypervisor.on("guestEnded", (slot, reason, value, rip) => {
+      const guest = this.#bySlot.get(slot);
+      if (guest && !this.#expected.has(guest)) this.#onEnded(guest, reason, value, rip);
+    });
+    hypervisor.on("console", (slot, port, bytes) => {
+      const guest = this.#bySlot.get(slot);
+      const log = guest?.logs[port];
+      if (!guest || !log) return;
+      const offset = log.end;
+      log.append(bytes);
+      this.emit("console", guest, port, offset, bytes);
+    });
+    hypervisor.on("consoleLost", (slot, port, count) => {
+      const guest = this.#bySlot.get(slot);
+      const log = guest?.logs[port];
+      if (!guest || !log) return;
+      log.lost += count;
+      this.emit("consoleLost", guest, port, count);
+    });
+  }
+
+  #onEnded(guest: Guest, reason: EndReason, value: bigint, rip: bigint): void {
+    this.log.info({ guest: guest.name, reason: endReasonCode(reason), value: hex(value), rip: hex(rip) }, "guest ended");
+    if (reason === EndReason.Reset) this.#scheduleReset(guest);
+    else this.#finish(guest, { code: endReasonCode(reason), text: describeEnd(reason, value), value: hex(value), rip: hex(rip) });
+  }
+
+  #scheduleReset(guest: Guest): void {
+    const ran = Date.now() - (guest.startedAt?.getTime() ?? 0);
+    const quick = ran < QUICK_RESET_MS ? (this.#quickResets.get(guest) ?? -1) + 1 : 0;
+    this.#quickResets.set(guest, quick);
+    this.#set(guest, "restarting");
+    const delay = RESET_DELAYS_MS[Math.min(quick, RESET_DELAYS_MS.length - 1)] ?? 0;
+    const restart = (): void => {
+      this.#resetTimers.delete(guest);
+      guest.exclusive(() => this.#restart(guest)).catch((error: unknown) => this.log.error({ err: error, guest: guest.name }, "reset"));
+    };
+    this.#resetTimers.set(guest, setTimeout(restart, delay));
+  }
+
+  #cancelReset(guest: Guest): void {
+    clearTimeout(this.#resetTimers.get(guest));
+    this.#resetTimers.delete(guest);
+  }
+
+  #lose(reason: string): void {
+    this.#bySlot.clear();
+    for (const guest of this.all()) {
+      this.#cancelReset(guest);
+      guest.slot = undefined;
+      if (guest.state === "exited" || guest.state === "lost") continue;
+      this.#finish(guest, killed("lost", `It went down with the hypervisor: ${reason}`), "lost");
+    }
+  }
+
+  #finish(guest: Guest, end: GuestEnd, state: GuestState = "exited"): void {
+    guest.end = end;
+    guest.endedAt = new Date();
+    this.#set(guest, state);
+    this.emit("ended", guest);
+  }
+
+  #set(guest: Guest, state: GuestState): void {
+    guest.state = state;
+    this.emit("changed", guest);
+  }
+
+  #forget(guest: Guest): void {
+    this.#guests.delete(guest.name);
+    this.#quickResets.delete(guest);
+    guest.dispose();
+    this.emit("removed", guest);
+  }
+
+  async #waitForEnd(guest: Guest, ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.off("ended", onEnded);
+        resolve();
+      };
+      const onEnded = (ended: Guest): void => {
+        if (ended === guest) done();
+      };
+      const timer = setTimeout(done, ms);
+      this.on("ended", onEnded);
+    });
+  }
+}
+
+export function summaries(guests: readonly Guest[]): GuestSummary[] {
+  return guests.map((guest) => guest.summary());
+}
+
+function killed(code: string, text: string): GuestEnd {
+  return { code, text, value: "0x0", rip: "0x0" };
+}
+
+function requireState(guest: Guest, states: readonly GuestState[], what: string): number {
+  if (states.includes(guest.state) && guest.slot !== undefined) return guest.slot;
+  throw new HvkitError("E_GUEST_STATE", `guest '${guest.name}' is ${guest.state}: cannot ${what} it`, { data: { state: guest.state } });
+}

@@ -1,0 +1,239 @@
+// What each method of the JSON-RPC surface does. Parameters are checked before they come here; names are the methods' own.
+import { readFile, stat } from "node:fs/promises";
+import type { CheckedParams, MethodName, Params, Result } from "../api/methods.js";
+import type { Status } from "../api/schemas.js";
+import { parseSize } from "../api/size.js";
+import { HvkitError } from "../errors.js";
+import { exitReasonName, featureList, registerName, vendorName } from "../hypervisor/texts.js";
+import { type Catalog, imageFiles } from "../images/catalog.js";
+import type { CpioFile } from "../images/cpio.js";
+import { imageMemory } from "../images/loader.js";
+import type { Connection } from "./connection.js";
+import type { Guest } from "./guest.js";
+import { hex } from "./guest.js";
+import type { Guests } from "./guests.js";
+import { summaries } from "./guests.js";
+import type { Host } from "./host.js";
+
+export interface Services {
+  host: Host;
+  guests: Guests;
+  catalog: Catalog;
+  folder: string;
+  startedAt: Date;
+  /** begins the daemon's end; the reply goes out before */
+  down: () => void;
+}
+
+export type Handlers = { [M in MethodName]: (params: CheckedParams<M>, connection: Connection) => Promise<Result<M>> };
+
+/** of one --add; with the initrd it must fit into the guest */
+const MAX_ADDED_BYTES = 512 * 2 ** 20;
+
+export function makeHandlers(services: Services): Handlers {
+  const { host, guests, catalog } = services;
+  const slotOf = (guest: Guest): number => {
+    if (guest.slot !== undefined) return guest.slot;
+    throw new HvkitError("E_GUEST_STATE", `guest '${guest.name}' is ${guest.state}: the hypervisor has it no more`, {
+      hint: `Start it again with: hvkit reset ${guest.name}`,
+      data: { state: guest.state },
+    });
+  };
+  /** The form that most of the guest's methods have. */
+  const act = (action: (guest: Guest) => Promise<void>) => async (params: { guest: string }) => {
+    const guest = guests.find(params.guest);
+    await action(guest);
+    return guest.summary();
+  };
+
+  return {
+    status: () => status(services),
+    images: () => listImages(catalog),
+    down: async () => {
+      services.down();
+      return {};
+    },
+    ping: async ({ data }) => ({ data: toBase64(await host.hypervisor.ping(data === undefined ? undefined : Buffer.from(data, "base64"))) }),
+
+    run: async ({ image: reference, name, memory, append, add }, connection) => {
+      const image = await catalog.find(reference);
+      const options = { memoryBytes: imageMemory(image, memory), append: append ?? "", added: await readAdded(add ?? []) };
+      const guest = await guests.run(image, name, options, (stage, done, total) => connection.notify("progress", { stage, done, total }));
+      return guest.detail(undefined);
+    },
+    ps: async () => {
+      await Promise.all(guests.all().map((guest) => (guest.state === "running" ? guests.refresh(guest).catch(() => {}) : undefined)));
+      return summaries(guests.all());
+    },
+    inspect: async (params) => {
+      const guest = guests.find(params.guest);
+      return guest.detail(await guests.refresh(guest));
+    },
+    pause: act((guest) => guests.pause(guest)),
+    unpause: act((guest) => guests.unpause(guest)),
+    reset: act((guest) => guests.reset(guest)),
+    stop: async ({ guest, time }) => act((found) => guests.stop(found, time))({ guest }),
+    kill: act((guest) => guests.kill(guest)),
+    rm: async ({ guest, force }) => act((found) => guests.remove(found, force))({ guest }),
+
+    regs: async (params) => {
+      const guest = guests.find(params.guest);
+      const values = await host.hypervisor.guestRegisters(slotOf(guest));
+      await guests.refresh(guest);
+      const { id, name, state, idle } = guest.summary();
+      return { id, name, state, idle, registers: Object.fromEntries(values.map((value, index) => [registerName(index), hex(value)])) };
+    },
+    mem: async ({ guest: reference, address, length }) => {
+      const guest = guests.find(reference);
+      checkRange(guest, address, length);
+      return { id: guest.id, name: guest.name, data: toBase64(await host.hypervisor.guestGet(slotOf(guest), address, length)) };
+    },
+    digest: async ({ guest: reference, address, length }) => {
+      const guest = guests.find(reference);
+      checkRange(guest, address, length);
+      return { digest: hex(await host.hypervisor.guestDigest(slotOf(guest), address, length)) };
+    },
+    stats: async (params) => {
+      const guest = guests.find(params.guest);
+      const { byReason, overheadBytes, nestedTableBytes, ...counters } = await host.hypervisor.guestStat(slotOf(guest));
+      const reasons = [...byReason].sort(([, a], [, b]) => (a < b ? 1 : a > b ? -1 : 0));
+      return {
+        id: guest.id,
+        name: guest.name,
+        exits: String(counters.exits),
+        runNs: String(counters.runNs),
+        haltNs: String(counters.haltNs),
+        vmcsAccesses: String(counters.vmcsAccesses),
+        injected: String(counters.injected),
+        firstEntryTsc: String(counters.firstEntryTsc),
+        haltTsc: String(counters.haltTsc),
+        overheadBytes,
+        nestedTableBytes,
+        nestedFaults: String(counters.nestedFaults),
+        byReason: reasons.map(([reason, count]) => ({ reason: exitReasonName(reason), count: String(count) })),
+      };
+    },
+
+    logs: async ({ guest: reference, port, offset, length }) => {
+      const log = consoleLog(guests.find(reference), port);
+      const part = log.read(offset, length);
+      return { data: toBase64(part.data), offset: part.offset, start: log.start, end: log.end };
+    },
+    "console.attach": async ({ guest: reference, port }, connection) => {
+      const guest = guests.find(reference);
+      const { start, end } = consoleLog(guest, port);
+      connection.attach(guest, port);
+      return { guest: guest.summary(), offset: end, start };
+    },
+    "console.write": async ({ guest: reference, port, data }) => {
+      const guest = guests.find(reference);
+      await host.hypervisor.consoleWrite(slotOf(guest), port, Buffer.from(data, "base64"));
+      return {};
+    },
+    "console.detach": async ({ guest: reference, port }, connection) => {
+      connection.detach(guests.find(reference), port);
+      return {};
+    },
+    "events.subscribe": async (_params, connection) => {
+      connection.subscribed = true;
+      return {};
+    },
+  };
+}
+
+async function status({ host, guests, folder, startedAt }: Services): Promise<Status> {
+  const { booted } = host;
+  return {
+    state: host.state,
+    pid: process.pid,
+    startedAt: startedAt.toISOString(),
+    folder,
+    engine: booted
+      ? { name: booted.engine.name, accel: booted.engine.accel, pid: booted.engine.pid, why: booted.choice.why, command: booted.engine.command }
+      : null,
+    hypervisor: host.state === "running" ? await hypervisorStatus(host) : null,
+    guests: { total: guests.all().length, running: guests.all().filter(({ state }) => state === "running").length },
+    restarts: host.restarts,
+    lastFailure: host.lastFailure ?? null,
+  };
+}
+
+async function hypervisorStatus(host: Host): Promise<Status["hypervisor"]> {
+  const { hypervisor } = host;
+  const { hello } = hypervisor;
+  const stat = await hypervisor.hostStat();
+  return {
+    version: hello.version,
+    identity: hello.identity,
+    vendor: vendorName(hello.vendor),
+    cpus: hello.cpus,
+    tscKhz: hello.tscKhz,
+    features: featureList(hello.features),
+    totalBytes: stat.totalBytes,
+    freeBytes: stat.freeBytes,
+    dirtyBytes: stat.dirtyBytes,
+    uptimeNs: String(stat.uptimeNs),
+    idleNs: String(stat.idleNs),
+    tsc: String(stat.tsc),
+    readyTsc: String(hello.readyTsc),
+    link: {
+      framesIn: String(stat.framesIn),
+      framesOut: String(stat.framesOut),
+      framesBad: String(stat.framesBad),
+      framesResent: String(stat.framesResent),
+      serialOverruns: String(stat.serialOverruns),
+    },
+  };
+}
+
+async function listImages(catalog: Catalog): Promise<Result<"images">> {
+  const entries = await catalog.list();
+  return Promise.all(
+    entries.map(async ({ name, image, problem }) => {
+      const sizes = image ? (await imageFiles(image)).map(({ bytes }) => bytes) : [];
+      const complete = image !== undefined && sizes.every((bytes) => bytes !== undefined);
+      return {
+        name,
+        description: image?.manifest.description ?? null,
+        kind: image?.manifest.kind ?? null,
+        memoryBytes: image ? parseSize(image.manifest.memory) : null,
+        bytes: complete ? sizes.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0) : null,
+        problem: problem ? { code: problem.code, message: problem.message } : null,
+      };
+    }),
+  );
+}
+
+async function readAdded(add: NonNullable<Params<"run">["add"]>): Promise<CpioFile[]> {
+  return Promise.all(
+    add.map(async ({ file, path }) => {
+      try {
+        const info = await stat(file);
+        if (!info.isFile()) throw new Error("it is no regular file");
+        if (info.size > MAX_ADDED_BYTES) throw new Error(`it has ${info.size} bytes, at most ${MAX_ADDED_BYTES} can be added`);
+        return { path, data: await readFile(file), mode: info.mode & 0o777 };
+      } catch (error) {
+        throw new HvkitError("E_ADD_FILE", `${file} cannot be added: ${(error as Error).message}`, { cause: error, data: { file } });
+      }
+    }),
+  );
+}
+
+function checkRange(guest: Guest, address: number, length: number): void {
+  const { memoryBytes } = guest.options;
+  if (address + length <= memoryBytes) return;
+  throw new HvkitError("E_ADDRESS", `${hex(address)} and ${length} bytes on are not inside the guest's RAM`, {
+    hint: `Guest '${guest.name}' has RAM from 0x0 to ${hex(memoryBytes - 1)}.`,
+    data: { address, length, memoryBytes },
+  });
+}
+
+function consoleLog(guest: Guest, port: number) {
+  const log = guest.logs[port];
+  if (!log) throw new HvkitError("E_PORT", `guest '${guest.name}' has no serial port ${port}`);
+  return log;
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+}

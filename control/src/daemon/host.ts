@@ -1,0 +1,159 @@
+// The hypervisor's life in the daemon: started, lost by a panic or with its engine, started again, ended. Guests hear of it by events.
+import { EventEmitter } from "node:events";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Failure, Status } from "../api/schemas.js";
+import { HvkitError } from "../errors.js";
+import type { HypervisorClient } from "../hypervisor/hypervisor.js";
+import type { Boot, Booted, BootRequest } from "./boot.js";
+import type { Log } from "./log.js";
+
+export interface HostEvents {
+  /** a hypervisor answers; guests attach their listeners to it */
+  up: [hypervisor: HypervisorClient];
+  /** it is gone, with every guest */
+  lost: [failure: Failure];
+  state: [state: Status["state"], reason: string | null];
+}
+
+/** This many losses within the time, and it is not started again: it would go on for ever. */
+const MAX_FAILURES = 3;
+const FAILURE_WINDOW_MS = 60_000;
+/** a panic report's last lines may come after the link was given up */
+const REPORT_GRACE_MS = 200;
+
+export interface HostOptions {
+  boot: Boot;
+  request: BootRequest;
+  /** the daemon's runtime folder */
+  folder: string;
+  log: Log;
+  onLine?: (line: string) => void;
+  /** called with the process of each engine that starts */
+  onEngine?: (pid: number) => void;
+}
+
+export class Host extends EventEmitter<HostEvents> {
+  state: Status["state"] = "starting";
+  restarts = 0;
+  lastFailure: Failure | undefined;
+  #booted: Booted | undefined;
+  #starts = 0;
+  #failures: number[] = [];
+  #panic: string[] = [];
+  #restarting: Promise<void> | undefined;
+  readonly #abort = new AbortController();
+
+  constructor(private readonly options: HostOptions) {
+    super();
+  }
+
+  get booted(): Booted | undefined {
+    return this.#booted;
+  }
+
+  /** The hypervisor, or the error that says why there is none. */
+  get hypervisor(): HypervisorClient {
+    if (this.#booted && this.state === "running") return this.#booted.hypervisor;
+    const why = this.lastFailure ? ` (${this.lastFailure.reason})` : "";
+    throw new HvkitError("E_HYPERVISOR_DOWN", `the hypervisor is ${this.state === "failed" ? "down" : this.state}${why}`, {
+      hint: this.state === "failed" ? "`hvkit down`, then `hvkit up`; `hvkit status` has the details." : "Try again in a moment.",
+    });
+  }
+
+  async start(): Promise<void> {
+    const { boot, request, folder, log, onLine, onEngine } = this.options;
+    const runDir = join(folder, `engine-${this.#starts++}`);
+    mkdirSync(runDir, { mode: 0o700 });
+    this.#panic = [];
+    const booted = await boot(request, {
+      runDir,
+      onLine: (line) => {
+        log.info({ line }, "boot");
+        onLine?.(line);
+      },
+      onEngine: (engine) => {
+        log.info({ engine: engine.name, accel: engine.accel, pid: engine.pid, command: engine.command }, "engine started");
+        onEngine?.(engine.pid);
+      },
+      signal: this.#abort.signal,
+    }).catch((error: unknown) => {
+      rmSync(runDir, { recursive: true, force: true });
+      throw error;
+    });
+    if (this.#abort.signal.aborted) {
+      await booted.hypervisor.close();
+      throw new HvkitError("E_STOPPED", "the daemon was ended while the hypervisor started");
+    }
+    this.#booted = booted;
+    const { hypervisor } = booted;
+    hypervisor.on("text", (line) => log.info({ line }, "hypervisor"));
+    hypervisor.on("panic", (lines) => this.#onPanic(booted, lines));
+    hypervisor.on("lost", (reason) => this.#onLost(booted, reason));
+    this.emit("up", hypervisor);
+    this.#setState("running", null);
+  }
+
+  /** Ends the hypervisor for good. */
+  async stop(): Promise<void> {
+    this.#setState("stopping", null);
+    this.#abort.abort();
+    await this.#restarting;
+    const booted = this.#booted;
+    this.#booted = undefined;
+    if (!booted) return;
+    // Asked first, so that the machine is powered off in order; an engine that does not end by it is ended.
+    await Promise.race([booted.hypervisor.shutdown().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 500).unref())]);
+    await booted.hypervisor.close().catch((error: unknown) => this.options.log.warn({ err: error }, "close"));
+    await booted.engine.stop();
+  }
+
+  #onPanic(booted: Booted, lines: string[]): void {
+    this.#panic = lines;
+    this.options.log.error({ lines }, "the hypervisor panicked");
+    writeFileSync(join(this.options.folder, `panic-${this.restarts + 1}.txt`), `${lines.join("\n")}\n`, { mode: 0o600 });
+    this.#onLost(booted, lines.find((line) => line.trim() !== "") ?? "panic");
+  }
+
+  #onLost(booted: Booted, reason: string): void {
+    if (booted !== this.#booted || this.state !== "running") return;
+    this.#setState("restarting", reason);
+    this.#restarting = this.#restart(booted, reason).catch((error: unknown) => this.options.log.error({ err: error }, "restart"));
+  }
+
+  async #restart(booted: Booted, reason: string): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, REPORT_GRACE_MS));
+    const words = booted.engine.lastWords().trim();
+    const failure: Failure = { at: new Date().toISOString(), reason, panic: this.#panic };
+    this.lastFailure = failure;
+    this.options.log.error({ reason, words }, "the hypervisor is lost");
+    this.emit("lost", failure);
+    await booted.hypervisor.close().catch(() => {});
+    await booted.engine.stop();
+    this.#booted = undefined;
+
+    const now = Date.now();
+    this.#failures = [...this.#failures.filter((at) => now - at < FAILURE_WINDOW_MS), now];
+    if (this.#abort.signal.aborted) return;
+    if (this.#failures.length > MAX_FAILURES) {
+      this.#setState("failed", `lost ${this.#failures.length} times within a minute: ${reason}`);
+      return;
+    }
+    this.restarts++;
+    try {
+      await this.start();
+    } catch (error) {
+      if (this.#abort.signal.aborted) return;
+      const message = error instanceof Error ? error.message : String(error);
+      this.options.log.error({ err: error }, "the hypervisor could not be started again");
+      this.lastFailure = { ...failure, reason: `${reason}; then it could not be started again: ${message}` };
+      this.#setState("failed", message);
+    }
+  }
+
+  #setState(state: Status["state"], reason: string | null): void {
+    if (this.state === "stopping") return;
+    this.state = state;
+    this.emit("state", state, reason);
+  }
+}
