@@ -1,0 +1,33 @@
+; The first 64-bit code: brings the machine from "long mode, one flat map" to what hv_main may rely on.
+;
+;   1. segments and a stack
+;   2. COM1 speaks (for what follows, and for a panic)
+;   3. cpu.asm: is the virtualization there that hvkit needs? It stops, with a list, if not.
+;   4. memory.asm: the loader's memory map -> boot_ranges
+;   5. paging.asm: the final map of the image and of physical memory
+;   6. hv_main (hv/asm): interrupts off, direction flag clear, boot stack, no IDT yet
+
+%include "boot.inc"
+bits 64
+default rel
+
+extern boot_stack_top, early_init_serial, cpu_check, memory_collect, paging_build, hv_main, early_stop
+global hv_entry
+
+section .text
+hv_entry:
+    mov eax, SEL_DATA
+    mov ss, eax
+    mov ds, eax
+    mov es, eax
+    xor eax, eax
+    mov fs, eax
+    mov gs, eax
+    lea rsp, [boot_stack_top]
+    xor ebp, ebp
+    call early_init_serial
+    call cpu_check
+    call memory_collect
+    call paging_build
+    call hv_main
+    jmp early_stop

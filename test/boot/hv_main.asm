@@ -1,0 +1,166 @@
+; The test's hv_main: says what hv/boot handed over, tries the permissions of the map, and ends the machine with status 1 of
+; isa-debug-exit (QEMU's exit code 3). Lines as a test reads them:
+;
+;   hvkit: test: vendor 0000000000000002
+;   hvkit: test: range 0000000000123000 0000000007EBD000
+;   hvkit: test: frame 0000000000123000 next 0000000000124000
+;   hvkit: test: faults 000000000000003F
+
+%include "boot.inc"
+bits 64
+default rel
+
+extern early_puts, early_putc, early_hex, early_alloc, early_next, boot_ranges, boot_range_count, boot_vendor
+extern __text_start, __rodata_start
+global hv_main
+
+%macro SAY 1
+    lea rsi, [%%text]
+    call early_puts
+    [section .rodata]
+    %%text: db %1, 0
+    __SECT__
+%endmacro
+
+%macro HEX 1
+    mov rax, %1
+    call early_hex
+%endmacro
+
+section .text
+hv_main:
+    xor eax, eax
+    call early_putc
+    SAY "hvkit: test: vendor "
+    mov eax, [boot_vendor]
+    call early_hex
+    call new_line
+
+    xor ebx, ebx
+.range:
+    SAY "hvkit: test: range "
+    mov eax, ebx
+    shl eax, 4
+    lea rbp, [boot_ranges]
+    add rbp, rax
+    HEX [rbp]
+    SAY " "
+    HEX [rbp + 8]
+    call new_line
+    inc ebx
+    cmp ebx, [boot_range_count]
+    jb .range
+
+    SAY "hvkit: test: frame "
+    call early_alloc
+    mov rbx, rax
+    call early_hex
+    SAY " next "
+    HEX [early_next]
+    call new_line
+
+    call try_map
+    SAY "hvkit: test: faults "
+    HEX r15
+    call new_line
+
+    ; The direct map and the identity map name the same byte; the last range's end is inside.
+    mov rdx, DIRECT_MAP
+    mov eax, [boot_range_count]
+    dec eax
+    shl eax, 4
+    lea rbp, [boot_ranges]
+    add rbp, rax
+    mov rax, [rbp]
+    add rax, [rbp + 8]
+    mov qword [rdx + rax - 8], 0x5A
+    mov rax, [rdx + rax - 8]
+    SAY "hvkit: test: direct "
+    call early_hex
+    call new_line
+    SAY "hvkit: test: apic "
+    mov rax, DIRECT_MAP + 0xFEE00030            ; the local APIC's version
+    mov eax, [rax]
+    call early_hex
+    call new_line
+    SAY {"hvkit: test: done", 13, 10}
+    xor eax, eax
+    call early_putc
+    mov al, 1
+    out 0xF4, al
+    lea rsi, [shutdown]
+    mov ecx, 8
+    mov edx, 0x8900
+    rep outsb
+.halt:
+    hlt
+    jmp .halt
+
+new_line:
+    SAY {13, 10}
+    ret
+
+; -> R15: a bit for each access that must fault and did; bits 4 and up for those that must not and did.
+try_map:
+    lea rax, [page_fault]
+    lea rdi, [idt + 14 * 16]
+    mov [rdi], ax
+    mov word [rdi + 2], SEL_CODE64
+    mov word [rdi + 4], 0x8E00
+    shr rax, 16
+    mov [rdi + 6], ax
+    lidt [idt_pointer]
+    xor r15d, r15d
+%assign bit 0
+%macro TRY 1+
+    mov r14d, 1 << bit
+    lea r13, [%%after]
+    %1
+%%after:
+    %assign bit bit + 1
+%endmacro
+    mov rdx, DIRECT_MAP
+    TRY mov byte [__text_start], 0x90           ; text is read only,
+    TRY mov byte [rdx + __text_start], 0x90     ; by its other name too
+    TRY mov byte [__rodata_start], 0            ; as is rodata
+    TRY mov al, [abs 0]                         ; nothing is at 0
+    lea rcx, [data_code]
+    TRY call rcx                                ; data does not run,
+    lea rcx, [rdx + plain_return]
+    TRY call rcx                                ; nothing runs by its direct name
+    TRY mov al, [__text_start]                  ; what must work
+    TRY mov byte [data_code], 0xC3
+    TRY call plain_return
+    ret
+
+plain_return:
+    ret
+
+; Notes the fault and goes on behind the access; a call that faulted at its target left a return address.
+page_fault:
+    or r15, r14
+    mov rax, [rsp + 8]                          ; RIP
+    lea rbx, [try_map]
+    cmp rax, rbx
+    jb .called
+    lea rbx, [plain_return]
+    cmp rax, rbx
+    jb .resume
+.called:
+    add qword [rsp + 32], 8                     ; RSP
+.resume:
+    mov [rsp + 8], r13
+    add rsp, 8
+    iretq
+
+section .rodata
+shutdown: db "Shutdown"
+idt_pointer:
+    dw 16 * 16 - 1
+    dq idt
+
+section .data
+data_code: db 0xC3
+
+section .bss nobits alloc write align=16
+idt: resb 16 * 16
