@@ -35,7 +35,7 @@ export function setMode(counter: PitRecord, control: u32): void {
   const mode = (control >> 1) & 7;
   counter.mode = <u8>(mode > 5 ? mode & 3 : mode);
   counter.control = <u8>(control & 0x3f);
-  counter.state = Counting.Idle;
+  setState(counter, Counting.Idle);
   counter.next = 0;
   counter.writeHigh = 0;
   counter.readHigh = 0;
@@ -59,9 +59,9 @@ export function loadCount(counter: PitRecord, written: u32, now: u64): void {
   counter.count = count;
   counter.next = 0;
   if (counter.state == Counting.Running) counter.start = now + 1;
-  else if (mode == 1 || mode == 5) counter.state = Counting.Waiting;
+  else if (mode == 1 || mode == 5) setState(counter, Counting.Waiting);
   else if (counter.gate) run(counter, now);
-  else if (isPeriodic(counter)) counter.state = Counting.Waiting;
+  else if (isPeriodic(counter)) setState(counter, Counting.Waiting);
   else hold(counter, 0);
 }
 
@@ -73,13 +73,13 @@ export function setGate(counter: PitRecord, level: u32, now: u64): void {
     if (!level) hold(counter, elapsed(counter, now));
     else {
       counter.start = now - counter.held;
-      counter.state = Counting.Running;
+      setState(counter, Counting.Running);
     }
   } else if (level) {
     if (counter.next) counter.count = counter.next;
     counter.next = 0;
     run(counter, now);
-  } else if (isPeriodic(counter)) counter.state = Counting.Waiting;
+  } else if (isPeriodic(counter)) setState(counter, Counting.Waiting);
 }
 
 /** The level of OUT. */
@@ -116,7 +116,7 @@ export function counterValue(counter: PitRecord, now: u64): u32 {
 
 /** NULL COUNT of the status byte: what was written last is not yet in the counting element. */
 export function isNull(counter: PitRecord, now: u64): bool {
-  return counter.state < Counting.Held || counter.next != 0 || (counter.state == Counting.Running && now < counter.start);
+  return counter.state < <u8>Counting.Held || counter.next != 0 || (counter.state == Counting.Running && now < counter.start);
 }
 
 /** Brings the counter to `now`; the number of rising edges of OUT since the last call. */
@@ -171,14 +171,19 @@ function turn(counter: PitRecord): void {
   counter.seen = counter.turn;
 }
 
+/** setMode, a first byte in mode 0, and the functions here. */
+export function setState(counter: PitRecord, state: Counting): void {
+  counter.state = <u8>state;
+}
+
 function run(counter: PitRecord, now: u64): void {
   counter.start = now + 1;
-  counter.state = Counting.Running;
+  setState(counter, Counting.Running);
 }
 
 function hold(counter: PitRecord, done: u64): void {
   counter.held = done;
-  counter.state = Counting.Held;
+  setState(counter, Counting.Held);
 }
 
 function elapsed(counter: PitRecord, now: u64): u64 {

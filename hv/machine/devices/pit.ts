@@ -8,7 +8,7 @@
 import * as guest from "../guest";
 import { pit0, pit1, pit2, timers } from "../state";
 import { NEVER, rearm } from "../timers";
-import { advance, Counting, counterOut, counterValue, isNull, loadCount, nextEdge, setGate, setMode, ticksOf, timeOf } from "./counter";
+import { advance, Counting, counterOut, counterValue, isNull, loadCount, nextEdge, setGate, setMode, setState, ticksOf, timeOf } from "./counter";
 import { pulse, unpulse } from "./pic";
 import { PitRecord } from "./records";
 
@@ -103,7 +103,7 @@ function writeCount(counter: PitRecord, value: u32): void {
     counter.low = <u8>value;
     counter.writeHigh = 1;
     // 231164, mode 0: "Writing the first byte disables counting."
-    if (counter.mode == 0) counter.state = Counting.Idle;
+    if (counter.mode == 0) setState(counter, Counting.Idle);
   } else {
     counter.writeHigh = 0;
     loadCount(counter, access == Access.Low ? value : access == Access.High ? value << 8 : value << 8 | counter.low, now);
