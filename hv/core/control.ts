@@ -1,0 +1,61 @@
+// Operations on a guest's life: start, pause, resume, kill, destroy, nmi. Each states what RunState it needs.
+import * as host from "./host";
+import { GuestStartArgs, HostImport, RunState, Status } from "../../protocol/messages";
+import { arg, failWith, failWithTwo, refused } from "./message";
+import { firstBlock, inside, strike } from "./guests";
+import { returnGuest } from "./create";
+
+/** A machine's own answer is no more than a number: it must not be taken for one of core's. */
+const MAX_BOOT_STATUS: u32 = 0xffff;
+
+export function guestStart(slot: u32): u32 {
+  const kind = arg(GuestStartArgs.Kind);
+  const block = arg(GuestStartArgs.Block);
+  const bytes = arg(GuestStartArgs.BlockBytes);
+  const state = host.guestState(slot);
+  if (state != RunState.Created) return badState(state);
+  if (!inside(slot, block, bytes)) return failWithTwo(Status.BadAddress, block, bytes);
+  if (kind > u32.MAX_VALUE) return failWith(Status.KindUnknown, kind);
+  const status = host.guestBoot(slot, <u32>kind, block, <u32>bytes);
+  if (status == Status.Ended) return failWithTwo(Status.Ended, host.guestReason(slot), host.guestValue(slot));
+  if (status != Status.Ok) return failWith(min(status, MAX_BOOT_STATUS), host.guestValue(slot));
+  return host.guestRun(slot) ? Status.Ok : refused(HostImport.GuestRun);
+}
+
+export function guestPause(slot: u32): u32 {
+  const state = host.guestState(slot);
+  if (state != RunState.Runnable && state != RunState.Halted) return badState(state);
+  return host.guestPause(slot) ? Status.Ok : refused(HostImport.GuestPause);
+}
+
+export function guestResume(slot: u32): u32 {
+  const state = host.guestState(slot);
+  if (state != RunState.Paused) return badState(state);
+  return host.guestRun(slot) ? Status.Ok : refused(HostImport.GuestRun);
+}
+
+export function guestKill(slot: u32): u32 {
+  const state = host.guestState(slot);
+  if (state == RunState.Ended) return badState(state);
+  return host.guestKill(slot) ? Status.Ok : refused(HostImport.GuestKill);
+}
+
+export function guestDestroy(slot: u32): u32 {
+  const state = host.guestState(slot);
+  if (state != RunState.Created && state != RunState.Ended) return badState(state);
+  if (!host.guestFree(slot)) return refused(HostImport.GuestFree);
+  const first = firstBlock(slot);
+  strike(slot);
+  returnGuest(first);
+  return Status.Ok;
+}
+
+export function guestNmi(slot: u32): u32 {
+  const state = host.guestState(slot);
+  if (state != RunState.Runnable && state != RunState.Halted && state != RunState.Paused) return badState(state);
+  return host.guestNmi(slot) ? Status.Ok : refused(HostImport.GuestNmi);
+}
+
+function badState(state: u32): u32 {
+  return failWith(Status.BadState, state);
+}

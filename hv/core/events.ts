@@ -1,0 +1,78 @@
+// What the peer is told unasked: guests that changed their state or ended. The host marks guests; the marks stay until the line has
+// room, so that nothing is forgotten. Called by main.ts; console.ts sends its own events through it.
+import * as host from "./host";
+import * as link from "./link";
+import { Channel, Link } from "../../protocol/link";
+import { Event, GuestEndedWords, RunState } from "../../protocol/messages";
+import { Register } from "../../protocol/state";
+import { Mark, exists, knownState, mark, marks, setKnownState, top, unmark } from "./guests";
+
+export enum Noted {
+  Nothing,
+  Changed,
+  Ended,
+}
+
+/** A guest is marked whose state the peer may not know. */
+let pending: bool = false;
+
+/** Marks the guests that the host names. */
+export function noteChanges(): Noted {
+  let noted = Noted.Nothing;
+  for (let slot = host.guestChanged(0); slot >= 0; slot = host.guestChanged(slot + 1)) {
+    if (!exists(slot)) continue;
+    mark(slot, Mark.State | Mark.Console);
+    pending = true;
+    if (host.guestState(slot) == RunState.Ended) noted = Noted.Ended;
+    else if (noted == Noted.Nothing) noted = Noted.Changed;
+  }
+  return noted;
+}
+
+export function sendEvents(): void {
+  if (!pending) return;
+  pending = false;
+  for (let slot: u32 = 0; slot < top; slot++) {
+    if (marks(slot) & Mark.State) {
+      if (announce(slot)) unmark(slot, Mark.State);
+      else pending = true;
+    }
+  }
+}
+
+/** False: not now. Between Runnable and Halted a guest goes all the time: that is no news. */
+function announce(slot: u32): bool {
+  const state = host.guestState(slot);
+  if (state == knownState(slot)) return true;
+  if (state != RunState.Runnable && state != RunState.Halted) {
+    if (link.room() == 0) return false;
+    if (state != RunState.Ended) sendEvent(Event.GuestState, slot, state);
+    else if (marks(slot) & Mark.Console) return false;
+    else sendEnded(slot);
+  }
+  setKnownState(slot, state);
+  return true;
+}
+
+function sendEnded(slot: u32): void {
+  const words = link.begin() + Link.MessageHeaderBytes;
+  store<u64>(words + 8 * GuestEndedWords.Reason, host.guestReason(slot));
+  store<u64>(words + 8 * GuestEndedWords.Value, host.guestValue(slot));
+  store<u64>(words + 8 * GuestEndedWords.Rip, host.guestRegister(slot, Register.Rip));
+  commitEvent(Event.GuestEnded, slot, GuestEndedWords.Words);
+}
+
+/** An event of one or two words; only with link.room(). */
+export function sendEvent(event: u32, slot: u32, first: u64, second: u64 = 0): void {
+  const words = link.begin() + Link.MessageHeaderBytes;
+  store<u64>(words, first);
+  store<u64>(words, second, 8);
+  commitEvent(event, slot, event == Event.GuestState ? 1 : 2);
+}
+
+function commitEvent(event: u32, slot: u32, words: u32): void {
+  const at = link.begin();
+  store<u32>(at, event);
+  store<u32>(at, slot, 4);
+  link.commit(Channel.Event, Link.MessageHeaderBytes + 8 * words);
+}

@@ -1,0 +1,101 @@
+// The table of guests: what core remembers of each slot. The guest itself is the host's; its RAM blocks are a chain in placement.ts.
+// Used by all operations, by events.ts and console.ts.
+import { GUESTS, Size } from "./layout";
+import { GuestLimit, RunState } from "../../protocol/messages";
+import { BLOCK_BYTES } from "./frames";
+import { NO_BLOCK } from "./placement";
+
+/** What is still to be looked at. */
+export enum Mark {
+  State = 1,
+  Console = 2,
+}
+
+//    0      1      2      3      4             6             8
+//   +------+------+------+------+-------------+-------------+
+//   | used | marks| known|  0   | blocks      | first block |
+//   +------+------+------+------+-------------+-------------+
+// @ts-ignore: decorator
+@unmanaged
+class GuestRecord {
+  used: u8;
+  marks: u8;
+  /** the RunState that the peer was last told, or can tell from a reply */
+  known: u8;
+  reserved: u8;
+  blocks: u16;
+  first: u16;
+}
+
+/** One more than the highest slot that was ever used: what loops over guests have to look at. */
+export let top: u32 = 0;
+export let guests: u32 = 0;
+
+function record(slot: u32): GuestRecord {
+  return changetype<GuestRecord>(GUESTS + slot * Size.GuestRecord);
+}
+
+export function exists(slot: u64): bool {
+  return slot < <u64>GuestLimit.Slots && record(<u32>slot).used != 0;
+}
+
+/** The lowest free slot, or GuestLimit.Slots. */
+export function freeSlot(): u32 {
+  let slot: u32 = 0;
+  while (slot < <u32>GuestLimit.Slots && record(slot).used) slot++;
+  return slot;
+}
+
+export function enroll(slot: u32, blocks: u32, first: u32): void {
+  const guest = record(slot);
+  guest.used = 1;
+  guest.marks = 0;
+  guest.known = <u8>RunState.Created;
+  guest.blocks = <u16>blocks;
+  guest.first = <u16>first;
+  guests++;
+  top = max(top, slot + 1);
+}
+
+export function strike(slot: u32): void {
+  const guest = record(slot);
+  guest.used = 0;
+  guest.marks = 0;
+  guest.blocks = 0;
+  guest.first = <u16>NO_BLOCK;
+  guests--;
+}
+
+export function memoryBytes(slot: u32): u64 {
+  return <u64>record(slot).blocks * BLOCK_BYTES;
+}
+
+export function firstBlock(slot: u32): u32 {
+  return record(slot).first;
+}
+
+/** [address, address + bytes) lies in the guest's RAM. */
+export function inside(slot: u32, address: u64, bytes: u64): bool {
+  const size = memoryBytes(slot);
+  return address <= size && bytes <= size - address;
+}
+
+export function marks(slot: u32): u32 {
+  return record(slot).marks;
+}
+
+export function mark(slot: u32, bits: u32): void {
+  record(slot).marks |= <u8>bits;
+}
+
+export function unmark(slot: u32, bits: u32): void {
+  record(slot).marks &= ~(<u8>bits);
+}
+
+export function knownState(slot: u32): u32 {
+  return record(slot).known;
+}
+
+export function setKnownState(slot: u32, state: u32): void {
+  record(slot).known = <u8>state;
+}

@@ -1,0 +1,59 @@
+// The one request that takes long: worked off a piece at a time across polls, so that guests, console and the line go on. It gets as
+// much time as it leaves to the rest; all of it when nothing else is to do. Started by request.ts, driven by main.ts.
+import * as host from "./host";
+import * as link from "./link";
+import { LATER, beginReply, sendReply } from "./message";
+import { Op } from "../../protocol/messages";
+import { createStep, createUndo } from "./create";
+import { digestStep } from "./digest";
+import { loadStep, saveStep } from "./store";
+
+let op: u32 = 0;
+let id: u32 = 0;
+let due: u64 = 0;
+
+export function jobActive(): bool {
+  return op != 0;
+}
+
+/** The operation did its first piece as it was taken up. */
+export function startJob(jobOp: u32, jobId: u32): void {
+  op = jobOp;
+  id = jobId;
+  due = host.clock();
+}
+
+/** The session that asked for it is over. */
+export function cancelJob(): void {
+  if (op == Op.GuestCreate) createUndo();
+  op = 0;
+}
+
+export function jobDeadline(): u64 {
+  return op == 0 || link.room() == 0 ? link.NEVER : due;
+}
+
+export function runJob(now: u64, idle: bool): void {
+  if (op == 0 || link.room() == 0 || (!idle && now < due)) return;
+  const start = host.clock();
+  beginReply();
+  const status = step();
+  const end = host.clock();
+  due = end + (end - start);
+  if (status == LATER) return;
+  op = 0;
+  sendReply(id, status);
+}
+
+function step(): u32 {
+  switch (op) {
+    case Op.GuestCreate:
+      return createStep();
+    case Op.GuestLoad:
+      return loadStep();
+    case Op.GuestSave:
+      return saveStep();
+    default:
+      return digestStep();
+  }
+}

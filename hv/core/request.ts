@@ -1,0 +1,150 @@
+// Requests in order, one reply each: takes one from the inbox, checks its form, finds its operation. What takes long goes on as the job
+// (job.ts), and the next request waits for it. Stands between inbox.ts and the operations.
+import * as link from "./link";
+import { Link } from "../../protocol/link";
+import {
+  GuestArgs,
+  GuestCreateArgs,
+  GuestDigestArgs,
+  GuestReadArgs,
+  GuestStartArgs,
+  GuestStatArgs,
+  GuestStoreArgs,
+  GuestWriteArgs,
+  Op,
+  Status,
+} from "../../protocol/messages";
+import { LATER, arg, argsBytes, beginReply, failWith, fail, sendReply, setArgs } from "./message";
+import { drop, firstBytes, firstPayload, waiting } from "./inbox";
+import { jobActive, startJob } from "./job";
+import { exists } from "./guests";
+import { hello, hostStat, ping, shutdown, stopping } from "./system";
+import { guestCreate } from "./create";
+import { guestDigest } from "./digest";
+import { guestLoad, guestSave } from "./store";
+import { guestRead, guestWrite } from "./memory";
+import { guestDestroy, guestKill, guestNmi, guestPause, guestResume, guestStart } from "./control";
+import { guestRegisters, guestStat, guestState } from "./inspect";
+
+/** Requests taken up in one poll. */
+const BATCH: u32 = 16;
+
+export function takeRequests(): void {
+  for (let i: u32 = 0; i < BATCH && waiting() > 0 && !jobActive() && !stopping() && link.room() > 0; i++) {
+    takeRequest(firstPayload(), firstBytes());
+    drop();
+  }
+}
+
+function takeRequest(at: usize, bytes: u32): void {
+  if (bytes < <u32>Link.MessageHeaderBytes) {
+    // Without an id there is nobody to answer.
+    link.countBad();
+    return;
+  }
+  const id = load<u32>(at);
+  const op = load<u32>(at, 4);
+  setArgs(at + Link.MessageHeaderBytes, bytes - Link.MessageHeaderBytes);
+  beginReply();
+  const status = dispatch(op);
+  if (status == LATER) startJob(op, id);
+  else sendReply(id, status);
+}
+
+/** Bytes may follow the words. */
+const AND_BYTES: u32 = 0x100;
+const UNKNOWN: u32 = u32.MAX_VALUE;
+
+/** What each operation's arguments must look like. */
+function shapeOf(op: u32): u32 {
+  switch (op) {
+    case Op.Hello:
+    case Op.Shutdown:
+    case Op.HostStat:
+      return 0;
+    case Op.Ping:
+      return AND_BYTES;
+    case Op.GuestCreate:
+      return GuestCreateArgs.Words;
+    case Op.GuestWrite:
+      return GuestWriteArgs.Words | AND_BYTES;
+    case Op.GuestRead:
+      return GuestReadArgs.Words;
+    case Op.GuestLoad:
+    case Op.GuestSave:
+      return GuestStoreArgs.Words;
+    case Op.GuestDigest:
+      return GuestDigestArgs.Words;
+    case Op.GuestStart:
+      return GuestStartArgs.Words;
+    case Op.GuestStat:
+      return GuestStatArgs.Words;
+    case Op.GuestPause:
+    case Op.GuestResume:
+    case Op.GuestKill:
+    case Op.GuestDestroy:
+    case Op.GuestState:
+    case Op.GuestRegisters:
+    case Op.GuestNmi:
+      return GuestArgs.Words;
+    default:
+      return UNKNOWN;
+  }
+}
+
+function dispatch(op: u32): u32 {
+  const shape = shapeOf(op);
+  if (shape == UNKNOWN) return failWith(Status.UnknownOp, op);
+  const wordBytes = (shape & 0xff) * 8;
+  if (argsBytes < wordBytes || (argsBytes > wordBytes && !(shape & AND_BYTES))) return failWith(Status.BadRequest, argsBytes);
+  switch (op) {
+    case Op.Hello:
+      return hello();
+    case Op.Ping:
+      return ping();
+    case Op.Shutdown:
+      return shutdown();
+    case Op.HostStat:
+      return hostStat();
+    case Op.GuestCreate:
+      return guestCreate();
+    default:
+      return exists(arg(GuestArgs.Guest)) ? dispatchGuest(op, <u32>arg(GuestArgs.Guest)) : failWith(Status.NoSuchGuest, arg(GuestArgs.Guest));
+  }
+}
+
+/** The operations whose first word is a guest. */
+function dispatchGuest(op: u32, slot: u32): u32 {
+  switch (op) {
+    case Op.GuestWrite:
+      return guestWrite(slot);
+    case Op.GuestRead:
+      return guestRead(slot);
+    case Op.GuestLoad:
+      return guestLoad(slot);
+    case Op.GuestSave:
+      return guestSave(slot);
+    case Op.GuestDigest:
+      return guestDigest(slot);
+    case Op.GuestStart:
+      return guestStart(slot);
+    case Op.GuestPause:
+      return guestPause(slot);
+    case Op.GuestResume:
+      return guestResume(slot);
+    case Op.GuestKill:
+      return guestKill(slot);
+    case Op.GuestDestroy:
+      return guestDestroy(slot);
+    case Op.GuestState:
+      return guestState(slot);
+    case Op.GuestRegisters:
+      return guestRegisters(slot);
+    case Op.GuestStat:
+      return guestStat(slot);
+    case Op.GuestNmi:
+      return guestNmi(slot);
+    default:
+      return fail(Status.UnknownOp);
+  }
+}

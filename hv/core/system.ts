@@ -1,0 +1,70 @@
+// Operations on the hypervisor as a whole: hello, ping, hostStat, shutdown.
+import * as host from "./host";
+import * as link from "./link";
+import { FrameState, HostFact } from "./host";
+import { FRAME_BYTES, BLOCK_BYTES, allBlocks, allFrames, countFrames } from "./frames";
+import { exists, guests, top } from "./guests";
+import { added, argData, argsBytes, data, dataRoom, word } from "./message";
+import { Link } from "../../protocol/link";
+import { Status } from "../../protocol/messages";
+
+/** How long the reply to a shutdown may take to arrive. */
+const FAREWELL: u64 = 500 * link.MILLISECOND;
+
+let farewellEnd: u64 = link.NEVER;
+
+export function hello(): u32 {
+  word(Link.Version);
+  word(host.fact(HostFact.Vendor));
+  word(host.fact(HostFact.Cpus));
+  word(<u64>allBlocks * BLOCK_BYTES);
+  word(host.fact(HostFact.TscKhz));
+  word(host.fact(HostFact.ReadyTsc));
+  word(host.fact(HostFact.StoreSectors));
+  word(host.fact(HostFact.Features));
+  const room = dataRoom();
+  added(min(host.identity(<u32>data(), room), room));
+  return Status.Ok;
+}
+
+export function ping(): u32 {
+  memory.copy(data(), argData(0), argsBytes);
+  added(argsBytes);
+  return Status.Ok;
+}
+
+export function hostStat(): u32 {
+  const dirty = countFrames(FrameState.Dirty);
+  word(host.clock());
+  word(host.fact(HostFact.IdleNs));
+  word((countFrames(FrameState.Clean) + dirty) * FRAME_BYTES);
+  word(dirty * FRAME_BYTES);
+  word(allFrames * FRAME_BYTES);
+  word(guests);
+  word(link.framesIn);
+  word(link.framesOut);
+  word(link.framesBad);
+  word(link.framesResent);
+  word(host.fact(HostFact.SerialOverruns));
+  word(host.fact(HostFact.Tsc));
+  return Status.Ok;
+}
+
+/** Every guest ends now; the machine goes off when the reply has arrived, or was given the time to. */
+export function shutdown(): u32 {
+  for (let slot: u32 = 0; slot < top; slot++) if (exists(slot)) host.guestKill(slot);
+  farewellEnd = host.clock() + FAREWELL;
+  return Status.Ok;
+}
+
+export function stopping(): bool {
+  return farewellEnd != link.NEVER;
+}
+
+export function farewellDeadline(): u64 {
+  return farewellEnd;
+}
+
+export function stopWhenSettled(now: u64): void {
+  if (stopping() && (link.settled() || now >= farewellEnd)) host.shutdown();
+}
