@@ -9,7 +9,7 @@
 
 %include "boot.inc"
 
-extern __data_end, __image_end, hv_entry
+extern __data_end, __image_end, hv_entry, serial_setup, serial_setup.end, shutdown_text
 global entry32, boot_magic, boot_info, boot_pml4, boot_pdpt, boot_pds, boot_gdt_pointer, boot_stack_top
 
 ; --- headers: in the first 8 KiB of the file (Multiboot 3.1.1; Multiboot2 3.1.1 asks for 32 KiB) ---------------------------
@@ -86,24 +86,36 @@ entry32:
     lgdt [boot_gdt_pointer]
     jmp SEL_CODE64:hv_entry
 
-; A CPU without 64 bits cannot run early_puts: the same, in short, for this one text.
+; A CPU without 64 bits cannot run print.asm: the same, in short, for this one text.
 no_long_mode:
+    mov esi, serial_setup
+.setup:
+    movzx edx, byte [esi]
+    mov al, [esi + 1]
+    add esi, 2
+    add edx, COM1
+    out dx, al
+    cmp esi, serial_setup.end
+    jb .setup
     mov esi, no_long_mode_text
-    mov ebx, no_long_mode_text.end - no_long_mode_text
 .next:
     mov ecx, 100000
-    mov dx, COM1 + 5
+    mov edx, COM1 + 5
 .wait:
     in al, dx
-    test al, 0x20                               ; THR empty
+    test al, 0x20                               ; LSR.THRE
     loopz .wait
     lodsb
-    mov dx, COM1
+    mov edx, COM1
     out dx, al
-    dec ebx
-    jnz .next
+    cmp esi, no_long_mode_text.end
+    jb .next
     mov al, 0x7F
-    out 0xF4, al                                ; isa-debug-exit, where there is one
+    out 0xF4, al                                ; as early_stop: QEMU's isa-debug-exit, Bochs' shutdown port, or nothing
+    mov esi, shutdown_text
+    mov ecx, 8
+    mov edx, 0x8900
+    rep outsb
 .halt:
     hlt
     jmp .halt

@@ -6,7 +6,7 @@
 bits 64
 default rel
 
-global early_init_serial, early_putc, early_puts, early_hex, early_fail, early_stop
+global early_init_serial, early_putc, early_puts, early_hex, early_fail, early_stop, serial_setup, serial_setup.end, shutdown_text
 
 section .text
 
@@ -23,8 +23,9 @@ early_init_serial:
     add rsi, 2
     add edx, COM1
     out dx, al
-    cmp dl, (COM1 + 4) & 0xFF
-    jne .next
+    lea rdx, [serial_setup.end]
+    cmp rsi, rdx
+    jb .next
     pop rsi
     pop rdx
     pop rax
@@ -120,5 +121,6 @@ early_stop:
 section .rodata
 ; offset from COM1, value: no interrupts; divisor 1; 8N1; FIFOs on, reset, trigger at 14; DTR and RTS
 serial_setup: db 1, 0,  3, 0x80,  0, 1,  1, 0,  3, 3,  2, 0xC7,  4, 3
+.end:
 shutdown_text: db "Shutdown"
 .end:
