@@ -19,11 +19,14 @@ main:
   lea eax, [r12 + ATTACK]
   xor ecx, ecx
   cpuid
-  ; the machine came back: EAX refused calls, EBX calls that were not refused as they should
+  ; the machine came back: EAX refused calls, EBX calls that were not refused as they should, EDX the first of those
+  mov r13d, edx
   print "attack: refused "
   print_decimal rax
   print ", not refused "
   print_decimal rbx
+  print ", the first "
+  print_decimal r13
   print 10
   ret
 

@@ -1,0 +1,142 @@
+// Every import of core with every kind of bad argument: frames that are not free, slots that are not there, memory that is not core's.
+// Guest slot 0 runs while this is called (the test sees to it).
+import * as host from "../../hv/core/host";
+import { FrameState, HostFact } from "../../hv/core/host";
+import { GuestLimit } from "../../protocol/messages";
+
+export let refused: u64 = 0;
+export let granted: u64 = 0;
+export let firstGranted: u64 = 0;
+
+const RUNNING: u32 = 0;
+const EMPTY: u32 = GuestLimit.Slots - 1;
+const MEMORY: u32 = 0x1000;
+const SLOTS: StaticArray<u32> = [EMPTY, GuestLimit.Slots, GuestLimit.Slots + 1, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff];
+const OUTSIDE: StaticArray<u32> = [0x40000, 0x3fffd, 0x100000, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff];
+const FAR: StaticArray<u64> = [0x100000000, 0x800000000000, 0x7fffffffffffffff, 0x8000000000000000, 0xfffffffffffffff8, 0xffffffffffffffff];
+
+/** Frames of each state that is not free and scrubbed. */
+const KINDS: StaticArray<u32> = [0, 0, 0, 0, 0];
+
+export function badImports(): void {
+  refused = 0;
+  granted = 0;
+  firstGranted = 0;
+  frames();
+  for (let i = 0; i < SLOTS.length; i++) slots(200, SLOTS[i]);
+  running(300);
+  for (let i = 0; i < OUTSIDE.length; i++) memory(400, OUTSIDE[i]);
+  for (let i = 0; i < FAR.length; i++) addresses(500, FAR[i]);
+}
+
+/** The first frame in a state, or a number that is no frame. */
+function frameIn(state: u32): u32 {
+  const count = <u32>host.fact(HostFact.Frames);
+  for (let frame: u32 = 0; frame < count; frame++) if ((<u32>host.frame(frame) & 0xff) == state) return frame;
+  return u32.MAX_VALUE;
+}
+
+/** Frames that are the hypervisor's, a guest's, not scrubbed, or none at all go nowhere. */
+function frames(): void {
+  KINDS[0] = frameIn(FrameState.Absent);
+  KINDS[1] = frameIn(FrameState.Host);
+  KINDS[2] = frameIn(FrameState.Owned);
+  KINDS[3] = <u32>host.fact(HostFact.Frames);
+  KINDS[4] = u32.MAX_VALUE;
+  for (let i = 0; i < KINDS.length; i++) {
+    const frame = KINDS[i];
+    expect(101, !host.frameScrub(frame, 1));
+    expect(102, !host.frameScrub(frame, 512));
+    expect(103, !host.guestNew(EMPTY, frame));
+    expect(104, !host.guestPool(RUNNING, frame));
+    expect(105, !host.guestRam(RUNNING, frame >> 9, 0));
+  }
+  const clean = frameIn(FrameState.Clean);
+  expect(106, !host.frameScrub(clean, 1));
+  expect(107, !host.frameScrub(clean, u32.MAX_VALUE));
+  expect(108, !host.guestNew(RUNNING, clean));
+  expect(109, host.blockCount(u32.MAX_VALUE, FrameState.Clean) == 0);
+  expect(110, host.blockCount(0, u32.MAX_VALUE) == 0);
+  expect(111, (<u32>host.frame(u32.MAX_VALUE) & 0xff) == FrameState.Absent);
+}
+
+function slots(n: u32, slot: u32): void {
+  const clean = frameIn(FrameState.Clean);
+  if (slot >= <u32>GuestLimit.Slots) expect(n, !host.guestNew(slot, clean));
+  expect(n + 1, !host.guestPool(slot, clean));
+  expect(n + 2, !host.guestRam(slot, clean >> 9, 0));
+  expect(n + 3, !host.guestInit(slot, 0));
+  expect(n + 4, host.guestBoot(slot, 1, 0, 64) != 0);
+  expect(n + 5, !host.guestRun(slot));
+  expect(n + 6, !host.guestPause(slot));
+  expect(n + 7, !host.guestKill(slot));
+  expect(n + 8, !host.guestFree(slot));
+  expect(n + 9, !host.guestNmi(slot));
+  expect(n + 10, host.guestState(slot) == 0);
+  expect(n + 11, host.guestReason(slot) == 0);
+  expect(n + 12, host.guestValue(slot) == 0);
+  expect(n + 13, host.guestRegister(slot, 0) == 0);
+  expect(n + 14, host.guestStat(slot, 0) == 0);
+  expect(n + 15, host.guestExits(slot, 1) == 0);
+  expect(n + 16, !host.guestRead(slot, 0, MEMORY, 16));
+  expect(n + 17, !host.guestWrite(slot, 0, MEMORY, 16));
+  expect(n + 18, host.guestDigest(slot, 0, 4096) == 0);
+  expect(n + 19, host.storeRead(0, 1, slot, 0) != 0);
+  expect(n + 20, host.storeWrite(0, 1, slot, 0) != 0);
+  expect(n + 21, host.consoleTake(slot, 0, MEMORY, 16) == 0);
+  expect(n + 22, host.consoleGive(slot, 0, MEMORY, 16) == 0);
+  expect(n + 23, host.consoleLost(slot, 0) == 0);
+  if (slot >= <u32>GuestLimit.Slots) expect(n + 24, host.guestChanged(slot) == -1);
+}
+
+/** A guest that runs keeps what it has. */
+function running(n: u32): void {
+  const clean = frameIn(FrameState.Clean);
+  expect(n + 1, !host.guestFree(RUNNING));
+  expect(n + 2, !host.guestInit(RUNNING, 0));
+  expect(n + 3, host.guestBoot(RUNNING, 1, 0, 64) != 0);
+  expect(n + 4, !host.guestRun(RUNNING));
+  expect(n + 5, !host.guestRam(RUNNING, clean >> 9, 0));
+  expect(n + 6, host.guestRegister(RUNNING, 0x681e) == 0);
+  expect(n + 7, host.guestRegister(RUNNING, u32.MAX_VALUE) == 0);
+  expect(n + 8, host.guestStat(RUNNING, u32.MAX_VALUE) == 0);
+  expect(n + 9, host.guestExits(RUNNING, u32.MAX_VALUE) == 0);
+  expect(n + 10, host.consoleTake(RUNNING, 7, MEMORY, 16) == 0);
+  expect(n + 11, host.consoleGive(RUNNING, 7, MEMORY, 16) == 0);
+  expect(n + 12, host.consoleLost(RUNNING, u32.MAX_VALUE) == 0);
+}
+
+/** Memory that is not core's: the second argument starts outside, or ends there. */
+function memory(n: u32, at: u32): void {
+  expect(n + 1, !host.guestRead(RUNNING, 0, at, 16));
+  expect(n + 2, !host.guestWrite(RUNNING, 0x1000, at, 16));
+  expect(n + 3, host.serialRead(at, 16) == 0);
+  expect(n + 4, host.serialWrite(at, 16) == 0);
+  expect(n + 5, host.identity(at, 16) == 0);
+  expect(n + 6, host.consoleTake(RUNNING, 0, at, 16) == 0);
+  expect(n + 7, host.consoleGive(RUNNING, 0, at, 16) == 0);
+  host.crc32c(at, 16);
+  expect(n + 8, !host.guestRead(RUNNING, 0, MEMORY, at));
+  expect(n + 9, !host.guestWrite(RUNNING, 0, MEMORY, at));
+  host.crc32c(MEMORY, at);
+}
+
+/** Addresses that are not in the guest's RAM. */
+function addresses(n: u32, at: u64): void {
+  expect(n + 1, !host.guestRead(RUNNING, at, MEMORY, 16));
+  expect(n + 2, !host.guestWrite(RUNNING, at, MEMORY, 16));
+  expect(n + 3, host.guestDigest(RUNNING, at, 4096) == 0);
+  expect(n + 4, host.guestDigest(RUNNING, 4096, at) == 0);
+  expect(n + 5, host.storeRead(0, 1, RUNNING, at) != 0);
+  expect(n + 6, host.storeWrite(0, 1, RUNNING, at) != 0);
+  expect(n + 7, host.storeRead(at, 1, RUNNING, 0) != 0);
+}
+
+function expect(n: u32, condition: bool): void {
+  if (condition) {
+    refused++;
+    return;
+  }
+  if (granted == 0) firstGranted = n;
+  granted++;
+}

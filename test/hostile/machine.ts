@@ -1,0 +1,40 @@
+// A machine module that does what a machine must not do, when its guest asks for it: CPUID with EAX = ATTACK + n (test/guests/attack).
+// All else is the product's. Built by `npm run build -- --variant hostile`; test/contract/isolation.test.ts runs it.
+import * as product from "../../hv/machine/main";
+import { Layout, VcpuRecord, Verdict } from "../../hv/machine/layout";
+import { Register } from "../../protocol/state";
+import { attack } from "./attacks";
+import { badImports, firstGranted, granted, refused } from "./imports";
+
+export { init, bootValue, event } from "../../hv/machine/main";
+
+const ATTACK: u32 = 0x48560000;
+const CPUID_BYTES: u64 = 2;
+const IMPORTS: u32 = 32;
+/** A guest kind that no machine knows: boot() traps. */
+const TRAP_AT_BOOT: u32 = 0xffff;
+
+export function boot(kind: u32, block: u64, bytes: u32): u32 {
+  if (kind == TRAP_AT_BOOT) unreachable();
+  return product.boot(kind, block, bytes);
+}
+
+export function exit(): u32 {
+  const leaf = load<u32>(register(Register.Rax));
+  if ((leaf & 0xffff0000) != ATTACK) return product.exit();
+  if ((leaf & 0xffff) == IMPORTS) {
+    badImports();
+    store<u64>(register(Register.Rax), refused);
+    store<u64>(register(Register.Rbx), granted);
+    store<u64>(register(Register.Rdx), firstGranted);
+  } else {
+    store<u64>(register(Register.Rax), attack(leaf & 0xffff));
+  }
+  const rip = Layout.Region + VcpuRecord.Rip;
+  store<u64>(rip, load<u64>(rip) + CPUID_BYTES);
+  return Verdict.Resume;
+}
+
+function register(index: u32): usize {
+  return Layout.Region + VcpuRecord.Gpr + index * 8;
+}
