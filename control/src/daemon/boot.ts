@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { chooseEngine, type EngineChoice, type EngineWish } from "../doctor/choice.js";
 import { collectFacts } from "../doctor/facts.js";
-import type { Engine, RunningEngine } from "../engines/engine.js";
+import type { RunningEngine } from "../engines/engine.js";
 import { HvkitError } from "../errors.js";
 import type { HypervisorClient } from "../hypervisor/hypervisor.js";
 
@@ -39,33 +39,23 @@ export function bootFrom(root: string): Boot {
     }
     const choice = chooseEngine(await collectFacts(), request);
     context.onLine(`engine: ${choice.why}`);
-    const accel = choice.accel === "emulated" ? "auto" : choice.accel;
-    const engine = await (await engineNamed(choice.engine)).start({
+    const { createEngine } = await import("../engines/engines.js");
+    const engine = await createEngine(choice.engine).start({
       memoryBytes: request.memoryBytes,
-      accel,
+      accel: choice.accel === "emulated" ? "auto" : choice.accel,
       runDir: context.runDir,
       kernelPath,
       imagePath,
     });
     context.onEngine(engine);
     try {
-      const { connect } = await import("../hypervisor/connect.js");
-      const hypervisor = await connect(engine, { symbolsPath: join(root, "build", "hv.elf"), onText: context.onLine, signal: context.signal });
+      const { RemoteHypervisor } = await import("../hypervisor/client.js");
+      const symbolsPath = join(root, "build", "hv.elf");
+      const hypervisor = await RemoteHypervisor.connect(engine, { symbolsPath, onText: context.onLine, signal: context.signal });
       return { engine, hypervisor, choice };
     } catch (error) {
-      const words = engine.lastWords().trim();
       await engine.stop();
-      if (!(error instanceof HvkitError) || words === "") throw error;
-      throw new HvkitError(error.code, `${error.message}\nThe engine's last words:\n${words}`, {
-        cause: error,
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-        ...(error.data === undefined ? {} : { data: error.data }),
-      });
+      throw error;
     }
   };
-}
-
-async function engineNamed(name: EngineChoice["engine"]): Promise<Engine> {
-  if (name === "qemu") return new (await import("../engines/qemu.js")).QemuEngine();
-  return new (await import("../engines/bochs.js")).BochsEngine();
 }

@@ -41,6 +41,7 @@ export class Host extends EventEmitter<HostEvents> {
   #starts = 0;
   #failures: number[] = [];
   #panic: string[] = [];
+  #starting: Promise<void> | undefined;
   #restarting: Promise<void> | undefined;
   readonly #abort = new AbortController();
 
@@ -61,7 +62,12 @@ export class Host extends EventEmitter<HostEvents> {
     });
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     const { boot, request, folder, log, onLine, onEngine } = this.options;
     const runDir = join(folder, `engine-${this.#starts++}`);
     mkdirSync(runDir, { mode: 0o700 });
@@ -98,6 +104,8 @@ export class Host extends EventEmitter<HostEvents> {
   async stop(): Promise<void> {
     this.#setState("stopping", null);
     this.#abort.abort();
+    // A start under way ends its engine itself when it sees the signal.
+    await this.#starting?.catch(() => {});
     await this.#restarting;
     const booted = this.#booted;
     this.#booted = undefined;
@@ -112,7 +120,8 @@ export class Host extends EventEmitter<HostEvents> {
     this.#panic = lines;
     this.options.log.error({ lines }, "the hypervisor panicked");
     writeFileSync(join(this.options.folder, `panic-${this.restarts + 1}.txt`), `${lines.join("\n")}\n`, { mode: 0o600 });
-    this.#onLost(booted, lines.find((line) => line.trim() !== "") ?? "panic");
+    // The client tells the loss itself, with a summary; whatever it tells, a panicked hypervisor is lost.
+    setImmediate(() => this.#onLost(booted, lines.find((line) => line.trim() !== "") ?? "panic"));
   }
 
   #onLost(booted: Booted, reason: string): void {

@@ -26,6 +26,7 @@ async function main(): Promise<void> {
   const root = projectRoot();
   process.chdir("/");
   process.on("disconnect", () => {}); // the starter may go before we are ready
+  process.stderr.on("error", () => {}); // and with it the reader of our standard error
 
   const leave = (code: number): void => {
     removeFolder(paths);

@@ -1,0 +1,68 @@
+// A terminal on a guest's console, for `run` and `console`: raw keys in, bytes out, ^] leaves.
+import type { Client } from "../client/client.js";
+import { Console, type ConsoleEnd } from "../client/console.js";
+import { note, style } from "./output.js";
+
+/** ^] as telnet and virsh have it */
+const LEAVE = 0x1d;
+
+export interface AttachOptions {
+  /** send what is typed, or piped in */
+  forwardInput: boolean;
+  /** bytes of the log to show first; all of it when not given */
+  tail?: number;
+}
+
+/** Resolves when the guest has ended for good; undefined: the user left. */
+export async function attach(client: Client, guest: string, { forwardInput, tail }: AttachOptions): Promise<ConsoleEnd | undefined> {
+  const console = await Console.open(client, guest, { onBytes: writeOut, ...(tail === undefined ? {} : { tail }) });
+  const { stdin } = process;
+  const raw = forwardInput && stdin.isTTY;
+  let failed: unknown;
+  const onInput = (bytes: Buffer): void => {
+    const leave = raw ? bytes.indexOf(LEAVE) : -1;
+    const typed = leave < 0 ? bytes : bytes.subarray(0, leave);
+    if (typed.length > 0) {
+      console.write(typed).catch((error: unknown) => {
+        failed = error;
+        console.close();
+      });
+    }
+    if (leave >= 0) console.close();
+  };
+  const interrupt = (): void => console.close();
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", interrupt);
+  if (raw) stdin.setRawMode(true);
+  if (forwardInput) stdin.on("data", onInput).resume();
+  try {
+    const end = await console.ended;
+    if (failed !== undefined) throw failed;
+    if (end) say(`${console.guest.name} ${end.state === "lost" ? "is lost" : "has ended"}: ${end.end?.text ?? end.state}`, raw);
+    else say(`left; the guest goes on: hvkit console ${console.guest.name}`, raw);
+    return end;
+  } finally {
+    process.off("SIGINT", interrupt);
+    process.off("SIGTERM", interrupt);
+    if (forwardInput) stdin.off("data", onInput).pause();
+    if (raw) stdin.setRawMode(false);
+    if (forwardInput && "unref" in stdin) stdin.unref();
+  }
+}
+
+/** As the guest's QEMU would exit: 0 after a power-off, what debug-exit got, else 1. */
+export function exitCodeOf({ state, end }: ConsoleEnd): number {
+  if (state === "exited" && end?.code === "power-off") return 0;
+  if (state === "exited" && end?.code === "debug-exit") return Number(BigInt(end.value) & 0xffn);
+  return 1;
+}
+
+function say(text: string, afterRaw: boolean | undefined): void {
+  note(`${afterRaw ? "\r\n" : ""}${style(`hvkit: ${text}`, "dim", process.stderr)}`);
+}
+
+/** Waits for a slow reader instead of keeping its bytes. */
+function writeOut(bytes: Uint8Array): Promise<void> | void {
+  if (process.stdout.write(bytes)) return undefined;
+  return new Promise((resolve) => process.stdout.once("drain", resolve));
+}

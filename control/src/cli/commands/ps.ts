@@ -1,0 +1,43 @@
+// hvkit ps: the guests.
+import { Command } from "@commander-js/extra-typings";
+import type { GuestSummary } from "../../api/schemas.js";
+import { showSize } from "../../api/size.js";
+import { print, printJson, showAge, table } from "../output.js";
+import { call } from "../session.js";
+
+export const ps = () =>
+  new Command("ps")
+    .description("list the guests, those that ended too")
+    .option("--json", "print as JSON")
+    .addHelpText(
+      "after",
+      `
+States: created, running (idle: halted until an interrupt), paused, restarting, exited (with why), lost (went down with the hypervisor).`,
+    )
+    .action(async ({ json }) => {
+      const guests = await call("ps", {});
+      if (json) printJson(guests);
+      else print(showGuests(guests));
+    });
+
+export function showGuests(guests: GuestSummary[], now = Date.now()): string {
+  const rows = guests.map((guest) => [
+    guest.id,
+    guest.name,
+    guest.image,
+    showSize(guest.memoryBytes),
+    String(guest.restarts),
+    `${showAge(guest.createdAt, now)} ago`,
+    showState(guest, now),
+  ]);
+  return table(["ID", "NAME", "IMAGE", "MEMORY", "RESTARTS", "CREATED", "STATE"], rows);
+}
+
+function showState({ state, idle, startedAt, endedAt, end }: GuestSummary, now: number): string {
+  if (state === "running" && startedAt) return `running${idle ? " (idle)" : ""} for ${showAge(startedAt, now)}`;
+  if (end && endedAt && (state === "exited" || state === "lost")) {
+    const value = end.value === "0x0" ? "" : ` ${end.value}`;
+    return `${state} (${end.code}${value}) ${showAge(endedAt, now)} ago`;
+  }
+  return state;
+}

@@ -1,0 +1,68 @@
+// hvkit run: makes a guest of an image and starts it.
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { Command } from "@commander-js/extra-typings";
+import { showSize } from "../../api/size.js";
+import { note, ProgressLine, print, printJson } from "../output.js";
+import { withClient } from "../session.js";
+
+interface Added {
+  file: string;
+  path: string;
+}
+
+export const run = () =>
+  new Command("run")
+    .description("run an image as a new guest")
+    .argument("<image>", "an image's name (see 'hvkit images'), or the path of a folder with image.json and its files")
+    .option("--name <name>", "the guest's name; without it, it gets one")
+    .option("--memory <size>", "the guest's RAM, for example 128M; the default is the image's")
+    .option("--append <text>", "added to the kernel's command line")
+    .option("--add <file[:path]>", "put a file into the guest: into Linux' first file system, or as a multiboot module; again for more", addFile, [] as Added[])
+    .option("-d, --detach", "do not attach to the console; print the guest's id")
+    .option("--json", "print the guest as JSON (with -d), or at its end")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit run linux
+  hvkit run linux --name web --memory 256M -d
+  hvkit run linux --append 'hello=world' --add ./test.sh:/bin/test.sh
+  hvkit run ./my-kernel
+
+On a terminal, ^] leaves the console and the guest goes on. Without one, the console's output is printed until the guest ends.
+A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm'.`,
+    )
+    .action(async (image, { name, memory, append, add, detach, json }) => {
+      await withClient(async (client) => {
+        const progress = new ProgressLine();
+        client.on("progress", ({ stage, done, total }) => progress.show(`${stage}: ${showSize(done)} of ${showSize(total)}`));
+        const guest = await client
+          .call("run", {
+            image: image.includes("/") ? resolve(image) : image,
+            add,
+            ...(name === undefined ? {} : { name }),
+            ...(memory === undefined ? {} : { memory }),
+            ...(append === undefined ? {} : { append }),
+          })
+          .finally(() => progress.clear());
+        if (detach) {
+          if (json) printJson(guest);
+          else print(guest.id);
+          return;
+        }
+        note(`guest ${guest.name} (${guest.id})${process.stdin.isTTY ? ", ^] leaves" : ""}`);
+        const { attach, exitCodeOf } = await import("../attach.js");
+        const end = await attach(client, guest.id, { forwardInput: process.stdin.isTTY === true });
+        if (json) printJson(await client.call("inspect", { guest: guest.id }));
+        if (end) process.exitCode = exitCodeOf(end);
+      });
+    });
+
+/** FILE or FILE:PATH; without a path the file goes to the root under its own name. A colon in a file's name: ./a:b is FILE:PATH unless "a:b" exists. */
+export function addFile(text: string, before: Added[]): Added[] {
+  const colon = existsSync(text) ? -1 : text.lastIndexOf(":");
+  const file = resolve(colon < 0 ? text : text.slice(0, colon));
+  const path = colon < 0 ? `/${file.slice(file.lastIndexOf("/") + 1)}` : text.slice(colon + 1);
+  return [...before, { file, path }];
+}

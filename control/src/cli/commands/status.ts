@@ -1,0 +1,39 @@
+// hvkit status: the engine, the hypervisor in it, and what went wrong last.
+import { Command } from "@commander-js/extra-typings";
+import type { Status } from "../../api/schemas.js";
+import { showSize } from "../../api/size.js";
+import { HvkitError } from "../../errors.js";
+import { pairs, print, printJson, showAge } from "../output.js";
+import { call } from "../session.js";
+
+export const status = () =>
+  new Command("status")
+    .description("what runs: engine, vendor, memory, uptime, the last failure")
+    .option("--json", "print as JSON; without a daemon it is {\"state\": \"down\"}")
+    .action(async ({ json }) => {
+      const found = await call("status", {}).catch((error: unknown) => {
+        if (error instanceof HvkitError && error.code === "E_NOT_UP") return undefined;
+        throw error;
+      });
+      if (json) printJson(found ?? { state: "down" });
+      else print(found ? showStatus(found) : "down");
+    });
+
+export function showStatus(status: Status, now = Date.now()): string {
+  const { engine, hypervisor, lastFailure } = status;
+  const rows: [string, string][] = [["state", `${status.state}, for ${showAge(status.startedAt, now)}`]];
+  if (engine) rows.push(["engine", `${engine.name} (${engine.accel}), process ${engine.pid}`], ["chosen", engine.why]);
+  if (hypervisor) {
+    const { link } = hypervisor;
+    rows.push(
+      ["vendor", `${hypervisor.vendor}, ${hypervisor.cpus} CPU${hypervisor.cpus === 1 ? "" : "s"} at ${(hypervisor.tscKhz / 1000).toFixed(0)} MHz`],
+      ["memory", `${showSize(hypervisor.freeBytes)} free of ${showSize(hypervisor.totalBytes)}, ${showSize(hypervisor.dirtyBytes)} to scrub`],
+      ["build", hypervisor.identity],
+      ["link", `${link.framesIn} frames in, ${link.framesOut} out, ${link.framesBad} bad, ${link.framesResent} sent again, ${link.serialOverruns} bytes lost`],
+    );
+  }
+  rows.push(["guests", `${status.guests.running} running of ${status.guests.total}`], ["daemon", `process ${status.pid}, ${status.folder}`]);
+  if (status.restarts > 0) rows.push(["restarts", String(status.restarts)]);
+  if (lastFailure) rows.push(["failure", [`${showAge(lastFailure.at, now)} ago: ${lastFailure.reason}`, ...lastFailure.panic].join("\n")]);
+  return pairs(rows);
+}

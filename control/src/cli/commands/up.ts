@@ -1,0 +1,47 @@
+// hvkit up: boots the hypervisor, in a daemon that stays.
+import { Command, Option } from "@commander-js/extra-typings";
+import { parseSize } from "../../api/size.js";
+import { HvkitError } from "../../errors.js";
+import { note, ProgressLine, print, printJson, style } from "../output.js";
+import { withClient } from "../session.js";
+
+/** less does not hold the hypervisor and one Linux guest; more than QEMU's and Bochs' 32-bit hole leaves is not used */
+const MIN_MEMORY = 64 * 2 ** 20;
+
+export const up = () =>
+  new Command("up")
+    .description("boot the hypervisor in the best engine of this machine")
+    .addOption(new Option("--engine <name>", "what runs the hypervisor").choices(["auto", "qemu", "bochs"] as const).default("auto" as const))
+    .addOption(new Option("--accel <name>", "how QEMU runs it").choices(["auto", "kvm", "tcg"] as const).default("auto" as const))
+    .option("--memory <size>", "RAM of the machine that the hypervisor boots on", "1G")
+    .option("--json", "print the status as JSON")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit up
+  hvkit up --engine bochs          Intel VMX without hardware for it
+  hvkit up --memory 2G --accel tcg
+
+'hvkit doctor' says which engine "auto" takes here, and why.`,
+    )
+    .action(async ({ engine, accel, memory, json }) => {
+      const memoryBytes = parseSize(memory, "--memory");
+      if (memoryBytes < MIN_MEMORY || memoryBytes % 2 ** 20 !== 0) {
+        throw new HvkitError("E_MEMORY_SIZE", `the hypervisor's machine cannot have ${memory} of memory`, { hint: "Give it whole MiB, 64M or more." });
+      }
+      const { launchDaemon } = await import("../../client/launch.js");
+      const progress = new ProgressLine();
+      const started = Date.now();
+      try {
+        await launchDaemon({ engine, accel, memoryBytes }, (line) => {
+          if (line.startsWith("engine: ")) note(line.slice(8));
+          else progress.show(style(line, "dim", process.stderr));
+        });
+      } finally {
+        progress.clear();
+      }
+      const status = await withClient((client) => client.call("status", {}));
+      if (json) printJson(status);
+      else print(`up: ${status.hypervisor?.vendor} on ${status.engine?.name} (${status.engine?.accel}), ready in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+    });

@@ -1,0 +1,80 @@
+#!/usr/bin/env node
+// hvkit: parses the command line and runs one command. A command's file is loaded when it is the one that was asked for, so that
+// small commands start fast; help loads them all.
+import { Command, CommanderError } from "@commander-js/extra-typings";
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import { EXIT_FAILED, EXIT_USAGE, printError } from "./output.js";
+
+type Make = () => CommandUnknownOpts;
+
+/** In the order of the help. */
+const COMMANDS: Record<string, () => Promise<Make>> = {
+  up: async () => (await import("./commands/up.js")).up,
+  down: async () => (await import("./commands/down.js")).down,
+  status: async () => (await import("./commands/status.js")).status,
+  images: async () => (await import("./commands/images.js")).images,
+  run: async () => (await import("./commands/run.js")).run,
+  ps: async () => (await import("./commands/ps.js")).ps,
+  inspect: async () => (await import("./commands/inspect.js")).inspect,
+  logs: async () => (await import("./commands/logs.js")).logs,
+  console: async () => (await import("./commands/console.js")).console,
+  pause: async () => (await import("./commands/pause.js")).pause,
+  unpause: async () => (await import("./commands/unpause.js")).unpause,
+  reset: async () => (await import("./commands/reset.js")).reset,
+  stop: async () => (await import("./commands/stop.js")).stop,
+  kill: async () => (await import("./commands/kill.js")).kill,
+  rm: async () => (await import("./commands/rm.js")).rm,
+  regs: async () => (await import("./commands/regs.js")).regs,
+  mem: async () => (await import("./commands/mem.js")).mem,
+  stats: async () => (await import("./commands/stats.js")).stats,
+  doctor: async () => (await import("./commands/doctor.js")).doctor,
+};
+
+const AFTER_HELP = `
+Examples:
+  hvkit up                         boot the hypervisor in the best engine of this machine
+  hvkit run linux                  run Debian's kernel as a guest and watch its console (^] leaves)
+  hvkit ps                         what runs
+  hvkit down                       end all
+
+Exit codes:
+  0  done
+  1  failed: standard error has 'hvkit: E_CODE: what was wrong. what to do'
+  2  wrong usage
+  'hvkit run' without -d and without a terminal has the guest's: 0 after a power-off, the value written to debug-exit as QEMU
+  shows it, else 1.
+
+With NO_COLOR set, or without a terminal, there are no colours. A message is on standard error, data is on standard output.`;
+
+async function main(argv: string[]): Promise<void> {
+  const program = new Command("hvkit")
+    .description("Boots a small bare-metal hypervisor (Intel VMX, AMD SVM), runs guests on it and reads their state.")
+    .helpCommand("help [command]", "show what a command does")
+    .addHelpText("after", AFTER_HELP)
+    .showSuggestionAfterError();
+  const wanted = argv[0] !== undefined && Object.hasOwn(COMMANDS, argv[0]) ? [argv[0]] : Object.keys(COMMANDS);
+  for (const name of wanted) {
+    const make = await COMMANDS[name]?.();
+    if (make) program.addCommand(make());
+  }
+  for (const command of [program as CommandUnknownOpts, ...program.commands]) {
+    command.exitOverride().configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, "hvkit: E_USAGE: ")),
+    });
+  }
+  await program.parseAsync(argv, { from: "user" });
+}
+
+const args = process.argv.slice(2);
+// A reader that goes away (`hvkit logs | head`) is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : EXIT_FAILED));
+main(args).catch((error: unknown) => {
+  if (error instanceof CommanderError) {
+    // Help that was asked for is no error; help for want of a command is.
+    const asked = error.code === "commander.helpDisplayed" || error.code === "commander.version" || error.code === "commander.help" && error.exitCode === 0;
+    process.exitCode = asked ? 0 : EXIT_USAGE;
+    return;
+  }
+  printError(error, args.includes("--json"));
+  process.exitCode = error instanceof Error && "code" in error && error.code === "E_USAGE" ? EXIT_USAGE : EXIT_FAILED;
+});

@@ -1,0 +1,92 @@
+// What commands print and how: data on standard output, messages on standard error, colour only on a terminal that wants it.
+import { toRpcError } from "../api/jsonrpc.js";
+import { HvkitError } from "../errors.js";
+
+/** Documented in `hvkit --help`. */
+export const EXIT_FAILED = 1;
+export const EXIT_USAGE = 2;
+
+const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
+type Style = keyof typeof STYLES;
+
+function coloured(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
+}
+
+export function style(text: string, name: Style, stream: NodeJS.WriteStream = process.stdout): string {
+  return coloured(stream) ? `\x1b[${STYLES[name]}m${text}\x1b[0m` : text;
+}
+
+/** Data. */
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+/** A message for the person in front of it. */
+export function note(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Columns as wide as their longest text; the last is not padded. */
+export function table(headings: string[], rows: string[][]): string {
+  const widths = headings.map((heading, column) => Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: string[]): string => cells.map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join("   ");
+  const [head = "", ...body] = [headings, ...rows].map(line);
+  return [style(head, "bold"), ...body].map((text) => text.trimEnd()).join("\n");
+}
+
+/** "name   value" lines, values under one another. */
+export function pairs(rows: [string, string][]): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${style(`${name}:`.padEnd(width + 1), "bold")}  ${value.replaceAll("\n", `\n${" ".repeat(width + 3)}`)}`).join("\n");
+}
+
+/** `hvkit: E_CODE: what. hint`, or with --json the same as an object, on standard error. */
+export function printError(error: unknown, json: boolean): void {
+  if (json) {
+    const { message, data } = toRpcError(error);
+    note(JSON.stringify({ error: { code: data?.code, message, hint: data?.hint ?? null, values: data?.values ?? null } }));
+    return;
+  }
+  const known = error instanceof HvkitError;
+  const code = known ? error.code : "E_INTERNAL";
+  const message = error instanceof Error ? error.message : String(error);
+  const hint = known ? error.hint : "This is a defect of hvkit; set HVKIT_DEBUG=1 to see where.";
+  note(`${style("hvkit:", "red", process.stderr)} ${code}: ${sentence(message)}${hint ? ` ${hint}` : ""}`);
+  if (process.env.HVKIT_DEBUG && error instanceof Error) note(error.stack ?? "");
+}
+
+function sentence(text: string): string {
+  return /[.!?:]$/.test(text) ? text : `${text}.`;
+}
+
+/** A line that is written over, on a terminal only. */
+export class ProgressLine {
+  #width = 0;
+  #last = 0;
+
+  show(text: string): void {
+    const now = Date.now();
+    if (!process.stderr.isTTY || now - this.#last < 50) return;
+    this.#last = now;
+    process.stderr.write(`\r${text.padEnd(this.#width)}`);
+    this.#width = text.length;
+  }
+
+  clear(): void {
+    if (this.#width > 0) process.stderr.write(`\r${" ".repeat(this.#width)}\r`);
+    this.#width = 0;
+  }
+}
+
+/** "3 minutes", for ps and status. */
+export function showAge(since: string, now = Date.now()): string {
+  const seconds = Math.max(0, Math.floor((now - Date.parse(since)) / 1000));
+  const [count, unit] =
+    seconds < 120 ? [seconds, "second"] : seconds < 7200 ? [Math.floor(seconds / 60), "minute"] : seconds < 172800 ? [Math.floor(seconds / 3600), "hour"] : [Math.floor(seconds / 86400), "day"];
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}
