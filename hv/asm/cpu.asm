@@ -1,0 +1,204 @@
+; The CPU's own tables: GDT, TSS with its interrupt stacks, IDT, per-CPU block. One of each CPU; hv_main calls cpu_init first.
+%define HV_CPU
+%include "hv.inc"
+
+global cpu_init, direct_map, bsp_block, host_gdtr, host_idtr, host_tss, host_xcr0, stack_map
+extern vector_stubs, early_alloc
+
+section .rodata
+align 8
+direct_map: dq DIRECT_MAP
+
+section .data
+align 16
+gdt:
+    dq 0
+    dq 0x00AF9B000000FFFF                       ; 08h code, 64-bit
+    dq 0x00CF93000000FFFF                       ; 10h data
+    dq 0, 0                                     ; 18h TSS, 16 bytes
+gdt_end:
+host_gdtr:
+    dw gdt_end - gdt - 1
+    dq gdt
+host_idtr:
+    dw 256 * 16 - 1
+    dq idt
+
+section .bss
+alignb 16
+host_tss:   resb 104
+alignb 16
+idt:        resb 256 * 16
+alignb 64
+bsp_block:  resb pc.bytes
+host_xcr0:  resq 1
+alignb PAGE
+; #PF, #DF, NMI and #MC each have a stack of their own (design.md, Trust and safety)
+ist_stacks: resb 4 * PAGE
+
+section .text
+
+; Loads GDT, TSS, IDT, GS. Interrupts stay off.
+; In: -  Out: -  Clobbers: RAX RCX RDX RSI RDI
+cpu_init:
+    ; TSS: IST1..4 at offset 36
+    mov rdi, host_tss
+    lea rax, [ist_stacks + PAGE]
+    mov ecx, 4
+.ist:
+    mov [rdi + 36], rax
+    add rdi, 8
+    add rax, PAGE
+    loop .ist
+    mov word [host_tss + 102], 104              ; no I/O bitmap
+
+    mov rax, host_tss
+    mov rdi, gdt + SEL_TSS
+    mov word [rdi], 103
+    mov [rdi + 2], ax
+    shr rax, 16
+    mov [rdi + 4], al
+    mov byte [rdi + 5], 0x89
+    mov byte [rdi + 6], 0
+    mov [rdi + 7], ah
+    shr rax, 16
+    mov [rdi + 8], eax
+    mov dword [rdi + 12], 0
+
+    mov rdi, idt
+    mov rsi, vector_stubs
+    xor ecx, ecx
+.gate:
+    lodsq                                       ; the stub's address
+    mov [rdi], ax
+    mov word [rdi + 2], SEL_CODE
+    mov edx, 0x8E00
+    call ist_of
+    mov [rdi + 4], dx
+    shr rax, 16
+    mov [rdi + 6], ax
+    shr rax, 16
+    mov [rdi + 8], eax
+    mov dword [rdi + 12], 0
+    add rdi, 16
+    inc ecx
+    cmp ecx, 256
+    jb .gate
+
+    lgdt [host_gdtr]
+    lidt [host_idtr]
+    mov eax, SEL_DATA
+    mov ds, eax
+    mov es, eax
+    mov ss, eax
+    xor eax, eax
+    mov fs, eax
+    mov gs, eax
+    push SEL_CODE
+    lea rax, [.reload]
+    push rax
+    retfq
+.reload:
+    mov eax, SEL_TSS
+    ltr ax
+    mov ecx, MSR_GS_BASE
+    mov rax, bsp_block
+    mov rdx, rax
+    shr rdx, 32
+    wrmsr
+    mov [gs:pc.self], rax
+    mov qword [gs:pc.armed], -1
+
+    ; SSE and XSAVE are for guests' state only: generated code has neither
+    mov rax, cr0
+    and eax, ~((1 << 2) | (1 << 3))             ; EM, TS
+    or eax, 1 << 1 | CR0_NE                     ; MP
+    mov cr0, rax
+    mov rax, cr4
+    or eax, (1 << 9) | (1 << 10)                ; OSFXSR, OSXMMEXCPT
+    mov cr4, rax
+    mov eax, 1
+    cpuid
+    mov qword [host_xcr0], 0
+    test ecx, 1 << 26                           ; XSAVE
+    jz .no_xsave
+    mov rax, cr4
+    or eax, 1 << 18                             ; OSXSAVE
+    mov cr4, rax
+    mov eax, 0x0D
+    xor ecx, ecx
+    cpuid
+    and eax, 7                                  ; x87, SSE, AVX: what guests are offered
+    mov [host_xcr0], rax
+    xor edx, edx
+    xor ecx, ecx
+    xsetbv
+.no_xsave:
+    ret
+
+; In: ECX vector, EDX gate type  Out: EDX with the IST index
+ist_of:
+    cmp ecx, 14
+    je .pf
+    cmp ecx, 8
+    je .df
+    cmp ecx, 2
+    je .nmi
+    cmp ecx, 18
+    je .mc
+    ret
+.pf: or edx, 1
+    ret
+.df: or edx, 2
+    ret
+.nmi: or edx, 3
+    ret
+.mc: or edx, 4
+    ret
+
+; Maps a stack of STACK_BYTES at STACKS with nothing below or above it. One CPU: its index is 0.
+; In: EDI CPU index  Out: RAX top of the stack  Clobbers: RCX RDX RSI RDI R8 R9
+stack_map:
+    push rbx
+    push r12
+    mov ebx, edi
+    shl rbx, 21                                 ; a page table (2 MiB) each
+    mov rax, STACKS
+    add rbx, rax
+    mov rdi, cr3
+    TO_VIRTUAL rdi
+    mov ecx, 39
+.level:
+    mov rdx, rbx
+    shr rdx, cl
+    and edx, 511
+    lea r12, [rdi + rdx * 8]
+    cmp qword [r12], 0
+    jne .present
+    push rcx
+    call early_alloc
+    pop rcx
+    or rax, PTE_P | PTE_W
+    mov [r12], rax
+.present:
+    mov rdi, [r12]
+    and rdi, ~0xFFF
+    TO_VIRTUAL rdi
+    sub ecx, 9
+    cmp ecx, 12
+    ja .level
+    ; leaf entries 1..16; 0 stays empty: the guard
+    lea r12, [rdi + 8]
+    mov ebx, STACK_BYTES / PAGE
+.page:
+    call early_alloc
+    or rax, PTE_P | PTE_W
+    bts rax, 63
+    mov [r12], rax
+    add r12, 8
+    dec ebx
+    jnz .page
+    mov rax, STACKS + PAGE + STACK_BYTES
+    pop r12
+    pop rbx
+    ret

@@ -1,0 +1,433 @@
+; A guest's life, on core's behalf: its block, its pool of frames, RAM in nested tables and in the host's window, its machine
+; instance and vCPU. Whatever does not fit is refused. host.asm has core's imports, which check slots and call here.
+%include "hv.inc"
+
+global guests_init, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end
+extern early_alloc, frame_claim, frame_release, block_claim, block_release
+extern vendor_nested_entry, vendor_vcpu_init, vendor_vcpu_end, context_init, context_drop
+extern wasm_place_memory, wasm_place_table, machine_call, machine_instance_bytes
+extern Z_machine_instantiate, Z_machineZ_init, Z_machineZ_boot, Z_machineZ_bootValue
+extern core_pending, panic
+
+section .bss
+alignb 8
+guest_table:    resq GuestLimit_Slots           ; guest blocks, virtual; 0: the slot is empty
+window_pdpts:   resq WINDOW_PDPTS               ; virtual
+guest_high:     resd 1                          ; all slots in use lie below
+
+section .text
+
+; The top two levels of all windows, so that a window later needs frames of its guest only. Before frames_init.
+guests_init:
+    push rbx
+    push r12
+    mov eax, [machine_instance_bytes]
+    cmp eax, PAGE - guest.instance
+    mov rdi, instance_large
+    mov esi, 0
+    ja panic
+    mov r12, cr3
+    TO_VIRTUAL r12
+    add r12, (WINDOWS >> 39) * 8
+    xor ebx, ebx
+.pdpt:
+    call early_alloc
+    mov rcx, rax
+    or rcx, PTE_P | PTE_W
+    mov [r12 + rbx * 8], rcx
+    TO_VIRTUAL rax
+    mov [window_pdpts + rbx * 8], rax
+    inc ebx
+    cmp ebx, WINDOW_PDPTS
+    jb .pdpt
+    pop r12
+    pop rbx
+    ret
+
+; In: EDI slot  Out: RAX the PDPT entry of the window's first GiB (virtual)  Clobbers: RCX
+global window_entry
+window_entry:
+    mov eax, edi
+    shr eax, 5
+    mov rax, [window_pdpts + rax * 8]
+    mov ecx, edi
+    and ecx, 31
+    shl ecx, 4 + 3
+    add rax, rcx
+    ret
+
+; The next frame of a guest's pool. In: R12 guest block  Out: RAX virtual, CF=1 none left  Clobbers: RCX
+pool_take:
+    mov ecx, [r12 + guest.pool_used]
+    cmp ecx, [r12 + guest.pool_count]
+    jae .none
+    mov eax, [r12 + guest.pool + rcx * 4]
+    inc ecx
+    mov [r12 + guest.pool_used], ecx
+    shl rax, 12
+    TO_VIRTUAL rax
+    clc
+    ret
+.none:
+    stc
+    ret
+
+; In: RAX direct map  Out: RAX physical, with present and writable
+%macro TO_ENTRY 1
+    sub rax, [direct_map]
+    or rax, %1
+%endmacro
+
+; In: EDI slot (empty), ESI frame  Out: EAX 1, 0 refused
+guest_new:
+    push rbx
+    mov ebx, edi
+    xchg edi, esi
+    call frame_claim
+    jc .refused
+    mov [guest_table + rbx * 8], rax
+    mov [rax + guest.slot], ebx
+    mov dword [rax + guest.state], RunState_Created
+    mov qword [rax + guest.deadline], -1
+    mov dword [rax + guest.flush], 1
+    mov rcx, rbx
+    shl rcx, WINDOW_SHIFT
+    mov rdx, WINDOWS
+    add rcx, rdx
+    mov [rax + guest.linear], rcx
+    mov rdx, WINDOW_RAM
+    add rcx, rdx
+    mov [rax + guest.ram], rcx
+    inc ebx
+    cmp ebx, [guest_high]
+    jbe .high
+    mov [guest_high], ebx
+.high:
+    mov eax, 1
+    pop rbx
+    ret
+.refused:
+    xor eax, eax
+    pop rbx
+    ret
+
+; In: R12 guest block, ESI frame  Out: EAX 1, 0 refused
+guest_pool:
+    cmp qword [r12 + guest.instance_ptr], 0
+    jne .refused
+    cmp dword [r12 + guest.pool_count], POOL_MAX
+    jae .refused
+    mov edi, esi
+    push rsi
+    mov esi, [r12 + guest.slot]
+    call frame_claim
+    pop rsi
+    jc .refused
+    mov ecx, [r12 + guest.pool_count]
+    mov [r12 + guest.pool + rcx * 4], esi
+    inc ecx
+    mov [r12 + guest.pool_count], ecx
+    mov eax, 1
+    ret
+.refused:
+    xor eax, eax
+    ret
+
+; In: R12 guest block, ESI block of 2 MiB, RDX guest-physical address  Out: EAX 1, 0 refused
+guest_ram:
+    push rbx
+    push r13
+    push r14
+    mov r13, rdx
+    mov r14d, esi
+    cmp qword [r12 + guest.instance_ptr], 0
+    jne .refused
+    cmp rdx, [r12 + guest.ram_bytes]
+    jne .refused
+    mov eax, GuestLimit_MaxMiB << 20
+    cmp rdx, rax
+    jae .refused
+    mov rbx, rdx
+    shr rbx, 30
+    cmp qword [r12 + guest.nested_pds + rbx * 8], 0
+    jne .tables
+    ; a further GiB: page directories for the nested tables and for the host's view
+    mov eax, [r12 + guest.pool_count]
+    sub eax, [r12 + guest.pool_used]
+    cmp eax, 4
+    jb .refused
+    cmp qword [r12 + guest.nested_pa], 0
+    jne .root
+    call pool_take                              ; PML4
+    mov rdx, rax
+    sub rax, [direct_map]
+    mov [r12 + guest.nested_pa], rax
+    call pool_take                              ; PDPT
+    TO_ENTRY PTE_P | PTE_W | PTE_U
+    mov [rdx], rax
+.root:
+    call pool_take
+    mov [r12 + guest.nested_pds + rbx * 8], rax
+    TO_ENTRY PTE_P | PTE_W | PTE_U              ; read, write, execute to EPT
+    mov rdx, [r12 + guest.nested_pa]
+    TO_VIRTUAL rdx
+    mov rdx, [rdx]
+    and rdx, -PAGE
+    TO_VIRTUAL rdx
+    mov [rdx + rbx * 8], rax
+    call pool_take
+    mov [r12 + guest.ram_pds + rbx * 8], rax
+    mov rdx, rax
+    mov edi, [r12 + guest.slot]
+    call window_entry
+    lea rcx, [rax + (WINDOW_RAM >> 30) * 8]
+    mov rax, rdx
+    TO_ENTRY PTE_P | PTE_W
+    mov [rcx + rbx * 8], rax
+.tables:
+    mov edi, r14d
+    mov esi, [r12 + guest.slot]
+    call block_claim
+    jc .refused
+    mov rdx, r13
+    shr rdx, 21
+    and edx, 511
+    mov eax, r14d
+    shl rax, 21
+    mov rcx, rax
+    or rcx, PTE_P | PTE_W | PTE_PS
+    bts rcx, 63
+    mov rsi, [r12 + guest.ram_pds + rbx * 8]
+    mov [rsi + rdx * 8], rcx
+    call [vendor_nested_entry]
+    mov rsi, [r12 + guest.nested_pds + rbx * 8]
+    mov [rsi + rdx * 8], rax
+    add qword [r12 + guest.ram_bytes], BLOCK
+    mov eax, 1
+.out:
+    pop r14
+    pop r13
+    pop rbx
+    ret
+.refused:
+    xor eax, eax
+    jmp .out
+
+; The machine's instance, its vCPU. In: R12 guest block, RDX wall seconds  Out: EAX 1, 0 refused or ended
+guest_init:
+    push rbx
+    push r13
+    push r14
+    mov r13, rdx
+    cmp qword [r12 + guest.instance_ptr], 0
+    jne .refused
+    cmp dword [r12 + guest.state], RunState_Created
+    jne .refused
+    cmp qword [r12 + guest.ram_bytes], 0
+    je .refused
+    mov eax, [r12 + guest.pool_count]
+    sub eax, [r12 + guest.pool_used]
+    cmp eax, 1 + Layout_End / PAGE + 2 + 1 + 1 + 2
+    jb .refused
+
+    ; the linear memory, at the window's start
+    call pool_take
+    mov [r12 + guest.window_pd], rax
+    mov r14, rax
+    TO_ENTRY PTE_P | PTE_W
+    mov rdx, rax
+    mov edi, [r12 + guest.slot]
+    call window_entry
+    mov [rax], rdx
+    call pool_take
+    mov rdx, rax
+    TO_ENTRY PTE_P | PTE_W
+    mov [r14], rax
+    xor ebx, ebx
+.page:
+    call pool_take
+    TO_ENTRY PTE_P | PTE_W
+    bts rax, 63
+    mov [rdx + rbx * 8], rax
+    inc ebx
+    cmp ebx, Layout_End / PAGE
+    jb .page
+    call pool_take
+    mov [r12 + guest.table], rax
+    call pool_take
+    mov [r12 + guest.vcb], rax
+    sub rax, [direct_map]
+    mov [r12 + guest.vcb_pa], rax
+    call pool_take
+    mov [r12 + guest.context], rax
+    call pool_take
+    mov [r12 + guest.out], rax
+    call pool_take
+    mov [r12 + guest.out + 8], rax
+    add rax, OUT_RING2
+    mov [r12 + guest.in], rax
+    add rax, IN_RING
+    mov [r12 + guest.in + 8], rax
+
+    mov rax, [r12 + guest.linear]
+    mov [wasm_place_memory], rax
+    lea rcx, [rax + Layout_Region]
+    mov [r12 + guest.region], rcx
+    mov rax, [r12 + guest.table]
+    mov [wasm_place_table], rax
+    lea rax, [r12 + guest.instance]
+    mov [r12 + guest.instance_ptr], rax
+    call context_init
+    call [vendor_vcpu_init]
+    mov ebx, 20
+    mov rdi, r12
+    mov rsi, r12
+    mov rax, Z_machine_instantiate
+    call machine_call
+    jc .trapped
+    mov rdi, r12
+    mov rsi, r13
+    mov rax, Z_machineZ_init
+    call machine_call
+    jc .trapped
+    mov eax, 1
+    jmp .out
+.trapped:
+    call guest_end
+.refused:
+    xor eax, eax
+.out:
+    pop r14
+    pop r13
+    pop rbx
+    ret
+
+; In: R12 guest block, ESI kind, RDX block, ECX bytes  Out: EAX Status; guest.value says more
+guest_boot:
+    push rbx
+    mov eax, Status_BadState
+    cmp qword [r12 + guest.instance_ptr], 0
+    je .done
+    cmp dword [r12 + guest.state], RunState_Created
+    jne .done
+    mov ebx, 200                                ; it may move megabytes: 2 s
+    mov rdi, r12
+    mov rax, Z_machineZ_boot
+    call machine_call
+    jc .trapped
+    mov [r12 + guest.boot_status], eax
+    test eax, eax
+    jz .done
+    mov rdi, r12
+    mov rax, Z_machineZ_bootValue
+    mov ebx, 5
+    call machine_call
+    jc .trapped
+    mov [r12 + guest.value], rax
+    mov eax, [r12 + guest.boot_status]
+.done:
+    pop rbx
+    ret
+.trapped:
+    call guest_end
+    mov eax, Status_Ended
+    pop rbx
+    ret
+
+; In: R12 guest block, EAX EndReason, RDX value. The first end counts.  Clobbers: -
+guest_end:
+    cmp dword [r12 + guest.state], RunState_Ended
+    je .done
+    mov dword [r12 + guest.state], RunState_Ended
+    mov [r12 + guest.reason], eax
+    mov [r12 + guest.value], rdx
+    mov dword [r12 + guest.changed], 1
+    mov dword [core_pending], 1
+    mov dword [gs:pc.attention], 1
+.done:
+    ret
+
+; All frames go back, Dirty; the slot is empty. In: R12 guest block (Created or Ended)
+guest_free:
+    push rbx
+    push rbp
+    push r13
+    push r14
+    cmp r12, [gs:pc.loaded]
+    jne .not_loaded
+    call context_drop
+.not_loaded:
+    cmp qword [r12 + guest.vcb], 0
+    je .no_vcpu
+    call [vendor_vcpu_end]
+.no_vcpu:
+    cmp r12, [gs:pc.guest]
+    jne .not_last
+    mov qword [gs:pc.guest], 0
+.not_last:
+    xor ebx, ebx
+.gib:
+    mov r13, [r12 + guest.ram_pds + rbx * 8]
+    test r13, r13
+    jz .next_gib
+    xor ebp, ebp
+.block:
+    mov rdi, [r13 + rbp * 8]
+    test rdi, rdi
+    jz .next_block
+    btr rdi, 63
+    shr rdi, 21
+    mov esi, [r12 + guest.slot]
+    call block_release
+.next_block:
+    inc ebp
+    cmp ebp, 512
+    jb .block
+.next_gib:
+    inc ebx
+    cmp ebx, 3
+    jb .gib
+    ; the window closes before its tables are anybody else's
+    mov edi, [r12 + guest.slot]
+    call window_entry
+    mov rdi, rax
+    mov ecx, 16
+    xor eax, eax
+    rep stosq
+    mov rax, cr3
+    mov cr3, rax
+    xor ebx, ebx
+.frame:
+    cmp ebx, [r12 + guest.pool_count]
+    jae .frames_done
+    mov edi, [r12 + guest.pool + rbx * 4]
+    mov esi, [r12 + guest.slot]
+    call frame_release
+    inc ebx
+    jmp .frame
+.frames_done:
+    mov esi, [r12 + guest.slot]
+    mov qword [guest_table + rsi * 8], 0
+    mov rdi, r12
+    sub rdi, [direct_map]
+    shr rdi, 12
+    call frame_release
+    ; guest_high follows down
+    mov ecx, [guest_high]
+.high:
+    test ecx, ecx
+    jz .high_done
+    cmp qword [guest_table + rcx * 8 - 8], 0
+    jne .high_done
+    dec ecx
+    jmp .high
+.high_done:
+    mov [guest_high], ecx
+    pop r14
+    pop r13
+    pop rbp
+    pop rbx
+    ret
+
+section .rodata
+instance_large: db "the machine's instance does not fit its guest block", 0

@@ -1,0 +1,56 @@
+; Where hv/boot hands over (the CPU has what is needed, COM1 speaks, memory is mapped): the order in which everything starts. Interrupts are off until the scheduler loop.
+%include "hv.inc"
+
+global hv_main, ready_tsc, power_off
+extern boot_vendor, cpu_init, stack_map, guests_init, core_map, core_init, frames_init
+extern vendor_choose, vendor_enable, timer_init, store_init, serial_init, sched_init, sched_loop
+extern Z_core_init_module, Z_machine_init_module
+
+section .bss
+alignb 8
+ready_tsc:      resq 1
+
+section .text
+
+hv_main:
+    call cpu_init
+    xor edi, edi
+    call stack_map
+    mov rsp, rax
+    call guests_init
+    call core_map
+    call frames_init                            ; from here on every frame has an owner
+    mov eax, [boot_vendor]
+    call vendor_choose
+    call [vendor_enable]
+    call timer_init
+    call store_init
+    call serial_init
+    call sched_init
+    call Z_machine_init_module
+    call Z_core_init_module
+    RDTSC64
+    mov [ready_tsc], rax
+    sti
+    call core_init
+    jmp sched_loop
+
+; Every way that the engines know, then for good.
+power_off:
+    cli
+    mov edx, 0xF4                               ; QEMU's isa-debug-exit: status 1
+    xor eax, eax
+    out dx, eax
+    mov edx, 0x8900                             ; Bochs
+    mov rsi, bochs_word
+    mov ecx, 8
+    rep outsb
+    mov edx, 0x604                              ; QEMU's PM1a control
+    mov eax, 0x2000
+    out dx, ax
+.stop:
+    hlt
+    jmp .stop
+
+section .rodata
+bochs_word: db "Shutdown"

@@ -1,0 +1,104 @@
+; AMD SVM: the run loop's world switch. vmx.asm mirrors this file, routine by routine; svm_vcpu.asm has a vCPU's making and fields.
+;
+; The switch, in numbered steps:
+;   1. svm_run readies the guest's VMCB
+;   2. .enter: nothing pending -> RIP, RAX and general registers from the VcpuRecord, VMLOAD, VMRUN
+;   3. svm_exit: VMSAVE, general registers back, the host's VMLOAD before anything that needs TR or GS; a host interrupt is taken and
+;      the guest goes on (2)
+;   4. else RIP and the exit record are filled and the machine decides; Verdict.Resume goes to 2
+; NOT saved here: FPU, debug registers 0-3 (context.asm, when the CPU changes guests).
+%include "hv.inc"
+%include "switch.inc"
+%include "vmcb.inc"
+
+global svm_run, svm_exit
+extern run_look, run_verdict, run_trapped, Z_machineZ_exit, svm_next_rip
+
+section .text
+
+; Runs a guest until its slice ends or it has nothing to do. In: R12 guest block, interrupts off  Clobbers: all
+svm_run:
+    push qword [gs:pc.host_vcb]
+    push qword [r12 + guest.region]             ; where svm_exit finds them while GS is the guest's
+    mov [gs:pc.trap_rsp], rsp
+    mov rax, svm_run.trapped
+    mov [gs:pc.trap_rip], rax
+.look:
+    call run_look
+    jc svm_run.leave
+.enter:
+    cmp dword [gs:pc.attention], 0
+    jne .look
+    mov rbx, [gs:pc.region]
+    mov rbp, [r12 + guest.vcb]
+    mov rax, [rbx + VcpuRecord_Rip]
+    mov [rbp + VMCB_RIP], rax
+    mov rax, [rbx]
+    mov [rbp + VMCB_RAX], rax
+    mov rax, [r12 + guest.vcb_pa]
+    LOAD_GPRS
+    ; the host's interrupts reach the CPU while the guest runs (V_INTR_MASKING), and nothing does in between (GIF)
+    clgi
+    sti
+    vmload
+    vmrun
+svm_exit:
+    vmsave                                  ; RAX is the host's again: the VMCB
+    cli
+    mov rax, [rsp]                              ; GS is still the guest's
+    SAVE_GPRS
+    mov rbx, rax
+    mov rax, [rsp + 8]
+    vmload
+    stgi
+    mov r12, [gs:pc.guest]
+    mov rbp, [r12 + guest.vcb]
+    mov rcx, [rbp + VMCB_RAX]
+    mov [rbx], rcx
+    mov rcx, [rbp + VMCB_RIP]
+    mov [rbx + VcpuRecord_Rip], rcx
+    mov byte [rbp + TLB_CONTROL], 0
+    mov rax, [rbp + EXITCODE]
+    lea edx, [rax - EXIT_INTR]                  ; INTR, NMI, SMI, INIT: the host's
+    cmp edx, EXIT_INIT - EXIT_INTR
+    jbe .host
+    mov [rbx + EXIT_FROM_REGION + ExitRecord_Reason], eax
+    mov rax, [rbp + VMCB_RFLAGS]
+    mov [rbx + EXIT_FROM_REGION + ExitRecord_Rflags], rax
+    mov eax, [rbp + INTERRUPT_SHADOW]
+    mov [rbx + EXIT_FROM_REGION + ExitRecord_Shadow], eax
+    mov rax, [rbp + EXITINFO1]
+    mov [rbx + EXIT_FROM_REGION + ExitRecord_Info1], rax
+    mov rax, [rbp + EXITINFO2]
+    mov [rbx + EXIT_FROM_REGION + ExitRecord_Info2], rax
+    mov rax, [rbp + VMCB_CR3]                   ; for the fetch
+    mov [rbx + EXIT_FROM_REGION + ExitRecord_Cr3], rax
+    mov rax, [rbp + VMCB_EFER]
+    mov [rbx + EXIT_FROM_REGION + ExitRecord_Efer], rax
+    movzx eax, word [rbp + VMCB_CS + 2]
+    mov [rbx + EXIT_FROM_REGION + ExitRecord_CsAttributes], eax
+    mov eax, [rbp + NEXT_RIP]
+    sub eax, ecx
+    and eax, [svm_next_rip]                     ; 15 where the CPU tells it (for instructions), else 0: the machine decodes
+    mov [rbx + EXIT_FROM_REGION + ExitRecord_Length], eax
+    CALL_MACHINE_EXIT
+    test eax, eax
+    jz svm_run.enter
+    call run_verdict
+    jnc svm_run.look
+    jmp svm_run.leave
+.host:
+    sti                                         ; the interrupt (or NMI, since STGI) is taken here
+    nop
+    cli
+    jmp svm_run.enter
+
+svm_run.leave:
+    add rsp, 16
+    ret
+svm_run.trapped:                                ; EAX EndReason, RDX value
+    mov r12, [gs:pc.guest]
+    mov qword [gs:pc.in_machine], 0
+    mov dword [r12 + guest.lock], 0
+    call run_trapped
+    jmp svm_run.leave

@@ -1,0 +1,171 @@
+; Exceptions and interrupts of the host: a stub for each vector, the devices' handlers, and where an exception goes: out of
+; the machine that runs on this CPU (its guest ends, design.md 3), or to a panic.
+; Stubs save all general registers; generated code is compiled without a red zone, so the interrupted stack may be used.
+%include "hv.inc"
+
+global vector_stubs
+extern panic, timer_interrupt, serial_interrupt, machine_trapped
+
+; what a stub leaves on the stack, from RSP up
+struc frame
+.r15    resq 1
+.r14    resq 1
+.r13    resq 1
+.r12    resq 1
+.r11    resq 1
+.r10    resq 1
+.r9     resq 1
+.r8     resq 1
+.rdi    resq 1
+.rsi    resq 1
+.rbp    resq 1
+.rbx    resq 1
+.rdx    resq 1
+.rcx    resq 1
+.rax    resq 1
+.vector resq 1
+.error  resq 1
+.rip    resq 1
+.cs     resq 1
+.rflags resq 1
+.rsp    resq 1
+.ss     resq 1
+endstruc
+
+section .text
+
+; one stub a vector; those with an error code of the CPU's own: 8, 10-14, 17, 21, 29, 30
+%assign v 0
+%rep 256
+stub_ %+ v:
+  %if v = 8 || (v >= 10 && v <= 14) || v = 17 || v = 21 || v = 29 || v = 30
+  %else
+    push 0
+  %endif
+    push strict dword v
+    jmp stub_common
+  %assign v v + 1
+%endrep
+
+stub_common:
+    push rax
+    push rcx
+    push rdx
+    push rbx
+    push rbp
+    push rsi
+    push rdi
+    push r8
+    push r9
+    push r10
+    push r11
+    push r12
+    push r13
+    push r14
+    push r15
+    cld
+    mov eax, [rsp + frame.vector]
+    cmp eax, VEC_TIMER
+    je .timer
+    cmp eax, VEC_PIC + 4
+    je .serial
+    cmp eax, 32
+    jb exception
+    cmp eax, VEC_SPURIOUS
+    je .leave                                   ; no EOI for a spurious APIC interrupt (SDM vol. 3, 11.9)
+    cmp eax, VEC_PIC + 7
+    je .leave                                   ; nor for a spurious IRQ 7
+    mov rdi, unexpected
+    mov rsi, rsp
+    jmp panic
+.timer:
+    call timer_interrupt
+    jmp .leave
+.serial:
+    call serial_interrupt
+.leave:
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rdi
+    pop rsi
+    pop rbp
+    pop rbx
+    pop rdx
+    pop rcx
+    pop rax
+    add rsp, 16
+    iretq
+
+; An exception while a machine runs ends that machine's guest; else the hypervisor panics. NMI, #DF and #MC are never a guest's.
+; In: EAX vector, RSP frame
+exception:
+    cmp eax, 2
+    je .panic
+    cmp eax, 8
+    je .panic
+    cmp eax, 18
+    je .panic
+    mov rbx, [gs:pc.in_machine]
+    test rbx, rbx
+    jz .panic
+    mov edx, eax                                ; the value: the vector
+    mov eax, EndReason_TrapException
+    cmp edx, 14
+    jne .out
+    mov rcx, cr2
+    mov rdx, rcx
+    mov rsi, rcx
+    sub rsi, [rbx + guest.linear]
+    mov rdi, WINDOW_RAM
+    cmp rsi, rdi
+    jb .bounds
+    mov rdi, STACKS
+    sub rcx, rdi
+    shr rcx, 32
+    jnz .out
+    mov eax, EndReason_TrapStackExhausted
+    jmp .out
+.bounds:
+    mov rdx, rsi                                ; the value: the offset that was touched
+    mov eax, EndReason_TrapOutOfBounds
+.out:
+    ; no IRET: the interrupt stack is simply left; the next fault starts at its top again
+    jmp machine_trapped
+.panic:
+    mov rdi, [exception_names + rax * 8]
+    mov rsi, rsp
+    jmp panic
+
+section .rodata
+unexpected: db "unexpected interrupt", 0
+%macro NAMES 1-*
+  %assign n 0
+  %rep %0
+    name_ %+ n: db %1, 0
+    %rotate 1
+    %assign n n + 1
+  %endrep
+%endmacro
+NAMES "#DE divide error", "#DB debug", "NMI", "#BP breakpoint", "#OF overflow", "#BR bound", "#UD invalid opcode", "#NM no FPU", \
+    "#DF double fault", "vector 9", "#TS invalid TSS", "#NP segment not present", "#SS stack fault", "#GP general protection", \
+    "#PF page fault", "vector 15", "#MF x87", "#AC alignment", "#MC machine check", "#XM SIMD", "#VE virtualization", "#CP control protection", \
+    "vector 22", "vector 23", "vector 24", "vector 25", "vector 26", "vector 27", "vector 28", "#VC VMM communication", "#SX security", "vector 31"
+align 8
+exception_names:
+%assign n 0
+%rep 32
+    dq name_ %+ n
+  %assign n n + 1
+%endrep
+vector_stubs:
+%assign v 0
+%rep 256
+    dq stub_ %+ v
+  %assign v v + 1
+%endrep

@@ -1,0 +1,49 @@
+; The one interface to both vendors: a table of routines, chosen once at boot. vmx*.asm and svm*.asm have them in the same order.
+%include "hv.inc"
+
+%macro ROUTINES 1-*
+  %assign i 0
+  %rep %0
+    global vendor_%1
+    vendor_%1 equ vendor_table + i * 8
+    extern vmx_%1, svm_%1
+    %rotate 1
+    %assign i i + 1
+  %endrep
+%endmacro
+%macro TABLE 2-*
+  %define prefix %1
+  %rotate 1
+  %rep %0 - 1
+    dq prefix %+ %1
+    %rotate 1
+  %endrep
+%endmacro
+%define ALL enable, run, vcpu_init, vcpu_end, read, write, set_cr0, set_cr3, set_cr4, set_efer, set_tsc_offset, set_pdpte, flush, \
+    context_load, context_save, nested_entry
+
+global vendor_choose
+
+section .bss
+alignb 8
+vendor_table:   resq 16
+    ROUTINES ALL
+
+section .rodata
+align 8
+vmx_table: TABLE vmx_, ALL
+svm_table: TABLE svm_, ALL
+
+section .text
+
+; In: EAX Vendor  Clobbers: RCX RSI RDI
+vendor_choose:
+    mov rsi, vmx_table
+    cmp eax, Vendor_Vmx
+    je .copy
+    mov rsi, svm_table
+.copy:
+    mov rdi, vendor_table
+    mov ecx, 16
+    rep movsq
+    ret

@@ -1,0 +1,563 @@
+; Intel VMX: turning it on, making a vCPU, and the VMCS behind the neutral fields. svm_vcpu.asm mirrors this file.
+%include "hv.inc"
+%include "vmcs.inc"
+
+global vmx_enable, vmx_vcpu_init, vmx_read, vmx_write, vmx_set_cr0, vmx_set_cr3, vmx_set_cr4, vmx_set_efer, vmx_set_tsc_offset
+global vmx_vcpu_end, vmx_flush, vmx_context_load, vmx_context_save, vmx_nested_entry
+extern vmx_select, vmx_exit, panic, host_gdtr, host_idtr, host_tss, cr4_backed, context_drop
+
+section .bss
+alignb PAGE
+vmxon_region:   resb PAGE
+msr_bitmap:     resb PAGE
+alignb 8
+vmxon_pa:       resq 1
+revision:       resd 1
+pin:            resd 1
+primary:        resd 1
+secondary:      resd 1
+exits:          resd 1
+entries:        resd 1
+; INVEPT and INVVPID descriptors
+alignb 16
+descriptor:     resq 2
+
+section .text
+
+%macro VMWRITE 2                                ; field, value; clobbers RAX RCX
+    mov ecx, %1
+    mov rax, %2
+    vmwrite rcx, rax
+%endmacro
+
+; What every guest is controlled by (SDM vol. 3, 25.6): wanted bits; what the CPU demands is added by `adjust`.
+; pin: external interrupts and NMIs are the host's
+WANT_PIN        equ 1 << 0 | 1 << 3
+; primary: TSC offset 3, HLT 7, MWAIT 10, RDPMC 11, CR8 load 19 and store 20, all I/O 24, MSR bitmaps 28, MONITOR 29, secondary 31
+WANT_PRIMARY    equ 1 << 3 | 1 << 7 | 1 << 10 | 1 << 11 | 1 << 19 | 1 << 20 | 1 << 24 | 1 << 28 | 1 << 29 | 1 << 31
+PRIMARY_WINDOW  equ 1 << 2
+PRIMARY_NMI_WINDOW equ 1 << 22
+; secondary: EPT 1, VPID 5, WBINVD 6, unrestricted guest 7. RDTSCP, INVPCID, XSAVES stay off: #UD
+WANT_SECONDARY  equ 1 << 1 | 1 << 5 | 1 << 6 | 1 << 7
+; exit: save debug controls 2, 64-bit host 9, save and load PAT 18 19, save and load EFER 20 21
+WANT_EXITS      equ 1 << 2 | 1 << 9 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21
+; entry: load debug controls 2, PAT 14, EFER 15
+WANT_ENTRIES    equ 1 << 2 | 1 << 14 | 1 << 15
+ENTRY_LONG      equ 1 << 9
+
+; #DB 1 and #AC 17 are intercepted: delivering them can loop inside the CPU for ever (CVE-2015-8104, CVE-2015-5307)
+EXCEPTIONS      equ 1 << 1 | 1 << 17
+
+; In: ECX capability MSR, EDI wanted  Out: EAX  Clobbers: RDX
+adjust:
+    rdmsr
+    or eax, edi
+    and eax, edx
+    ret
+
+; VMX operation on this CPU (SDM vol. 3, 24.7). hv/boot's cpu_check has made sure of what is used.
+vmx_enable:
+    mov rax, cr4
+    bts rax, 13
+    mov cr4, rax
+    mov ecx, MSR_VMX_CR0_FIXED0
+    rdmsr
+    mov rcx, cr0
+    or rcx, rax
+    mov cr0, rcx
+    mov ecx, MSR_VMX_BASIC
+    rdmsr
+    and eax, 0x7FFFFFFF
+    mov [revision], eax
+    mov [vmxon_region], eax
+    mov rax, vmxon_region                       ; identity: the image lies where it was linked
+    mov [vmxon_pa], rax
+    vmxon [vmxon_pa]
+    jbe .failed
+    mov ecx, MSR_VMX_TRUE_PIN
+    mov edi, WANT_PIN
+    call adjust
+    mov [pin], eax
+    mov ecx, MSR_VMX_TRUE_PRIMARY
+    mov edi, WANT_PRIMARY
+    call adjust
+    mov [primary], eax
+    mov ecx, MSR_VMX_SECONDARY
+    mov edi, WANT_SECONDARY
+    call adjust
+    mov [secondary], eax
+    mov ecx, MSR_VMX_TRUE_EXIT
+    mov edi, WANT_EXITS
+    call adjust
+    mov [exits], eax
+    mov ecx, MSR_VMX_TRUE_ENTRY
+    mov edi, WANT_ENTRIES
+    call adjust
+    mov [entries], eax
+    mov ecx, MSR_VMX_CR4_FIXED1
+    rdmsr
+    and eax, CR4_OFFERED
+    mov [cr4_backed], rax
+    ; all MSRs exit, but for those that context.asm or the VMCS keep apart for each guest
+    mov rdi, msr_bitmap
+    mov ecx, PAGE / 8
+    mov rax, -1
+    rep stosq
+    mov edi, msr_bitmap                         ; reads: 0 low, 400h high; writes: 800h low, C00h high
+    and byte [rdi + 0x174 / 8], ~0x70 & 0xFF    ; SYSENTER 174h-176h
+    and byte [rdi + 0x800 + 0x174 / 8], ~0x70 & 0xFF
+    and byte [rdi + 0x400 + 0x80 / 8], ~0x1E & 0xFF     ; STAR, LSTAR, CSTAR, SFMASK
+    and byte [rdi + 0xC00 + 0x80 / 8], ~0x1E & 0xFF
+    and byte [rdi + 0x400 + 0x100 / 8], ~7 & 0xFF       ; FS, GS, KERNEL_GS bases
+    and byte [rdi + 0xC00 + 0x100 / 8], ~7 & 0xFF
+    ret
+.failed:
+    mov rdi, vmxon_failed
+    xor esi, esi
+    jmp panic
+
+; An entry of a nested table, for a 2 MiB block. In: RAX physical  Out: RAX
+vmx_nested_entry:
+    or rax, 0xB7                                ; read, write, execute, write-back, 2 MiB (28.3.2)
+    ret
+
+; A vCPU in the state after reset, in real mode. In: R12 guest block (vcb: a zeroed page; nested_pa: a table of ours)
+; Clobbers: caller-saved
+vmx_vcpu_init:
+    push rbx
+    mov rax, [r12 + guest.vcb]
+    mov ecx, [revision]
+    mov [rax], ecx
+    push qword [r12 + guest.vcb_pa]
+    vmclear [rsp]
+    add rsp, 8
+    mov dword [r12 + guest.launched], 0
+    call vmx_select
+    mov rbx, constant_fields
+.constant:
+    mov ecx, [rbx]
+    mov eax, [rbx + 4]
+    vmwrite rcx, rax
+    add rbx, 8
+    cmp rbx, constant_fields.end
+    jb .constant
+
+    VMWRITE PIN_CONTROLS, [pin]
+    VMWRITE PRIMARY_CONTROLS, [primary]
+    VMWRITE SECONDARY_CONTROLS, [secondary]
+    VMWRITE EXIT_CONTROLS, [exits]
+    VMWRITE ENTRY_CONTROLS, [entries]
+    test dword [secondary], 1 << 5
+    jz .no_vpid
+    mov eax, [r12 + guest.slot]
+    inc eax
+    mov ecx, VPID
+    vmwrite rcx, rax
+.no_vpid:
+    mov rax, [r12 + guest.nested_pa]
+    or rax, 6 | 3 << 3                          ; write-back, four levels (25.6.11)
+    mov ecx, EPT_POINTER
+    vmwrite rcx, rax
+    VMWRITE MSR_BITMAP, msr_bitmap
+    VMWRITE VMCS_LINK, -1
+    mov rax, [cr4_backed]
+    not rax
+    mov ecx, CR4_MASK
+    vmwrite rcx, rax
+    VMWRITE GUEST_PAT, 0x0007040600070406
+
+    mov rax, cr0
+    mov ecx, HOST_CR0
+    vmwrite rcx, rax
+    mov rax, cr3
+    mov ecx, HOST_CR3
+    vmwrite rcx, rax
+    mov rax, cr4
+    mov ecx, HOST_CR4
+    vmwrite rcx, rax
+    mov ecx, MSR_EFER
+    rdmsr
+    mov ecx, HOST_EFER
+    vmwrite rcx, rax
+    mov ecx, MSR_PAT
+    rdmsr
+    shl rdx, 32
+    or rax, rdx
+    mov ecx, HOST_PAT
+    vmwrite rcx, rax
+    VMWRITE HOST_GS_BASE, [gs:pc.self]
+    VMWRITE HOST_TR_BASE, host_tss
+    VMWRITE HOST_GDTR_BASE, [host_gdtr + 2]
+    VMWRITE HOST_IDTR_BASE, [host_idtr + 2]
+    VMWRITE HOST_RIP, vmx_exit
+    pop rbx
+    ret
+
+; The CPU forgets a VMCS, before its page serves something else. In: R12 guest block  Clobbers: RAX
+vmx_vcpu_end:
+    mov rax, [r12 + guest.vcb_pa]
+    cmp rax, [gs:pc.vmcs]
+    jne .clear
+    mov qword [gs:pc.vmcs], 0
+.clear:
+    push rax
+    vmclear [rsp]
+    pop rax
+    ret
+
+; Register and ExitField -> VMCS field. 0 means: not here (fields.asm has it, or nobody).
+; In: ESI field, R12 guest block  Out: CF=1 not here; RAX  Clobbers: RCX
+vmx_read:
+    movzx ecx, word [vmcs_of + rsi * 2]
+    test ecx, ecx
+    jz .special
+    call vmx_select
+    inc dword [gs:pc.vmcs_accesses]
+    vmread rax, rcx
+    clc
+    ret
+.special:
+    cmp esi, Register_Cr0
+    je .cr0
+    cmp esi, Register_Cr4
+    je .cr4
+    cmp esi, Register_InterruptShadow
+    je .shadow
+    cmp esi, Register_NmiBlocked
+    je .nmi
+    cmp esi, ExitField_InterruptWindow
+    je .window
+    cmp esi, ExitField_NmiWindow
+    je .nmi_window
+    cmp esi, ExitField_Inject
+    je .inject
+    cmp esi, Register_Cr8
+    je .cr8
+    stc
+    ret
+.cr0:                                           ; NE is the host's; the guest sees what it wrote
+    call vmx_select
+    add dword [gs:pc.vmcs_accesses], 2
+    mov ecx, GUEST_CR0
+    vmread rax, rcx
+    mov ecx, CR0_SHADOW
+    vmread rcx, rcx
+    and eax, ~CR0_NE
+    and ecx, CR0_NE
+    or eax, ecx
+    ret
+.cr4:
+    call vmx_select
+    inc dword [gs:pc.vmcs_accesses]
+    mov ecx, GUEST_CR4
+    vmread rax, rcx
+    and rax, [cr4_backed]
+    ret
+.cr8:
+    mov rax, [r12 + guest.region]
+    mov rax, [rax + VcpuRecord_Cr8]
+    ret
+.shadow:
+    call .interruptibility
+    test al, 3
+    setnz al
+    movzx eax, al
+    ret
+.nmi:
+    call .interruptibility
+    shr eax, 3
+    and eax, 1
+    ret
+.interruptibility:
+    call vmx_select
+    inc dword [gs:pc.vmcs_accesses]
+    mov ecx, GUEST_INTERRUPTIBILITY
+    vmread rax, rcx
+    ret
+.window:
+    call .primary
+    shr eax, 2
+    and eax, 1
+    ret
+.nmi_window:
+    call .primary
+    shr eax, 22
+    and eax, 1
+    ret
+.primary:
+    call vmx_select
+    inc dword [gs:pc.vmcs_accesses]
+    mov ecx, PRIMARY_CONTROLS
+    vmread rax, rcx
+    ret
+.inject:
+    call vmx_select
+    add dword [gs:pc.vmcs_accesses], 2
+    mov ecx, ENTRY_ERROR
+    vmread rax, rcx
+    shl rax, 32
+    mov ecx, ENTRY_INTERRUPTION
+    vmread rcx, rcx
+    or rax, rcx
+    clc
+    ret
+
+; Writes what fields.asm has let through. In: ESI field, RDX value, R12 guest block  Out: CF=1 not here  Clobbers: RAX RCX
+vmx_write:
+    cmp esi, Register_Count                     ; what an exit left is read only
+    jae .special
+    movzx ecx, word [vmcs_of + rsi * 2]
+    test ecx, ecx
+    jz .special
+.plain:
+    call vmx_select
+    inc dword [gs:pc.vmcs_accesses]
+    vmwrite rcx, rdx
+    clc
+    ret
+.special:
+    cmp esi, Register_InterruptShadow
+    je .shadow
+    cmp esi, Register_NmiBlocked
+    je .nmi
+    cmp esi, ExitField_InterruptWindow
+    je .window
+    cmp esi, ExitField_NmiWindow
+    je .nmi_window
+    cmp esi, ExitField_Inject
+    je .inject
+    mov ecx, ENTRY_LENGTH
+    cmp esi, ExitField_InjectLength
+    je .plain
+    cmp esi, Register_Cr8
+    je .cr8
+    stc
+    ret
+.cr8:
+    mov rax, [r12 + guest.region]
+    mov [rax + VcpuRecord_Cr8], rdx
+    clc
+    ret
+.shadow:
+    call vmx_read.interruptibility
+    and eax, ~3
+    and edx, 1
+    or edx, eax
+    mov ecx, GUEST_INTERRUPTIBILITY
+    jmp .plain
+.nmi:
+    call vmx_read.interruptibility
+    and eax, ~8
+    and edx, 1
+    shl edx, 3
+    or edx, eax
+    mov ecx, GUEST_INTERRUPTIBILITY
+    jmp .plain
+.window:
+    call vmx_read.primary
+    and eax, ~PRIMARY_WINDOW
+    and edx, 1
+    shl edx, 2
+    jmp .set_primary
+.nmi_window:
+    call vmx_read.primary
+    and eax, ~PRIMARY_NMI_WINDOW
+    and edx, 1
+    shl edx, 22
+.set_primary:
+    or edx, eax
+    mov ecx, PRIMARY_CONTROLS
+    jmp .plain
+.inject:
+    call vmx_select
+    add dword [gs:pc.vmcs_accesses], 2
+    mov ecx, ENTRY_INTERRUPTION
+    mov eax, edx
+    vmwrite rcx, rax
+    mov ecx, ENTRY_ERROR
+    shr rdx, 32
+    vmwrite rcx, rdx
+    clc
+    ret
+
+; In: RDX CR0 as the guest shall see it  Clobbers: RAX RCX
+vmx_set_cr0:
+    call vmx_select
+    add dword [gs:pc.vmcs_accesses], 2
+    mov ecx, CR0_SHADOW
+    vmwrite rcx, rdx
+    mov rax, rdx
+    or eax, CR0_NE
+    mov ecx, GUEST_CR0
+    vmwrite rcx, rax
+    ret
+
+vmx_set_cr3:
+    mov ecx, GUEST_CR3
+    jmp vmx_write.plain
+
+vmx_set_cr4:
+    call vmx_select
+    inc dword [gs:pc.vmcs_accesses]
+    mov rax, rdx
+    or eax, CR4_VMXE                            ; Bochs wants it, as the CPU does (24.8)
+    mov ecx, GUEST_CR4
+    vmwrite rcx, rax
+    ret
+
+; In: RDX EFER, its LMA right. "IA-32e mode guest" must be the same (27.3.1.1)
+vmx_set_efer:
+    call vmx_select
+    add dword [gs:pc.vmcs_accesses], 3
+    mov ecx, GUEST_EFER
+    vmwrite rcx, rdx
+    mov ecx, ENTRY_CONTROLS
+    vmread rax, rcx
+    and eax, ~ENTRY_LONG
+    test edx, EFER_LMA
+    jz .write
+    or eax, ENTRY_LONG
+.write:
+    vmwrite rcx, rax
+    ret
+
+; In: RDX offset
+vmx_set_tsc_offset:
+    mov ecx, TSC_OFFSET
+    jmp vmx_write.plain
+
+; The four PDPTEs of PAE paging: entry does not load them from CR3 (27.3.2.4). In: ESI 0..3, RDX entry
+global vmx_set_pdpte
+vmx_set_pdpte:
+    lea ecx, [GUEST_PDPTE0 + rsi * 2]
+    jmp vmx_write.plain
+
+; Drops all nested translations of this CPU. Clobbers: RAX
+vmx_flush:
+    mov eax, 2                                  ; all contexts
+    invept rax, [descriptor]
+    test dword [secondary], 1 << 5
+    jz .done
+    invvpid rax, [descriptor]
+.done:
+    ret
+
+; The part of context.asm that the VMCS does not switch. In: R10 context page, R12 guest block  Clobbers: RAX RCX RDX
+vmx_context_load:
+    mov rax, [r10 + context.dr6]
+    mov dr6, rax
+    mov rax, [r10 + context.cr2]
+    mov cr2, rax
+%macro LOAD_MSR 2
+    mov ecx, %1
+    mov eax, [r10 + %2]
+    mov edx, [r10 + %2 + 4]
+    wrmsr
+%endmacro
+    LOAD_MSR MSR_STAR, context.star
+    LOAD_MSR MSR_LSTAR, context.lstar
+    LOAD_MSR MSR_CSTAR, context.cstar
+    LOAD_MSR MSR_SFMASK, context.sfmask
+    LOAD_MSR MSR_KERNEL_GS, context.kernel_gs
+    ret
+
+vmx_context_save:
+    mov rax, dr6
+    mov [r10 + context.dr6], rax
+    mov rax, cr2
+    mov [r10 + context.cr2], rax
+%macro SAVE_MSR 2
+    mov ecx, %1
+    rdmsr
+    mov [r10 + %2], eax
+    mov [r10 + %2 + 4], edx
+%endmacro
+    SAVE_MSR MSR_STAR, context.star
+    SAVE_MSR MSR_LSTAR, context.lstar
+    SAVE_MSR MSR_CSTAR, context.cstar
+    SAVE_MSR MSR_SFMASK, context.sfmask
+    SAVE_MSR MSR_KERNEL_GS, context.kernel_gs
+    ret
+
+section .rodata
+vmxon_failed: db "VMXON failed", 0
+align 8
+; what starts the same for every guest: field, value
+constant_fields:
+    dd EXCEPTION_BITMAP, EXCEPTIONS
+    dd CR0_MASK, CR0_NE
+    dd CR0_SHADOW, 0x10
+    dd CR4_SHADOW, 0
+    dd GUEST_CR0, 0x10 | CR0_NE
+    dd GUEST_CR4, CR4_VMXE
+    dd GUEST_DR7, 0x400
+    dd GUEST_RFLAGS, 2
+    dd GUEST_CS, 0
+    dd GUEST_CS_LIMIT, 0xFFFF
+    dd GUEST_CS_ACCESS, 0x9B
+    dd GUEST_SS_LIMIT, 0xFFFF
+    dd GUEST_SS_ACCESS, 0x93
+    dd GUEST_DS_LIMIT, 0xFFFF
+    dd GUEST_DS_ACCESS, 0x93
+    dd GUEST_ES_LIMIT, 0xFFFF
+    dd GUEST_ES_ACCESS, 0x93
+    dd GUEST_FS_LIMIT, 0xFFFF
+    dd GUEST_FS_ACCESS, 0x93
+    dd GUEST_GS_LIMIT, 0xFFFF
+    dd GUEST_GS_ACCESS, 0x93
+    dd GUEST_LDTR_LIMIT, 0xFFFF
+    dd GUEST_LDTR_ACCESS, 0x82
+    dd GUEST_TR_LIMIT, 0xFFFF
+    dd GUEST_TR_ACCESS, 0x8B
+    dd GUEST_GDTR_LIMIT, 0xFFFF
+    dd GUEST_IDTR_LIMIT, 0xFFFF
+    dd HOST_CS, SEL_CODE
+    dd HOST_SS, SEL_DATA
+    dd HOST_DS, SEL_DATA
+    dd HOST_ES, SEL_DATA
+    dd HOST_TR, SEL_TSS
+.end:
+
+; by Register and ExitField number
+%macro FIELD 2                                  ; number, VMCS field
+    times (%1 - ($ - vmcs_of) / 2) dw 0
+    dw %2
+%endmacro
+%macro SEGMENT_FIELDS 2                         ; first Register of four, name
+    FIELD %1, GUEST_ %+ %2
+    FIELD %1 + 1, GUEST_ %+ %2 %+ _BASE
+    FIELD %1 + 2, GUEST_ %+ %2 %+ _LIMIT
+    FIELD %1 + 3, GUEST_ %+ %2 %+ _ACCESS
+%endmacro
+vmcs_of:
+    FIELD Register_Rsp, GUEST_RSP
+    FIELD Register_Rflags, GUEST_RFLAGS
+    FIELD Register_Cr3, GUEST_CR3
+    FIELD Register_Efer, GUEST_EFER
+    SEGMENT_FIELDS Register_EsSelector, ES
+    SEGMENT_FIELDS Register_CsSelector, CS
+    SEGMENT_FIELDS Register_SsSelector, SS
+    SEGMENT_FIELDS Register_DsSelector, DS
+    SEGMENT_FIELDS Register_FsSelector, FS
+    SEGMENT_FIELDS Register_GsSelector, GS
+    SEGMENT_FIELDS Register_LdtrSelector, LDTR
+    SEGMENT_FIELDS Register_TrSelector, TR
+    FIELD Register_GdtrBase, GUEST_GDTR_BASE
+    FIELD Register_GdtrLimit, GUEST_GDTR_LIMIT
+    FIELD Register_IdtrBase, GUEST_IDTR_BASE
+    FIELD Register_IdtrLimit, GUEST_IDTR_LIMIT
+    FIELD Register_Dr7, GUEST_DR7
+    FIELD Register_SysenterCs, GUEST_SYSENTER_CS
+    FIELD Register_SysenterEsp, GUEST_SYSENTER_ESP
+    FIELD Register_SysenterEip, GUEST_SYSENTER_EIP
+    FIELD Register_Pat, GUEST_PAT
+    FIELD Register_PendingDebug, GUEST_PENDING_DEBUG
+    FIELD ExitField_Qualification, QUALIFICATION
+    FIELD ExitField_Info2, GUEST_PHYSICAL
+    FIELD ExitField_Interruption, EXIT_INTERRUPTION
+    FIELD ExitField_InterruptionError, EXIT_ERROR
+    FIELD ExitField_Vectoring, VECTORING
+    FIELD ExitField_VectoringError, VECTORING_ERROR
+    FIELD ExitField_InstructionInfo, INSTRUCTION_INFO
+    FIELD ExitField_LinearAddress, GUEST_LINEAR
+    times (ExitField_NmiWindow + 1 - ($ - vmcs_of) / 2) dw 0
