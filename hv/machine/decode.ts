@@ -1,0 +1,215 @@
+// Instruction lengths and operands, where the CPU does not say them (SVM without next RIP and decode assists): only of instructions
+// that exit. Code is fetched through the guest's page walk. The CPU has just executed the instruction, so the fetch is not checked
+// again for rights; bytes that are not the expected instruction (it was changed meanwhile) make it undecodable.
+//
+// A walk costs some 150 instructions, so the last code page of 64-bit mode is remembered. The memory is exact: it is used only while CR3
+// is the same and each paging entry that the walk used still reads as it did, which is what a fresh walk would find out.
+
+import { ExitReason, Register } from "../../protocol/state";
+import { Cr, CrKind, Io, rip, setExitLength } from "./exit";
+import * as guest from "./guest";
+import { ExitRecord, Layout } from "./layout";
+import { Access, Walk, WalkResult, entryAddress, entryValue, walk } from "./paging";
+import { EFER_LMA, anyGpr, codeBytes } from "./vcpu";
+
+/** L in the VMCB's form of CS attributes. */
+const VMCB_LONG: u32 = 0x200;
+const MAX_LENGTH: u32 = 15;
+
+/** By ExitReason: opcode bytes, length << 24. 0: not decoded here. CacheControl has INVD; WBINVD differs in bit 8. */
+const OPCODES = memory.data<u32>([
+  0, 0x0200a20f, 0x03d9010f, 0x010000f4, 0, 0, 0, 0x0200320f, 0x0200300f, 0, 0x03d1010f, 0, 0, 0, 0, 0, 0, 0x0200080f, 0, 0x01000090,
+]);
+
+// The remembered page.
+let page: u64 = u64.MAX_VALUE;
+let offsetMask: u64 = 0;
+let base: u64 = 0;
+let root: u64 = 0;
+let address0: u64 = 0;
+let value0: u64 = 0;
+let address1: u64 = 0;
+let value1: u64 = 0;
+let address2: u64 = 0;
+let value2: u64 = 0;
+let address3: u64 = 0;
+let value3: u64 = 0;
+
+/** Bytes of the instruction that exited for `reason`; 0: not decodable. */
+export function instructionLength(reason: u32): u32 {
+  const row = load<u32>(OPCODES + (reason << 2));
+  const bytes = row >>> 24;
+  const at = rip();
+  if ((at & ~offsetMask) == page && (at & 0xfff) <= 0xffc && remembered()) {
+    const difference = guest.ramLoad32(base + (at & offsetMask)) ^ row;
+    if (difference << (32 - (bytes << 3)) == 0) return bytes;
+  }
+  return decodeLength(reason, row, bytes);
+}
+
+/** The page is still mapped as it was, in 64-bit mode. */
+function remembered(): bool {
+  const efer = load<u64>(Layout.Exit + ExitRecord.Efer);
+  if (efer) {
+    if (load<u64>(Layout.Exit + ExitRecord.Cr3) != root) return false;
+    if (!(efer & EFER_LMA) || !(load<u32>(Layout.Exit + ExitRecord.CsAttributes) & VMCB_LONG)) return false;
+  } else if (guest.read(Register.Cr3) != root || codeBytes() != 8) return false;
+  if (guest.ramLoad64(address0) != value0 || guest.ramLoad64(address1) != value1) return false;
+  // Large pages have fewer entries.
+  if (address2 == 0) return true;
+  if (guest.ramLoad64(address2) != value2) return false;
+  return address3 == 0 || guest.ramLoad64(address3) == value3;
+}
+
+function remember(linear: u64): void {
+  page = u64.MAX_VALUE;
+  if (!(guest.read(Register.Efer) & EFER_LMA) || Walk.entries < 2) return;
+  offsetMask = Walk.pageBytes - 1;
+  base = Walk.physical & ~offsetMask;
+  root = guest.read(Register.Cr3);
+  address0 = entryAddress(0);
+  value0 = entryValue(0);
+  address1 = entryAddress(1);
+  value1 = entryValue(1);
+  address2 = Walk.entries > 2 ? entryAddress(2) : 0;
+  value2 = entryValue(2);
+  address3 = Walk.entries > 3 ? entryAddress(3) : 0;
+  value3 = entryValue(3);
+  page = linear & ~offsetMask;
+}
+
+// The instruction's bytes, and how far they are read.
+let code: u64 = 0;
+let width: u32 = 0;
+let position: u32 = 0;
+let physical: u64 = 0;
+let mapped: bool = false;
+
+function start(): void {
+  width = codeBytes();
+  position = 0;
+  mapped = false;
+  code = rip();
+  if (width < 8) code = <u64>(<u32>code + <u32>guest.read(Register.CsBase));
+}
+
+/** The next byte; -1: there is none. */
+function next(): i32 {
+  if (position == MAX_LENGTH) return -1;
+  let linear = code + position;
+  if (width < 8) linear = <u64>(<u32>linear);
+  if (!mapped || (linear & 0xfff) == 0) {
+    if (walk(linear, Access.Translate) != WalkResult.Ok) return -1;
+    if (width == 8 && !mapped) remember(linear);
+    physical = Walk.physical;
+    mapped = true;
+  }
+  position++;
+  if (physical >= guest.ramSize()) return -1;
+  return <i32>guest.ramLoad8(physical++);
+}
+
+// Legal prefixes of the instruction, and its opcode's first byte.
+let operand16: bool = false;
+let address16: bool = false;
+let lock: bool = false;
+let segment: i32 = -1;
+let rex: u32 = 0;
+
+/** Reads prefixes (SDM vol. 2, 2.1.1, 2.2.1): the opcode's first byte, or -1. A REX counts only right before the opcode. */
+function prefixes(): i32 {
+  operand16 = false;
+  address16 = false;
+  lock = false;
+  segment = -1;
+  rex = 0;
+  while (true) {
+    const byte = next();
+    switch (byte) {
+      case 0x26:
+        segment = 0;
+        break;
+      case 0x2e:
+        segment = 1;
+        break;
+      case 0x36:
+        segment = 2;
+        break;
+      case 0x3e:
+        segment = 3;
+        break;
+      case 0x64:
+        segment = 4;
+        break;
+      case 0x65:
+        segment = 5;
+        break;
+      case 0x66:
+        operand16 = true;
+        break;
+      case 0x67:
+        address16 = true;
+        break;
+      case 0xf0:
+        lock = true;
+        break;
+      case 0xf2:
+      case 0xf3:
+        break;
+      default:
+        if (width != 8 || (byte & 0xf0) != 0x40) return byte;
+        rex = byte;
+        continue;
+    }
+    rex = 0;
+  }
+}
+
+function decodeLength(reason: u32, row: u32, bytes: u32): u32 {
+  start();
+  let opcode = prefixes();
+  let word: u32 = 0;
+  for (let index: u32 = 0; index < bytes; index++) {
+    if (index > 0) opcode = next();
+    if (opcode < 0) return 0;
+    word |= <u32>opcode << (index << 3);
+  }
+  if (reason == ExitReason.CacheControl) word &= ~0x100;
+  // LOCK is legal before none of these: the CPU would have raised #UD.
+  return bytes && word == (row & 0xffffff) && !lock ? position : 0;
+}
+
+/** INS (6C, 6D) and OUTS (6E, 6F): address size and segment into Io. */
+export function decodeString(): bool {
+  start();
+  const opcode = prefixes();
+  if (opcode < 0x6c || opcode > 0x6f) return false;
+  Io.addressBytes = address16 ? (width == 4 ? 2 : 4) : width;
+  Io.segment = opcode < 0x6e ? 0 : segment < 0 ? 3 : segment;
+  return true;
+}
+
+/** MOV from and to CR (0F 20, 0F 22), CLTS (0F 06), LMSW (0F 01 /6) into Cr. Known limit: LMSW from a register only. */
+export function decodeCr(): bool {
+  start();
+  if (prefixes() != 0x0f) return false;
+  const opcode = next();
+  Cr.number = 0;
+  if (opcode == 0x06) Cr.kind = CrKind.Clts;
+  else {
+    const modrm = next();
+    if (modrm < 0) return false;
+    Cr.register = (modrm & 7) | ((rex & 1) << 3);
+    if (opcode == 0x01) {
+      if ((modrm & 0xf8) != 0xf0) return false;
+      Cr.kind = CrKind.Lmsw;
+      Cr.word = <u32>anyGpr(Cr.register) & 0xffff;
+    } else if (opcode == 0x20 || opcode == 0x22) {
+      Cr.kind = opcode == 0x20 ? CrKind.Read : CrKind.Write;
+      // AMD's LOCK MOV CR0 is MOV CR8 outside of 64-bit mode (APM vol. 3, MOV CRn).
+      Cr.number = ((modrm >>> 3) & 7) | ((rex & 4) << 1) | (lock ? 8 : 0);
+    } else return false;
+  }
+  setExitLength(position);
+  return true;
+}

@@ -1,0 +1,43 @@
+// The machine module's exports; what hv/asm calls (see layout.ts for the memory that both share). A machine serves one guest.
+
+import { bootBootSector } from "./boot/bootsector";
+import { openBlock } from "./boot/block";
+import { bootLinux } from "./boot/linux";
+import { bootMultiboot } from "./boot/multiboot";
+import { bootStatusValue, failed } from "./boot/status";
+import { cpuidInit } from "./cpuid";
+import { devicesReset } from "./interrupts";
+import { pagingInit } from "./paging";
+import { GuestKind, Status } from "../../protocol/messages";
+import { vendorInit } from "./vendor";
+
+export { event, exit } from "./machine";
+
+/** Once, before all else. */
+export function init(wallSeconds: u64): void {
+  vendorInit();
+  cpuidInit();
+  pagingInit();
+  devicesReset(wallSeconds);
+}
+
+/** Takes the guest from its boot block (protocol/boot.ts) to its first instruction: a Status. */
+export function boot(kind: u32, block: u64, bytes: u32): u32 {
+  const status = openBlock(block, bytes);
+  if (status != Status.Ok) return status;
+  switch (kind) {
+    case GuestKind.Linux:
+      return bootLinux();
+    case GuestKind.Multiboot:
+      return bootMultiboot();
+    case GuestKind.BootSector:
+      return bootBootSector();
+    default:
+      return failed(Status.KindUnknown, kind);
+  }
+}
+
+/** The value behind a failed Status. */
+export function bootValue(): u64 {
+  return bootStatusValue();
+}
