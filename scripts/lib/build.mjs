@@ -54,7 +54,12 @@ async function controlPlane(steps) {
   if (!existsSync(join(root, "control/src/cli/main.ts"))) return;
   await steps.step({
     name: "tsc control, protocol -> build/js",
-    inputs: () => ["tsconfig.json", "package.json", ...files("control/src", ".ts"), ...protocolSources().filter((path) => !path.startsWith("hv/core"))],
+    inputs: () => [
+      "tsconfig.json",
+      "package.json",
+      ...files("control/src", ".ts"),
+      ...protocolSources().filter((path) => !path.startsWith("hv/core")),
+    ],
     outputs: ["build/js/control/src/cli/main.js"],
     run: () => runNode("typescript/bin/tsc", ["-p", "tsconfig.json"]),
   });

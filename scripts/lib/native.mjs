@@ -30,7 +30,12 @@ async function assemble(steps, source, { out, gen, after }) {
   const used = source.endsWith("/identity.asm") ? [`${out}/gen/identity.inc`] : [];
   await steps.step({
     name: `nasm ${source}`,
-    inputs: () => [source, `${gen}/protocol.inc`, ...used, ...["hv/asm", "hv/boot"].flatMap((folder) => files(folder, ".inc", { deep: false }))],
+    inputs: () => [
+      source,
+      `${gen}/protocol.inc`,
+      ...used,
+      ...["hv/asm", "hv/boot"].flatMap((folder) => files(folder, ".inc", { deep: false })),
+    ],
     outputs: [object],
     after,
     key: args.join(" "),
@@ -64,7 +69,9 @@ export async function link(steps, objects, { out }) {
   const script = "hv/boot/hv.ld";
   const disk = files("hv/boot/disk", "");
   const path = (name) => `${out}/${name}`;
-  const flags = "-m elf_x86_64 -nostdlib -static --gc-sections --build-id=none -z max-page-size=4096 -z noexecstack --fatal-warnings".split(" ");
+  const flags = "-m elf_x86_64 -nostdlib -static --gc-sections --build-id=none -z max-page-size=4096 -z noexecstack --fatal-warnings".split(
+    " ",
+  );
   const args = [...flags, "-T", script, ...objects, "-o", path("hv.elf")];
   const outputs = [path("hv.elf"), path("hv.elf32"), path("hv.img")];
   await steps.step({
