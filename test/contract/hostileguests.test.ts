@@ -1,0 +1,102 @@
+// Guests that go wrong: each ends with its reason, or runs on in vain, while a neighbour's memory and progress stay what they were.
+import { expect, test } from "vitest";
+import { EndReason, RunState } from "../../protocol/messages.js";
+import type { Guest } from "./support/guest.js";
+import { useMachine, within } from "./support/suite.js";
+import { onEachEngine } from "./support/targets.js";
+import { startNeighbour } from "./support/neighbour.js";
+
+onEachEngine("hostile guests", (target) => {
+  const machine = useMachine(target);
+
+  /** Runs `act` beside a neighbour that must not notice. */
+  const beside = async (act: () => Promise<void>): Promise<void> => {
+    const neighbour = await startNeighbour(machine());
+    await act();
+    await neighbour.isUntouched();
+  };
+
+  test("a triple fault ends the guest", () => beside(async () => expect(await endOf("triple")).toBe(EndReason.TripleFault)), within(target, 60));
+  test("HLT with interrupts off ends the guest", () => beside(async () => expect(await endOf("halted")).toBe(EndReason.HaltedForever)), within(target, 60));
+
+  test(
+    "garbage as code ends the guest, or keeps it busy with itself",
+    () =>
+      beside(async () => {
+        for (const seed of [1, 2, 3, 4, 5, 6]) {
+          const guest = await machine().run("garbage", { append: `seed=${seed}` });
+          await guest.shows("garbage: now");
+          await guest.ends(1).catch(() => undefined);
+          await guest.remove();
+        }
+      }),
+    within(target, 90),
+  );
+
+  test(
+    "a flood on the console holds up the guest that makes it, and loses nothing",
+    () =>
+      beside(async () => {
+        const guest = await machine().run("flood");
+        await guest.shows(/\n200 flood/, 60);
+        const numbers = [...guest.console.matchAll(/^(\d+) flood/gm)].map((match) => Number(match[1]));
+        expect(numbers.slice(0, 200)).toEqual(Array.from({ length: 200 }, (_, index) => index + 1));
+        expect(guest.lost).toBe(0);
+        const start = Date.now();
+        await machine().hypervisor.ping();
+        expect(Date.now() - start).toBeLessThan(within(target, 2));
+      }),
+    within(target, 120),
+  );
+
+  test(
+    "a dead guest's secret is not found by the next",
+    async () => {
+      const secret = 0x6b7d_3f21_9c84_e5a6n;
+      const memoryBytes = 64 * 2 ** 20;
+      // In all of the memory that there is, so that the next guest cannot but get some of it.
+      const holders: Guest[] = [];
+      for (;;) {
+        const { freeBytes, dirtyBytes } = await machine().hypervisor.hostStat();
+        if (freeBytes - dirtyBytes < memoryBytes + 8 * 2 ** 20 || holders.length === 12) break;
+        holders.push(await machine().run("secret", { memory: "64M", append: `secret=0x${secret.toString(16)}` }));
+      }
+      expect(holders.length).toBeGreaterThan(0);
+      for (const holder of holders) await holder.shows("secret: everywhere", 60);
+      const seen = Buffer.from(await machine().hypervisor.guestGet(holders[0]?.slot ?? 0, 32 * 2 ** 20, 8)).readBigUInt64LE();
+      expect(seen).toBe(secret);
+      for (const holder of holders) await holder.remove();
+
+      const complement = secret ^ 0xffff_ffff_ffff_ffffn;
+      for (let turn = 0; turn < 2; turn++) {
+        const searcher = await machine().run("search", { memory: "64M", append: `not=0x${complement.toString(16)}` });
+        const found = await searcher.shows(/search: (\d+) bytes, found (\d+)\n/, 60);
+        expect(Number(found[1])).toBeGreaterThan(60 * 2 ** 20);
+        expect(found[2]).toBe("0");
+      }
+    },
+    within(target, 150),
+  );
+
+  test(
+    "an ended guest stays for inspection until it is destroyed, and cannot be started again",
+    async () => {
+      const guest = await machine().run("triple");
+      await guest.ends();
+      const state = await machine().hypervisor.guestState(guest.slot);
+      expect(state).toMatchObject({ state: RunState.Ended, reason: EndReason.TripleFault });
+      expect((await machine().hypervisor.guestRegisters(guest.slot)).length).toBeGreaterThan(70);
+      await expect(machine().hypervisor.guestResume(guest.slot)).rejects.toMatchObject({ code: "E_HV_BAD_STATE" });
+      await expect(machine().hypervisor.guestPause(guest.slot)).rejects.toMatchObject({ code: "E_HV_BAD_STATE" });
+    },
+    within(target, 30),
+  );
+
+  const endOf = async (name: string): Promise<EndReason> => {
+    const guest = await machine().run(name);
+    const { reason } = await guest.ends();
+    expect(guest.console).toContain(`${name}: now`);
+    expect(guest.console).not.toContain("FAIL");
+    return reason;
+  };
+});

@@ -1,0 +1,149 @@
+// What a broken module can do: a machine's trap ends its own guest, with a reason; its imports refuse bad arguments; a trap in core is a
+// panic with a report. Runs the build variant `hostile` (test/hostile).
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { EndReason, GuestKind, type Op } from "../../protocol/messages.js";
+import { build } from "../../scripts/lib/build.mjs";
+import { Machine } from "./support/machine.js";
+import { type Neighbour, startNeighbour } from "./support/neighbour.js";
+import { useMachine, within } from "./support/suite.js";
+import { onEachEngine, type Target } from "./support/targets.js";
+
+/** The numbers of test/hostile/attacks.ts, and how the guest ends. */
+const attacks: [attack: number, what: string, reason: EndReason][] = [
+  [1, "a load beyond the memory", EndReason.TrapOutOfBounds],
+  [2, "a load at the far end of the window", EndReason.TrapOutOfBounds],
+  [3, "a store beyond the memory", EndReason.TrapOutOfBounds],
+  [4, "unreachable code", EndReason.TrapUnreachable],
+  [5, "deep recursion", EndReason.TrapStackExhausted],
+  [6, "frames larger than a guard page", EndReason.TrapStackExhausted],
+  [7, "a bad table index", EndReason.TrapCallIndirect],
+  [8, "a division by zero", EndReason.TrapDivideByZero],
+  [9, "a division that overflows", EndReason.TrapIntegerOverflow],
+  [10, "an endless loop", EndReason.TrapRunaway],
+];
+const RANDOM_FIELDS = 11;
+const BAD_IMPORTS = 32;
+const TRAP_AT_BOOT = 0xffff as GuestKind;
+/** The numbers of test/hostile/core.ts. */
+const PANIC = 0xffff as Op;
+const WILD_STORE = 0xfffe as Op;
+const BAD_HOST_IMPORTS = 0xfffd as Op;
+
+beforeAll(async () => {
+  await build({ variant: "hostile", only: ["hv"] });
+}, 120_000);
+
+onEachEngine("isolation", (target) => {
+  describe("a machine's trap", () => {
+    const machine = useMachine(target, { variant: "hostile" });
+    let neighbour: Neighbour | undefined;
+    afterEach(() => {
+      neighbour = undefined;
+    });
+    const untouched = async (): Promise<void> => neighbour?.isUntouched();
+
+    test.each(attacks)(
+      "attack %i, %s, ends its guest alone",
+      async (attack, _what, reason) => {
+        neighbour = await startNeighbour(machine());
+        const guest = await machine().run("attack", { append: `attack=${attack}` });
+        const end = await guest.ends();
+        expect(EndReason[end.reason]).toBe(EndReason[reason]);
+        expect(guest.console).toContain(`attack: ${attack}\n`);
+        expect(guest.console).not.toContain("refused");
+        await untouched();
+      },
+      within(target, 60),
+    );
+
+    test(
+      "a trap while booting is an error of the start, and the guest can be destroyed",
+      async () => {
+        neighbour = await startNeighbour(machine());
+        const { guest } = await machine().hypervisor.guestCreate({ memoryBytes: 4 * 2 ** 20, wallSeconds: 0 });
+        const start = machine().hypervisor.guestStart({ guest, kind: TRAP_AT_BOOT, block: 0x100000, blockBytes: 64 });
+        await expect(start).rejects.toMatchObject({ code: "E_HV_ENDED" });
+        await machine().hypervisor.guestDestroy(guest);
+        await untouched();
+      },
+      within(target, 60),
+    );
+
+    test(
+      "every import refuses every kind of bad argument",
+      async () => {
+        neighbour = await startNeighbour(machine());
+        const guest = await machine().run("attack", { append: `attack=${BAD_IMPORTS}` });
+        const result = await guest.shows(/attack: refused (\d+), not refused (\d+), the first (\d+)\n/);
+        expect({ granted: result[2], first: result[3] }).toEqual({ granted: "0", first: "0" });
+        expect(Number(result[1])).toBeGreaterThan(300);
+        await untouched();
+      },
+      within(target, 60),
+    );
+
+    test(
+      "random values in every field harm the guest at most",
+      async () => {
+        neighbour = await startNeighbour(machine());
+        const guest = await machine().run("attack", { append: `attack=${RANDOM_FIELDS}` });
+        await guest.ends(2).catch(() => undefined);
+        await untouched();
+      },
+      within(target, 60),
+    );
+
+    test(
+      "core's imports refuse every kind of bad argument",
+      async () => {
+        neighbour = await startNeighbour(machine());
+        expect(neighbour.guest.slot).toBe(0);
+        const reply = await machine().hypervisor.request(BAD_HOST_IMPORTS);
+        expect({ granted: reply.number(1), first: reply.number(2) }).toEqual({ granted: 0, first: 0 });
+        expect(reply.number(0)).toBeGreaterThan(200);
+        await untouched();
+      },
+      within(target, 60),
+    );
+
+    test(
+      "no trap cost the hypervisor memory",
+      async () => {
+        await machine().scrubbed();
+        const before = await machine().hypervisor.hostStat();
+        for (const [attack] of attacks.slice(0, 6)) {
+          const guest = await machine().run("attack", { append: `attack=${attack}` });
+          await guest.ends();
+          await guest.remove();
+        }
+        await machine().scrubbed();
+        expect((await machine().hypervisor.hostStat()).freeBytes).toBe(before.freeBytes);
+      },
+      within(target, 60),
+    );
+  });
+
+  test.each([
+    ["a trap", PANIC],
+    ["a wild store", WILD_STORE],
+  ])("%s in core is a panic with a symbolized report", (_what, op) => panics(target, op), within(target, 90));
+});
+
+/** The whole hypervisor goes down with it: a machine of its own. */
+async function panics(target: Target, op: Op): Promise<void> {
+  const machine = await Machine.start(target, { variant: "hostile" });
+  try {
+    const lost = new Promise<string>((resolve) => machine.hypervisor.on("lost", resolve));
+    const reported = new Promise<string[]>((resolve) => machine.hypervisor.on("panic", resolve));
+    machine.hypervisor.request(op).catch(() => undefined);
+    const report = (await reported).join("\n");
+    expect(report).toMatch(/hvkit: panic: /);
+    expect(report).toMatch(/rax=[0-9a-f]{16}/i);
+    expect(report).toMatch(/hvkit: exit /);
+    // names from the ELF: the module's function, and the loop in NASM that called it
+    expect(report).toMatch(/core.*poll/);
+    await lost;
+  } finally {
+    await machine.stop();
+  }
+}

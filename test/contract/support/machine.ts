@@ -1,0 +1,142 @@
+// One running hypervisor for the tests of a file: engine, link, and the guests that were made on it. Guests are made from images by
+// the product's own catalog and boot plan; the daemon is not in the way (cli.test.ts is for that).
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { GuestLimit, RunState } from "../../../protocol/messages.js";
+import { createEngine } from "../../../control/src/engines/engines.js";
+import type { RunningEngine } from "../../../control/src/engines/engine.js";
+import { RemoteHypervisor } from "../../../control/src/hypervisor/client.js";
+import { Catalog, type Image } from "../../../control/src/images/catalog.js";
+import type { CpioFile } from "../../../control/src/images/cpio.js";
+import { imageMemory, loadPlan } from "../../../control/src/images/loader.js";
+import { type BootFiles, type BootPlan, planBoot } from "../../../control/src/images/plan.js";
+import { Guest } from "./guest.js";
+import type { Target } from "./targets.js";
+
+export const root = resolve(import.meta.dirname, "../../..");
+
+export interface MachineOptions {
+  /** build variant: `hostile` has modules that do what they must not */
+  variant?: "hostile";
+  memoryMiB?: number;
+  bootFrom?: "kernel" | "disk";
+  icount?: boolean;
+}
+
+export interface RunOptions {
+  memory?: string;
+  append?: string;
+  added?: readonly CpioFile[];
+}
+
+export class Machine {
+  readonly text: string[] = [];
+  readonly panics: string[][] = [];
+  #guests = new Map<number, Guest>();
+  #catalog = new Catalog(root);
+
+  private constructor(
+    readonly target: Target,
+    readonly engine: RunningEngine,
+    readonly hypervisor: RemoteHypervisor,
+    private readonly runDir: string,
+  ) {
+    hypervisor.on("text", (line) => this.text.push(line));
+    hypervisor.on("panic", (lines) => this.panics.push(lines));
+    hypervisor.on("console", (guest, port, bytes) => this.#guests.get(guest)?.take(port, bytes));
+    hypervisor.on("consoleLost", (guest, _port, count) => this.#guests.get(guest)?.lose(count));
+    hypervisor.on("guestEnded", (guest, reason, value, rip) => this.#guests.get(guest)?.finish({ reason, value, rip }));
+  }
+
+  static async start(target: Target, { variant, memoryMiB = 512, bootFrom, icount }: MachineOptions = {}): Promise<Machine> {
+    const runDir = mkdtempSync(join(tmpdir(), "hvkit-contract-"));
+    const build = variant ? join(root, "build", variant) : join(root, "build");
+    const lines: string[] = [];
+    const engine = await createEngine(target.engine).start({
+      memoryBytes: memoryMiB * 2 ** 20,
+      accel: target.accel === "emulated" ? "auto" : target.accel,
+      runDir,
+      kernelPath: join(build, "hv.elf32"),
+      imagePath: join(build, "hv.img"),
+      ...(bootFrom ? { bootFrom } : {}),
+      ...(icount ? { icount } : {}),
+    });
+    try {
+      const onText = (line: string): void => void lines.push(line);
+      const hypervisor = await RemoteHypervisor.connect(engine, { symbolsPath: join(build, "hv.elf"), onText });
+      const machine = new Machine(target, engine, hypervisor, runDir);
+      machine.text.unshift(...lines);
+      return machine;
+    } catch (error) {
+      await engine.stop();
+      rmSync(runDir, { recursive: true, force: true });
+      throw new Error(`${target.title} did not come up: ${(error as Error).message}\n${lines.join("\n")}\n${engine.lastWords()}`, { cause: error });
+    }
+  }
+
+  /** A guest of ours by its folder's name: images/ first, then test/guests/. */
+  image(name: string): Promise<Image> {
+    return this.#catalog.find(name).catch(() => this.#catalog.find(join(root, "build/test/guests", name)));
+  }
+
+  async run(name: string, { memory, append = "", added = [] }: RunOptions = {}): Promise<Guest> {
+    const image = await this.image(name);
+    const memoryBytes = imageMemory(image, memory);
+    const plan = await loadPlan(image, { memoryBytes, append, added, tscKhz: this.hypervisor.hello.tscKhz });
+    return this.runPlan(name, plan, memoryBytes);
+  }
+
+  /** A guest of files that the test made. */
+  async runFiles(name: string, files: BootFiles, memoryMiB: number): Promise<Guest> {
+    return this.runPlan(name, planBoot(files, memoryMiB * 2 ** 20), memoryMiB * 2 ** 20);
+  }
+
+  async runPlan(name: string, plan: BootPlan, memoryBytes: number): Promise<Guest> {
+    const { guest: slot, requestTsc } = await this.hypervisor.guestCreate({ memoryBytes, wallSeconds: Math.floor(Date.now() / 1000) });
+    const guest = new Guest(this, name, slot, requestTsc);
+    this.#guests.set(slot, guest);
+    try {
+      for (const { address, bytes } of plan.placements) await this.hypervisor.guestPut(slot, address, bytes);
+      await this.hypervisor.guestStart({ guest: slot, kind: plan.kind, block: plan.block, blockBytes: plan.blockBytes });
+    } catch (error) {
+      await guest.remove();
+      throw error;
+    }
+    return guest;
+  }
+
+  forget(guest: Guest): void {
+    this.#guests.delete(guest.slot);
+  }
+
+  /** Between tests: every guest goes. */
+  async clear(): Promise<void> {
+    for (const guest of [...this.#guests.values()]) await guest.remove();
+  }
+
+  /** Waits until every freed frame is scrubbed. */
+  async scrubbed(): Promise<void> {
+    const patience = Date.now() + 30_000 * this.target.patience;
+    while ((await this.hypervisor.hostStat()).dirtyBytes > 0) {
+      if (Date.now() > patience) throw new Error("freed frames are not scrubbed");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** Whatever the hypervisor has in a slot, for tests that look for leftovers. */
+  async slots(): Promise<number[]> {
+    const found: number[] = [];
+    for (let slot = 0; slot < Math.min(16, GuestLimit.Slots); slot++) {
+      const state = await this.hypervisor.guestState(slot).catch(() => undefined);
+      if (state && state.state !== RunState.Empty) found.push(slot);
+    }
+    return found;
+  }
+
+  async stop(): Promise<void> {
+    await this.hypervisor.close().catch(() => {});
+    await this.engine.stop();
+    rmSync(this.runDir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,46 @@
+// The engines that the contract suite runs on, and why one is left out. HVKIT_CONTRACT=qemu,bochs,kvm chooses among them.
+import { type EngineChoice, chooseEngine, type EngineWish } from "../../../control/src/doctor/choice.js";
+import { collectFacts } from "../../../control/src/doctor/facts.js";
+import type { Accel, EngineName } from "../../../control/src/engines/engine.js";
+import { describe } from "vitest";
+
+export interface Target {
+  /** as it stands in test names and HVKIT_CONTRACT */
+  name: "qemu" | "bochs" | "kvm";
+  title: string;
+  engine: EngineName;
+  accel: Accel;
+  vendor: "Intel VMX" | "AMD SVM";
+  /** how much longer than on a real machine things take: Bochs runs 60 million instructions a second */
+  patience: number;
+}
+
+const wishes: { name: Target["name"]; wish: EngineWish; patience: number }[] = [
+  { name: "qemu", wish: { engine: "qemu", accel: "tcg" }, patience: 1 },
+  { name: "bochs", wish: { engine: "bochs", accel: "auto" }, patience: 3 },
+  { name: "kvm", wish: { engine: "qemu", accel: "kvm" }, patience: 1 },
+];
+
+const facts = await collectFacts();
+const chosen = (process.env.HVKIT_CONTRACT ?? "qemu,bochs,kvm").split(",");
+
+/** Runs `suite` once for each engine; one that this machine does not offer is skipped, with the reason. */
+export function onEachEngine(title: string, suite: (target: Target) => void): void {
+  for (const { name, wish, patience } of wishes) {
+    if (!chosen.includes(name)) continue;
+    let choice: EngineChoice;
+    try {
+      choice = chooseEngine(facts, wish);
+    } catch (error) {
+      const reason = (error as Error).message;
+      process.stderr.write(`contract: ${title}: ${name} is skipped: ${reason}\n`);
+      describe.skip(`${title} on ${name}: ${reason}`, () => suite({ name, title: name, ...unavailable, patience }));
+      continue;
+    }
+    const { engine, accel, vendor } = choice;
+    describe(`${title} on ${name} (${vendor})`, () => suite({ name, title: `${name} (${vendor})`, engine, accel, vendor, patience }));
+  }
+}
+
+/** A skipped suite is collected, but never run. */
+const unavailable = { engine: "qemu", accel: "kvm", vendor: "Intel VMX" } as const;
