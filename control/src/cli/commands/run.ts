@@ -18,7 +18,7 @@ export const run = () =>
     .option("--name <name>", "the guest's name; without it, it gets one")
     .option("--memory <size>", "the guest's RAM, for example 128M; the default is the image's")
     .option("--append <text>", "added to the kernel's command line")
-    .option("--add <file[:path]>", "put a file into the guest: into Linux' first file system, or as a multiboot module; again for more", addFile, [] as Added[])
+    .option("--add <file[:path]>", "put a file into the guest: into Linux' first file system (/add/FILE without a path), or as a multiboot module", addFile, [] as Added[])
     .option("-d, --detach", "do not attach to the console; print the guest's id")
     .option("--json", "print the guest as JSON (with -d), or at its end")
     .addHelpText(
@@ -27,7 +27,7 @@ export const run = () =>
 Examples:
   hvkit run linux
   hvkit run linux --name web --memory 256M -d
-  hvkit run linux --append 'hello=world' --add ./test.sh:/bin/test.sh
+  hvkit run linux --append 'nonce=7' --add ./data --add ./test.sh:/bin/test.sh
   hvkit run ./my-kernel
 
 On a terminal, ^] leaves the console and the guest goes on. Without one, the console's output is printed until the guest ends.
@@ -59,10 +59,10 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
       });
     });
 
-/** FILE or FILE:PATH; without a path the file goes to the root under its own name. A colon in a file's name: ./a:b is FILE:PATH unless "a:b" exists. */
+/** FILE or FILE:PATH; without a path it goes to /add, under its own name. The name of a file that is there may have colons. */
 export function addFile(text: string, before: Added[]): Added[] {
   const colon = existsSync(text) ? -1 : text.lastIndexOf(":");
   const file = resolve(colon < 0 ? text : text.slice(0, colon));
-  const path = colon < 0 ? `/${file.slice(file.lastIndexOf("/") + 1)}` : text.slice(colon + 1);
+  const path = colon < 0 ? `/add/${file.slice(file.lastIndexOf("/") + 1)}` : text.slice(colon + 1);
   return [...before, { file, path }];
 }

@@ -1,0 +1,159 @@
+// A hypervisor in memory, for tests of the daemon: guests with RAM, state and registers, and whatever event the test wants.
+import { EventEmitter } from "node:events";
+import { EndReason, GuestLimit, RunState, Vendor } from "../../../protocol/messages.js";
+import { Register } from "../../../protocol/state.js";
+import { HvkitError } from "../../../control/src/errors.js";
+import type { RunningEngine } from "../../../control/src/engines/engine.js";
+import type { GuestStatInfo, HelloInfo, HostStatInfo, HypervisorClient, HypervisorEvents, RamRun } from "../../../control/src/hypervisor/hypervisor.js";
+import type { Boot } from "../../../control/src/daemon/boot.js";
+
+interface FakeGuest {
+  state: RunState;
+  ram: Buffer;
+  typed: Buffer[];
+}
+
+export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements HypervisorClient {
+  readonly hello: HelloInfo = {
+    version: 1,
+    vendor: Vendor.Svm,
+    cpus: 1,
+    memoryBytes: 256 * 2 ** 20,
+    tscKhz: 1000000,
+    readyTsc: 7n,
+    storeSectors: 0,
+    features: 3,
+    identity: "fake 1",
+  };
+  readonly guests = new Map<number, FakeGuest>();
+  readonly calls: string[] = [];
+  freeBytes = 256 * 2 ** 20;
+  /** the next guestStart fails with it */
+  startError: HvkitError | undefined;
+  closed = false;
+  #next = 1;
+
+  async ping(bytes = new Uint8Array(0)): Promise<Uint8Array> {
+    return bytes;
+  }
+  async hostStat(): Promise<HostStatInfo> {
+    const { freeBytes } = this;
+    return {
+      uptimeNs: 5n,
+      idleNs: 4n,
+      freeBytes,
+      dirtyBytes: 0,
+      totalBytes: this.hello.memoryBytes,
+      guests: this.guests.size,
+      framesIn: 1n,
+      framesOut: 2n,
+      framesBad: 0n,
+      framesResent: 0n,
+      serialOverruns: 0n,
+      tsc: 2n ** 60n,
+    };
+  }
+  async shutdown(): Promise<void> {
+    this.calls.push("shutdown");
+  }
+  async guestCreate({ memoryBytes }: { memoryBytes: number; wallSeconds: number }): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }> {
+    if (memoryBytes > this.freeBytes) throw new HvkitError("E_HV_NO_MEMORY", "Not enough free memory in the hypervisor");
+    if (this.guests.size >= GuestLimit.Slots) throw new HvkitError("E_HV_NO_SLOT", "All slots are taken");
+    this.freeBytes -= memoryBytes;
+    const guest = this.#next++;
+    this.guests.set(guest, { state: RunState.Created, ram: Buffer.alloc(memoryBytes), typed: [] });
+    return { guest, runs: [], requestTsc: 1n };
+  }
+  async guestPut(guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void> {
+    this.get(guest).ram.set(bytes, address);
+    onProgress?.(bytes.length);
+  }
+  async guestGet(guest: number, address: number, length: number): Promise<Uint8Array> {
+    return this.get(guest).ram.subarray(address, address + length);
+  }
+  async guestDigest(): Promise<bigint> {
+    return 0xabcn;
+  }
+  async guestStart({ guest }: { guest: number }): Promise<void> {
+    if (this.startError) throw this.startError;
+    this.get(guest).state = RunState.Runnable;
+    this.calls.push(`start ${guest}`);
+  }
+  async guestPause(guest: number): Promise<void> {
+    this.get(guest).state = RunState.Paused;
+  }
+  async guestResume(guest: number): Promise<void> {
+    this.get(guest).state = RunState.Runnable;
+  }
+  async guestKill(guest: number): Promise<void> {
+    this.end(guest, EndReason.Killed);
+  }
+  async guestDestroy(guest: number): Promise<void> {
+    const { ram, state } = this.get(guest);
+    if (state !== RunState.Ended && state !== RunState.Created) throw new HvkitError("E_HV_BAD_STATE", "The guest runs");
+    this.freeBytes += ram.length;
+    this.guests.delete(guest);
+    this.calls.push(`destroy ${guest}`);
+  }
+  async guestState(guest: number) {
+    const { state, ram } = this.get(guest);
+    return { state, reason: EndReason.None, value: 0n, memoryBytes: ram.length, rip: 0x1234n };
+  }
+  async guestRegisters(): Promise<bigint[]> {
+    return Array.from({ length: Register.Count }, (_, index) => BigInt(index) * 0x1111n);
+  }
+  async guestStat(): Promise<GuestStatInfo> {
+    const byReason = new Map([
+      [1, 5n],
+      [5, 95n],
+    ]);
+    const zero = { vmcsAccesses: 0n, injected: 3n, firstEntryTsc: 1n, nestedFaults: 0n, haltTsc: 0n };
+    return { exits: 100n, runNs: 10n, haltNs: 2n, overheadBytes: 200000, nestedTableBytes: 16384, byReason, ...zero };
+  }
+  async guestNmi(): Promise<void> {}
+  async consoleWrite(guest: number, _port: number, bytes: Uint8Array): Promise<void> {
+    this.get(guest).typed.push(Buffer.from(bytes));
+  }
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+
+  /** The guest writes to its console. */
+  write(guest: number, text: string, port = 0): void {
+    this.emit("console", guest, port, Buffer.from(text));
+  }
+  end(guest: number, reason: EndReason, value = 0n): void {
+    this.get(guest).state = RunState.Ended;
+    this.emit("guestEnded", guest, reason, value, 0x7c00n);
+  }
+  get(guest: number): FakeGuest {
+    const found = this.guests.get(guest);
+    if (!found) throw new HvkitError("E_HV_NO_SUCH_GUEST", "There is no such guest in the hypervisor.");
+    return found;
+  }
+}
+
+/** Boots fakes; `made` has them all, in order. */
+export function fakeBoot(prepare: (hypervisor: FakeHypervisor, index: number) => void | Promise<void> = () => {}) {
+  const made: FakeHypervisor[] = [];
+  let stopped = 0;
+  const boot: Boot = async (_request, { onLine, onEngine }) => {
+    const hypervisor = new FakeHypervisor();
+    await prepare(hypervisor, made.length);
+    made.push(hypervisor);
+    const engine = {
+      name: "qemu",
+      accel: "tcg",
+      pid: process.pid,
+      command: ["fake"],
+      lastWords: () => "the engine's last words",
+      stop: async () => {
+        stopped++;
+      },
+    } as unknown as RunningEngine;
+    onLine("engine: fake");
+    onEngine(engine);
+    return { engine, hypervisor, choice: { engine: "qemu", accel: "tcg", vendor: "AMD SVM", why: "a fake" } };
+  };
+  return { boot, made, stopped: () => stopped };
+}
