@@ -183,11 +183,9 @@ export class RemoteHypervisor implements HypervisorClient {
     };
   }
 
-  /** A reply holds 79 words: what did not fit (PendingDebug) reads 0. */
   async guestRegisters(guest: number): Promise<bigint[]> {
     const reply = await this.request(Op.GuestRegisters, [guest]);
-    const words = reply.words();
-    return Array.from({ length: Register.Count }, (_, index) => words[index] ?? 0n);
+    return Array.from({ length: Register.Count }, (_, index) => reply.word(index));
   }
 
   /** The table of exits comes in as many parts as it needs. */

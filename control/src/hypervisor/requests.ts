@@ -65,7 +65,10 @@ export class Requests {
         this.#leave();
       };
       this.#pending.set(id, { op, resolve, reject, release });
-      this.#options.send(encodeMessage(id, op, words, bytes)).catch((error: unknown) => this.#fail(id, error));
+      // The loss of the link is told by lose(), whose error knows why.
+      this.#options.send(encodeMessage(id, op, words, bytes)).catch((error: unknown) => {
+        if (!(error instanceof HvkitError && error.code === "E_LINK_LOST")) this.#fail(id, error);
+      });
     });
   }
 

@@ -29,6 +29,7 @@ export interface ConnectOptions {
 const patience = { kvm: [15_000, 10_000], tcg: [45_000, 20_000], emulated: [120_000, 60_000] } as const;
 const SHUTDOWN_MS = 10_000;
 const KEPT_LINES = 100;
+const EXIT_FOLLOWS_MS = 500;
 
 export class Session extends EventEmitter<HypervisorEvents> {
   readonly engine: RunningEngine;
@@ -58,7 +59,7 @@ export class Session extends EventEmitter<HypervisorEvents> {
     this.#panic = new PanicReport({ symbolize: symbolizerOf(options.symbolsPath), onPanic: (lines) => this.#onPanic(lines) });
     this.#link.on("message", (channel, payload) => this.#receive(channel, payload));
     this.#link.on("text", (line) => this.#text(line));
-    this.#link.on("lost", (error) => this.#lose(error));
+    this.#link.on("lost", (error) => this.#linkLost(error));
     engine.onExit((code, signal) => this.#exited(code, signal));
   }
 
@@ -70,7 +71,8 @@ export class Session extends EventEmitter<HypervisorEvents> {
       const timer = setTimeout(() => reject(this.#silent()), this.remainingMs());
       const abort = (): void => reject(this.#options.signal?.reason);
       this.#options.signal?.addEventListener("abort", abort, { once: true });
-      opened.then(resolve, reject).finally(() => {
+      this.once("lost", () => reject(this.#end));
+      opened.then(resolve, () => undefined).finally(() => {
         clearTimeout(timer);
         this.#options.signal?.removeEventListener("abort", abort);
       });
@@ -157,6 +159,11 @@ export class Session extends EventEmitter<HypervisorEvents> {
     const words = this.#shuttingDown ? "" : this.#lastWords();
     const data = { code, signal, lines: [...this.#lines] };
     this.#lose(new HvkitError("E_ENGINE_EXITED", `The engine ${this.engine.name} ${how}.${words}`, { data }));
+  }
+
+  /** An engine that ends closes the line first: its exit says more, and follows at once. */
+  #linkLost(error: HvkitError): void {
+    setTimeout(() => this.#lose(error), EXIT_FOLLOWS_MS);
   }
 
   /** Everything that waits is rejected, once, with the first error. */

@@ -75,6 +75,8 @@ export class Link extends EventEmitter<LinkEvents> {
   #expected = 0;
   #peerEpoch: number | undefined;
   #ackDue = false;
+  /** data went one way or the other in this session */
+  #talked = false;
   #retransmitMs: number;
   #progressAt = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -169,6 +171,7 @@ export class Link extends EventEmitter<LinkEvents> {
       return;
     }
     this.#expected = (this.#expected + 1) & 0xff;
+    this.#talked = true;
     this.emit("message", frame.channel, frame.payload);
   }
 
@@ -177,6 +180,7 @@ export class Link extends EventEmitter<LinkEvents> {
     // More than what is in flight: an acknowledgement from before the last Sync, or nonsense.
     if (count === 0 || count > this.#inFlight.length) return;
     this.#base = ack;
+    this.#talked = true;
     this.#progress();
     for (const done of this.#inFlight.splice(0, count)) done.resolve();
     this.#schedule();
@@ -228,7 +232,8 @@ export class Link extends EventEmitter<LinkEvents> {
   /** The peer starts. A repeated Sync of this session means that it has not seen our answer; a new one, that it started again. */
   #receiveSync(payload: Uint8Array): void {
     const { version, epoch } = readSync(payload);
-    if (this.#peerEpoch !== undefined && this.#peerEpoch !== epoch && this.#state === "open") {
+    const again = this.#peerEpoch === undefined ? this.#talked : this.#peerEpoch !== epoch;
+    if (this.#state === "open" && again) {
       this.#lose("The hypervisor has started again");
       return;
     }

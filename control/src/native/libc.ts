@@ -1,0 +1,69 @@
+// The few calls of libc that Node does not have, through koffi: mapping a file, and ioctl. Files are opened by node:fs.
+// koffi is loaded at the first call: most commands never need it. Linux and macOS, 64 bits.
+import { createRequire } from "node:module";
+import { constants } from "node:os";
+import type Koffi from "koffi";
+import { HvkitError } from "../errors.js";
+
+/** A mapping's address, for unmap() and view() only. */
+export type Address = bigint;
+
+interface Libc {
+  koffi: typeof Koffi;
+  mmap: (address: null, length: number, protection: number, flags: number, fd: number, offset: number) => unknown;
+  munmap: (address: Address, length: number) => number;
+  ioctl: (fd: number, request: number, argument: Buffer | null) => number;
+}
+
+// The same numbers on Linux and macOS (sys/mman.h).
+const PROT_READ_WRITE = 1 | 2;
+const MAP_SHARED = 1;
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
+
+let loaded: Libc | undefined;
+
+function libc(): Libc {
+  if (loaded) return loaded;
+  const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
+  // null: the symbols of this process, so that no library name is needed (glibc, musl, libSystem).
+  const library = koffi.load(null);
+  loaded = {
+    koffi,
+    mmap: library.func("void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)"),
+    munmap: library.func("int munmap(uintptr_t address, size_t length)"),
+    // Declared with fixed arguments: on Linux these go as the variadic ones do. Only Linux has what it is used for.
+    ioctl: library.func("int ioctl(int fd, unsigned long request, _Inout_ uint8_t *argument)"),
+  };
+  return loaded;
+}
+
+/** Maps `length` bytes of an open file from `offset`, for reading and writing, shared. */
+export function mmap(fd: number, offset: number, length: number): Address {
+  const { koffi, mmap: call } = libc();
+  const address = BigInt(koffi.address(call(null, length, PROT_READ_WRITE, MAP_SHARED, fd, offset)));
+  if (address === MAP_FAILED) throw systemError("mmap");
+  return address;
+}
+
+export function munmap(address: Address, length: number): void {
+  if (libc().munmap(address, length) !== 0) throw systemError("munmap");
+}
+
+/** The bytes at an address, without a copy. Touching them after munmap() ends the process: the owner must forget them first. */
+export function view(address: Address, length: number): Uint8Array {
+  return new Uint8Array(libc().koffi.view(address, length));
+}
+
+/** The call's result; -1 becomes an error with errno's name. */
+export function ioctl(fd: number, request: number, argument: Buffer | null = null): number {
+  const result = libc().ioctl(fd, request, argument);
+  if (result < 0) throw systemError("ioctl");
+  return result;
+}
+
+/** E_SYSTEM with the call and errno's name in data. */
+function systemError(call: string): HvkitError {
+  const number = libc().koffi.errno();
+  const errno = Object.entries(constants.errno).find(([, value]) => value === number)?.[0] ?? String(number);
+  return new HvkitError("E_SYSTEM", `${call} failed: ${errno}`, { data: { call, errno } });
+}
