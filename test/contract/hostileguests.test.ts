@@ -2,9 +2,9 @@
 import { expect, test } from "vitest";
 import { EndReason, RunState } from "../../protocol/messages.js";
 import type { Guest } from "./support/guest.js";
+import { startNeighbour } from "./support/neighbour.js";
 import { useMachine, within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
-import { startNeighbour } from "./support/neighbour.js";
 
 onEachEngine("hostile guests", (target) => {
   const machine = useMachine(target);
@@ -16,8 +16,16 @@ onEachEngine("hostile guests", (target) => {
     await neighbour.isUntouched();
   };
 
-  test("a triple fault ends the guest", () => beside(async () => expect(await endOf("triple")).toBe(EndReason.TripleFault)), within(target, 60));
-  test("HLT with interrupts off ends the guest", () => beside(async () => expect(await endOf("halted")).toBe(EndReason.HaltedForever)), within(target, 60));
+  test(
+    "a triple fault ends the guest",
+    () => beside(async () => expect(await endOf("triple")).toBe(EndReason.TripleFault)),
+    within(target, 60),
+  );
+  test(
+    "HLT with interrupts off ends the guest",
+    () => beside(async () => expect(await endOf("halted")).toBe(EndReason.HaltedForever)),
+    within(target, 60),
+  );
 
   test(
     "garbage as code ends the guest, or keeps it busy with itself",

@@ -1,9 +1,9 @@
 // Every guest of ours on each engine: what its manifest says it shows and how it ends; then what each can do beyond that.
-import { readdirSync, existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { EndReason, GuestKind, Vendor } from "../../protocol/messages.js";
 import { endReasonCode } from "../../control/src/hypervisor/texts.js";
+import { EndReason, GuestKind, Vendor } from "../../protocol/messages.js";
 import { root } from "./support/machine.js";
 import { useMachine, within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
@@ -79,7 +79,8 @@ onEachEngine("images", (target) => {
     async () => {
       const guest = await machine().run("spin");
       await guest.shows("spin: interrupts off");
-      const counter = async (): Promise<bigint> => Buffer.from(await machine().hypervisor.guestGet(guest.slot, 0x200000, 8)).readBigUInt64LE();
+      const counter = async (): Promise<bigint> =>
+        Buffer.from(await machine().hypervisor.guestGet(guest.slot, 0x200000, 8)).readBigUInt64LE();
       const first = await counter();
       await expect.poll(counter, { timeout: within(target, 10) }).toBeGreaterThan(first);
       await machine().hypervisor.guestPause(guest.slot);

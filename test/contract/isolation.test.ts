@@ -1,7 +1,7 @@
 // What a broken module can do: a machine's trap ends its own guest, with a reason; its imports refuse bad arguments; a trap in core is a
 // panic with a report. Runs the build variant `hostile` (test/hostile).
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { EndReason, GuestKind, type Op } from "../../protocol/messages.js";
+import { EndReason, type GuestKind, type Op } from "../../protocol/messages.js";
 import { build } from "../../scripts/lib/build.mjs";
 import { Machine } from "./support/machine.js";
 import { type Neighbour, startNeighbour } from "./support/neighbour.js";

@@ -34,9 +34,13 @@ onEachEngine("scheduling", (target) => {
       const guest = await machine().run("hello64", { append: "ticks=3" });
       await guest.shows("hello64: done", 40);
       const counters = async (): Promise<bigint[]> =>
-        Promise.all(spinners.map(async ({ slot }) => Buffer.from(await machine().hypervisor.guestGet(slot, 0x200000, 8)).readBigUInt64LE()));
+        Promise.all(
+          spinners.map(async ({ slot }) => Buffer.from(await machine().hypervisor.guestGet(slot, 0x200000, 8)).readBigUInt64LE()),
+        );
       const before = await counters();
-      await expect.poll(async () => (await counters()).every((value, index) => value > (before[index] ?? 0n)), { timeout: within(target, 20) }).toBe(true);
+      await expect
+        .poll(async () => (await counters()).every((value, index) => value > (before[index] ?? 0n)), { timeout: within(target, 20) })
+        .toBe(true);
       const ping = await machine().hypervisor.ping(Buffer.from("still here"));
       expect(Buffer.from(ping).toString()).toBe("still here");
     },

@@ -27,7 +27,9 @@ async function download(name) {
     return `${folder}/${file}`;
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
-    throw new BuildError(`${error.message}\nDebian's package ${name} is needed once, for the image 'linux': run \`apt-get update\` and try again online.`);
+    throw new BuildError(
+      `${error.message}\nDebian's package ${name} is needed once, for the image 'linux': run \`apt-get update\` and try again online.`,
+    );
   } finally {
     rmSync(part, { recursive: true, force: true });
   }
@@ -37,7 +39,10 @@ async function download(name) {
 async function dependencies(name) {
   const text = await run("apt-cache", ["show", "--no-all-versions", name]);
   const line = text.split("\n").find((row) => row.startsWith("Depends:"));
-  return (line ?? "").replace("Depends:", "").split(/[,|]/).map((part) => part.trim().split(" ")[0]);
+  return (line ?? "")
+    .replace("Depends:", "")
+    .split(/[,|]/)
+    .map((part) => part.trim().split(" ")[0]);
 }
 
 /** The .deb that a meta package stands for: its one dependency that matches `pattern`. */

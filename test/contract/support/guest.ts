@@ -1,6 +1,7 @@
 // A guest in a contract test: its console as text, its end, and waiting for either.
-import { type EndReason, RunState } from "../../../protocol/messages.js";
+
 import { describeEnd } from "../../../control/src/hypervisor/texts.js";
+import { type EndReason, RunState } from "../../../protocol/messages.js";
 import type { Machine } from "./machine.js";
 
 export interface GuestEnd {

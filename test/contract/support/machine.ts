@@ -3,14 +3,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { GuestLimit, RunState } from "../../../protocol/messages.js";
-import { createEngine } from "../../../control/src/engines/engines.js";
 import type { RunningEngine } from "../../../control/src/engines/engine.js";
+import { createEngine } from "../../../control/src/engines/engines.js";
 import { RemoteHypervisor } from "../../../control/src/hypervisor/client.js";
 import { Catalog, type Image } from "../../../control/src/images/catalog.js";
 import type { CpioFile } from "../../../control/src/images/cpio.js";
 import { imageMemory, loadPlan } from "../../../control/src/images/loader.js";
 import { type BootFiles, type BootPlan, planBoot } from "../../../control/src/images/plan.js";
+import { GuestLimit, RunState } from "../../../protocol/messages.js";
 import { Guest } from "./guest.js";
 import type { Target } from "./targets.js";
 
@@ -71,7 +71,9 @@ export class Machine {
     } catch (error) {
       await engine.stop();
       rmSync(runDir, { recursive: true, force: true });
-      throw new Error(`${target.title} did not come up: ${(error as Error).message}\n${lines.join("\n")}\n${engine.lastWords()}`, { cause: error });
+      throw new Error(`${target.title} did not come up: ${(error as Error).message}\n${lines.join("\n")}\n${engine.lastWords()}`, {
+        cause: error,
+      });
     }
   }
 

@@ -1,8 +1,9 @@
 // The engines that the contract suite runs on, and why one is left out. HVKIT_CONTRACT=qemu,bochs,kvm chooses among them.
-import { type EngineChoice, chooseEngine, type EngineWish } from "../../../control/src/doctor/choice.js";
+
+import { describe } from "vitest";
+import { chooseEngine, type EngineChoice, type EngineWish } from "../../../control/src/doctor/choice.js";
 import { collectFacts } from "../../../control/src/doctor/facts.js";
 import type { Accel, EngineName } from "../../../control/src/engines/engine.js";
-import { describe } from "vitest";
 
 export interface Target {
   /** as it stands in test names and HVKIT_CONTRACT */

@@ -1,0 +1,176 @@
+// The whole way, as a person goes it: `hvkit` commands, the daemon, the engine, a Linux guest. One session per engine; its steps
+// stand in the order of a day's work, and each needs those before it.
+import { execFile } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { root } from "./support/machine.js";
+import { within } from "./support/suite.js";
+import { onEachEngine } from "./support/targets.js";
+
+interface Ran {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+onEachEngine("command line", (target) => {
+  let folder = "";
+  const nonce = randomBytes(8).toString("hex");
+  const data = randomBytes(4321);
+
+  const hvkit = (...args: string[]): Promise<Ran> =>
+    new Promise((resolve) => {
+      const env = { ...process.env, XDG_RUNTIME_DIR: folder, NO_COLOR: "1" };
+      execFile(
+        process.execPath,
+        [join(root, "build/js/control/src/cli/main.js"), ...args],
+        { env, maxBuffer: 2 ** 26 },
+        (error, stdout, stderr) => {
+          resolve({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr });
+        },
+      );
+    });
+  const ok = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await hvkit(...args);
+    if (code !== 0) throw new Error(`hvkit ${args.join(" ")} ended with ${code}: ${stderr}${stdout}`);
+    return stdout;
+  };
+  const json = async (...args: string[]): Promise<Record<string, unknown>> =>
+    JSON.parse(await ok(...args, "--json")) as Record<string, unknown>;
+  const fails = async (code: string, ...args: string[]): Promise<void> => {
+    const ran = await hvkit(...args);
+    expect(ran.stderr).toContain(code);
+    expect(ran.code).toBe(1);
+    const asJson = await hvkit(...args, "--json");
+    expect(JSON.parse(asJson.stderr.trim().split("\n").at(-1) ?? "")).toMatchObject({ error: { code } });
+  };
+  const logged = async (guest: string, text: string, seconds: number): Promise<string> => {
+    const until = Date.now() + within(target, seconds);
+    for (;;) {
+      const log = await ok("logs", guest);
+      if (log.includes(text)) return log;
+      if (Date.now() > until) throw new Error(`${guest} does not show ${text}:\n${log}`);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+  };
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "hvkit-cli-"));
+    writeFileSync(join(folder, "data.bin"), data);
+  });
+  afterAll(async () => {
+    if (folder === "") return;
+    await hvkit("down");
+    rmSync(folder, { recursive: true, force: true });
+  }, 60_000);
+
+  test("before `up`, commands say so", () => fails("E_NOT_UP", "ps"), within(target, 20));
+
+  test(
+    "up",
+    async () => {
+      const args = ["up", "--engine", target.engine, "--memory", "640M", ...(target.engine === "qemu" ? ["--accel", target.accel] : [])];
+      const status = await json(...args);
+      expect(status).toMatchObject({ state: "running", hypervisor: { vendor: target.vendor === "Intel VMX" ? "VMX" : "SVM" } });
+      await fails("E_", ...args); // it is up already
+    },
+    within(target, 120),
+  );
+
+  test(
+    "images, run, logs: Linux prints the nonce, the digest and its release",
+    async () => {
+      expect(await ok("images")).toMatch(/linux/);
+      const id = (await ok("run", "linux", "--name", "web", "--append", `nonce=${nonce}`, "--add", join(folder, "data.bin"), "-d")).trim();
+      expect(id).toMatch(/^[0-9a-f]{12}$/);
+      const digest = createHash("sha256").update(data).digest("hex");
+      const log = await logged("web", `hvkit: sha256 ${digest}  /add/data.bin`, 90);
+      expect(log).toContain(`hvkit: nonce ${nonce}`);
+      expect(log).toMatch(/hvkit: kernel 6\.1\.0-\d+-cloud-amd64/);
+    },
+    within(target, 150),
+  );
+
+  test(
+    "a second guest runs beside it; ps, inspect, regs, mem, stats, status tell of them",
+    async () => {
+      await ok("run", "hello64", "--name", "hello", "-d");
+      await logged("hello", "hello64: tick 1", 30);
+      const guests = JSON.parse(await ok("ps", "--json")) as { name: string; state: string }[];
+      expect(guests.map(({ name, state }) => `${name} ${state}`).sort()).toEqual(["hello running", "web running"]);
+      expect(await ok("ps")).toMatch(/web/);
+      expect(await json("inspect", "web")).toMatchObject({ name: "web", kind: "linux", state: "running" });
+      expect(await ok("regs", "web")).toMatch(/rip/i);
+      expect(await json("regs", "web")).toHaveProperty("registers.rip");
+      const memory = await json("mem", "hello", "0x100000", "4");
+      expect(memory.hex).toBe("7f454c46");
+      const stats = await json("stats", "web");
+      expect(Number(stats.exits)).toBeGreaterThan(100);
+      expect(stats.nestedFaults).toBe("0");
+      expect(await ok("stats", "web")).toMatch(/io-out|io-in|out|in/i);
+      expect(await json("status")).toMatchObject({ guests: { total: 2, running: 2 }, restarts: 0 });
+    },
+    within(target, 60),
+  );
+
+  test(
+    "wrong requests get their codes",
+    async () => {
+      await fails("E_NAME_TAKEN", "run", "hello64", "--name", "web", "-d");
+      await fails("E_HV_NO_MEMORY", "run", "hello64", "--memory", "2G", "-d");
+      await fails("E_MEMORY_SIZE", "run", "hello64", "--memory", "3M", "-d");
+      await fails("E_NO_IMAGE", "run", "no-such-image", "-d");
+      await fails("E_NO_GUEST", "regs", "nobody");
+      await fails("E_GUEST_RUNNING", "rm", "web");
+      const bad = join(folder, "bad");
+      mkdirSync(bad);
+      writeFileSync(
+        join(bad, "image.json"),
+        JSON.stringify({ name: "bad", description: "x", kind: "linux", memory: 7, files: { kernel: "k" } }),
+      );
+      await fails("E_MANIFEST", "run", bad, "-d");
+      writeFileSync(
+        join(bad, "image.json"),
+        JSON.stringify({ name: "bad", description: "x", kind: "bootsector", memory: "2M", files: { kernel: "k" }, extra: 1 }),
+      );
+      await fails("E_MANIFEST", "run", bad, "-d");
+      expect((await hvkit("run")).code).toBe(2);
+      expect((await hvkit("frobnicate")).code).toBe(2);
+      expect(JSON.parse(await ok("ps", "--json"))).toHaveLength(2);
+    },
+    within(target, 60),
+  );
+
+  test(
+    "pause, unpause, reset, kill, stop, rm",
+    async () => {
+      await ok("pause", "hello");
+      expect(await json("inspect", "hello")).toMatchObject({ state: "paused" });
+      await ok("unpause", "hello");
+      await ok("reset", "hello");
+      expect(await json("inspect", "hello")).toMatchObject({ state: "running", restarts: 1 });
+      await ok("kill", "hello");
+      expect(await json("inspect", "hello")).toMatchObject({ state: "exited", end: { code: "killed" } });
+      await ok("rm", "hello");
+      const done = await ok("run", "hello16");
+      expect(done).toContain("hello16: done");
+      await ok("stop", "web");
+      await ok("rm", "web");
+    },
+    within(target, 60),
+  );
+
+  test(
+    "doctor says what `up` uses; down ends all",
+    async () => {
+      const doctor = await hvkit("doctor");
+      expect(doctor.stdout).toMatch(/hvkit up/);
+      await ok("down");
+      await fails("E_NOT_UP", "status");
+    },
+    within(target, 60),
+  );
+});
