@@ -4,43 +4,25 @@ import * as host from "./host";
 import * as link from "./link";
 import { Channel, Link } from "../../protocol/link";
 import { Event } from "../../protocol/messages";
-import { Mark, exists, marks, top, unmark } from "./guests";
+import { Mark, exists, marks, pending, settle, top, unmark } from "./guests";
 import { sendEvent } from "./events";
 
 /** UARTs of a guest. */
 const PORTS: u32 = 2;
 /** Frames of the window that stay free for replies and events. */
 const RESERVED: u32 = 2;
-/** Bytes wait for company this long: a guest writes them one by one. */
-const GATHER: u64 = 2 * link.MILLISECOND;
-
-let due: u64 = link.NEVER;
 let turn: u32 = 0;
 
-/** Guests may have console bytes. */
-export function gather(now: u64): void {
-  due = min(due, now + GATHER);
-}
-
-/** A guest has ended: its last words come before the news. */
-export function flush(now: u64): void {
-  due = min(due, now);
-}
-
-export function consoleDeadline(): u64 {
-  return link.room() > RESERVED ? due : link.NEVER;
-}
-
-/** Moves what the line takes. */
-export function sendConsoles(now: u64, idle: bool): void {
-  if (due == link.NEVER || (!idle && now < due)) return;
+/** Moves what the line takes; the host has let bytes gather for 2 ms, since a guest writes them one by one. */
+export function sendConsoles(): void {
+  if (!(pending & Mark.Console)) return;
   for (let quiet: u32 = 0; quiet < top; ) {
     if (link.room() <= RESERVED) return;
     if (turn >= top) turn = 0;
     quiet = marks(turn) & Mark.Console && sendConsole(turn) ? 0 : quiet + 1;
     turn++;
   }
-  due = link.NEVER;
+  settle(Mark.Console);
 }
 
 /** A frame from each port of a guest; false when the guest had less than that to say. */

@@ -1,46 +1,24 @@
-// What the peer is told unasked: guests that changed their state or ended. The host marks guests; the marks stay until the line has
-// room, so that nothing is forgotten. Called by main.ts; console.ts sends its own events through it.
+// What the peer is told unasked: guests that changed their state or ended. A guest's mark stays until the line has room, so that nothing
+// is forgotten. Called by main.ts; console.ts sends its own events through it.
 import * as host from "./host";
 import * as link from "./link";
 import { Channel, Link } from "../../protocol/link";
 import { Event, GuestEndedWords, RunState } from "../../protocol/messages";
 import { Register } from "../../protocol/state";
-import { Mark, exists, knownState, mark, marks, setKnownState, top, unmark } from "./guests";
-
-export enum Noted {
-  Nothing,
-  Changed,
-  Ended,
-}
-
-/** A guest is marked whose state the peer may not know. */
-let pending: bool = false;
-
-/** Marks the guests that the host names. */
-export function noteChanges(): Noted {
-  let noted = Noted.Nothing;
-  for (let slot = host.guestChanged(0); slot >= 0; slot = host.guestChanged(slot + 1)) {
-    if (!exists(slot)) continue;
-    mark(slot, Mark.State | Mark.Console);
-    pending = true;
-    if (host.guestState(slot) == RunState.Ended) noted = Noted.Ended;
-    else if (noted == Noted.Nothing) noted = Noted.Changed;
-  }
-  return noted;
-}
+import { Mark, knownState, marks, pending, setKnownState, settle, top, unmark } from "./guests";
 
 export function sendEvents(): void {
-  if (!pending) return;
-  pending = false;
+  if (!(pending & Mark.State)) return;
+  let left = false;
   for (let slot: u32 = 0; slot < top; slot++) {
-    if (marks(slot) & Mark.State) {
-      if (announce(slot)) unmark(slot, Mark.State);
-      else pending = true;
-    }
+    if (!(marks(slot) & Mark.State)) continue;
+    if (announce(slot)) unmark(slot, Mark.State);
+    else left = true;
   }
+  if (!left) settle(Mark.State);
 }
 
-/** False: not now. Between Runnable and Halted a guest goes all the time: that is no news. */
+/** False: not now. Between Runnable and Halted a guest goes all the time: that is no news. Its last words come before its end. */
 function announce(slot: u32): bool {
   const state = host.guestState(slot);
   if (state == knownState(slot)) return true;

@@ -36,7 +36,7 @@ export let allFrames: u64 = 0;
 
 /** The carved block that single frames come from, and how far it is searched. */
 let carved: u32 = 0;
-let carvedIndex: u32 = BLOCK_FRAMES;
+let carvedIndex: u32 = 0;
 
 export function initFrames(): void {
   blocks = <u32>min<u64>((host.fact(HostFact.Frames) + BLOCK_FRAMES - 1) / BLOCK_FRAMES, Size.Blocks);
@@ -78,12 +78,12 @@ export function classifyCarved(): void {
  *  one piece. */
 export function singleFrame(): u32 {
   do {
-    if (kindOf(carved) & BlockKind.Carved) {
+    if (carvedIndex < BLOCK_FRAMES && kindOf(carved) & BlockKind.Carved) {
       while (carvedIndex < BLOCK_FRAMES) {
         const frame = carved * BLOCK_FRAMES + carvedIndex++;
         if ((<u32>host.frame(frame) & 0xff) == FrameState.Clean) return frame;
       }
-      setKind(carved, kindOf(carved) & ~BlockKind.HasClean);
+      classify(carved);
     }
   } while (nextCarved());
   return NO_FRAME;

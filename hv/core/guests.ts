@@ -1,5 +1,7 @@
 // The table of guests: what core remembers of each slot. The guest itself is the host's; its RAM blocks are a chain in placement.ts.
-// Used by all operations, by events.ts and console.ts.
+// Used by all operations, by events.ts and console.ts. The host names the guests that have news; their marks stay until the line
+// has taken it.
+import * as host from "./host";
 import { GUESTS, Size } from "./layout";
 import { GuestLimit, RunState } from "../../protocol/messages";
 import { BLOCK_BYTES } from "./frames";
@@ -30,6 +32,8 @@ class GuestRecord {
 /** One more than the highest slot that was ever used: what loops over guests have to look at. */
 export let top: u32 = 0;
 export let guests: u32 = 0;
+/** Marks that some guest may have. */
+export let pending: u32 = 0;
 
 function record(slot: u32): GuestRecord {
   return changetype<GuestRecord>(GUESTS + slot * Size.GuestRecord);
@@ -84,12 +88,22 @@ export function marks(slot: u32): u32 {
   return record(slot).marks;
 }
 
-export function mark(slot: u32, bits: u32): void {
-  record(slot).marks |= <u8>bits;
-}
-
 export function unmark(slot: u32, bits: u32): void {
   record(slot).marks &= ~(<u8>bits);
+}
+
+/** Marks the guests that the host names. */
+export function noteChanges(): void {
+  for (let slot = host.guestChanged(0); slot >= 0; slot = host.guestChanged(slot + 1)) {
+    if (!exists(slot)) continue;
+    record(slot).marks = <u8>(Mark.State | Mark.Console);
+    pending = Mark.State | Mark.Console;
+  }
+}
+
+/** No guest has this mark any more. */
+export function settle(bits: u32): void {
+  pending &= ~bits;
 }
 
 export function knownState(slot: u32): u32 {

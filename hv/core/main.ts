@@ -3,9 +3,10 @@
 // what: input, operations, news, output.
 import * as host from "./host";
 import * as link from "./link";
-import { consoleDeadline, flush, gather, sendConsoles } from "./console";
-import { Noted, noteChanges, sendEvents } from "./events";
+import { sendConsoles } from "./console";
+import { sendEvents } from "./events";
 import { initFrames } from "./frames";
+import { noteChanges } from "./guests";
 import { waiting } from "./inbox";
 import { jobActive, jobDeadline, runJob } from "./job";
 import { receive } from "./receive";
@@ -29,10 +30,8 @@ export function poll(idle: u32): u32 {
   stopWhenSettled(now);
   runJob(now, idle != 0);
   takeRequests();
-  const noted = noteChanges();
-  if (noted == Noted.Changed) gather(now);
-  if (noted == Noted.Ended) flush(now);
-  sendConsoles(now, idle != 0);
+  noteChanges();
+  sendConsoles();
   sendEvents();
   link.transmit(now);
   const working = jobActive() && link.room() > 0;
@@ -44,7 +43,6 @@ export function poll(idle: u32): u32 {
 function deadline(now: u64): u64 {
   let due = min(link.linkDeadline(now), farewellDeadline());
   due = min(due, jobDeadline());
-  due = min(due, consoleDeadline());
   // More requests than one poll takes up.
   if (waiting() > 0 && !jobActive() && link.room() > 0) due = now;
   return due;

@@ -1,0 +1,346 @@
+// hv/asm as core sees it (hv/core/host.ts), in TypeScript: serial rings, clock, frames, guests, store disk. It checks as the real one does,
+// can be told to refuse, and throws at what core must never do.
+import { FrameState, HostFact } from "./facts.js";
+import { EndReason, GuestLimit, RunState, Status } from "../../../protocol/messages.js";
+import { ExitReason } from "../../../protocol/state.js";
+import { crc32c } from "./codec.js";
+import { BLOCK, BLOCK_FRAMES, FRAME, Physical } from "./physical.js";
+
+export const NEVER = 0xffff_ffff_ffff_ffffn;
+export const POOL_FRAMES = 31;
+const INPUT_RING = 1024;
+
+export interface Guest {
+  slot: number;
+  frame: number;
+  pool: number[];
+  /** physical block of each 2 MiB of RAM */
+  ram: number[];
+  made: boolean;
+  state: RunState;
+  before: RunState;
+  reason: EndReason;
+  value: bigint;
+  changed: boolean;
+  wallSeconds: bigint;
+  output: number[][];
+  input: number[][];
+  lost: number[];
+  nmis: number;
+  boots: { kind: number; block: bigint; bytes: number }[];
+  exits: bigint[];
+}
+
+export interface HostOptions {
+  memoryMiB?: number;
+  hostFrames?: number;
+  holes?: [from: number, to: number][];
+  storeSectors?: number;
+  ringBytes?: number;
+}
+
+export class ShutDown extends Error {}
+
+export class Host {
+  readonly physical: Physical;
+  readonly guests = new Map<number, Guest>();
+  readonly store: Uint8Array;
+  readonly facts = new Map<number, bigint>();
+  /** imports that refuse, by name; after how many more calls */
+  readonly refuse = new Map<string, number>();
+  readonly calls = new Map<string, number>();
+  memory = new WebAssembly.Memory({ initial: 0 });
+  clock = 1_000_000n;
+  timer = NEVER;
+  toCore: number[] = [];
+  fromCore: number[] = [];
+  ringBytes: number;
+  /** the ring is not drained */
+  stalled = false;
+  bootStatus: number = Status.Ok;
+  bootValue = 0n;
+  /** the machine traps in init or boot */
+  trap: EndReason = EndReason.None;
+  storeStatus = 0;
+  /** nanoseconds that each guestDigest or store call takes */
+  cost = 0n;
+  stopped = false;
+
+  constructor({ memoryMiB = 64, hostFrames, holes, storeSectors = 0, ringBytes = 16384 }: HostOptions = {}) {
+    this.physical = new Physical(memoryMiB * 256, { hostFrames, holes });
+    this.store = new Uint8Array(storeSectors * GuestLimit.SectorBytes);
+    this.ringBytes = ringBytes;
+    const facts: [number, number][] = [
+      [HostFact.Vendor, 2],
+      [HostFact.Cpus, 1],
+      [HostFact.TscKhz, 1_000_000],
+      [HostFact.ReadyTsc, 123_456],
+      [HostFact.StoreSectors, storeSectors],
+      [HostFact.Features, 5],
+      [HostFact.Frames, this.physical.state.length],
+      [HostFact.Epoch, 0xfeed],
+      [HostFact.IdleNs, 77],
+      [HostFact.SerialOverruns, 3],
+      [HostFact.PoolFrames, POOL_FRAMES],
+    ];
+    for (const [fact, value] of facts) this.facts.set(fact, BigInt(value));
+  }
+
+  imports(): WebAssembly.Imports {
+    const host: Record<string, (...args: never[]) => unknown> = {
+      fact: (index: number) => (index === HostFact.Tsc ? this.clock : this.#fact(index)),
+      clock: () => this.clock,
+      timer: (deadline: bigint) => {
+        this.timer = BigInt.asUintN(64, deadline);
+      },
+      crc32c: (from: number, bytes: number) => crc32c(this.#bytes(from, bytes)) | 0,
+      identity: (to: number, max: number) => this.#give(to, max, Buffer.from("hvkit test 1.2.3")),
+      shutdown: () => {
+        this.stopped = true;
+        throw new ShutDown();
+      },
+      serialRead: (to: number, max: number) => this.#give(to, max, Uint8Array.from(this.toCore.splice(0, max))),
+      serialWrite: (from: number, bytes: number) => {
+        if (bytes > this.#room()) throw new Error("core writes more than there is room for: half a frame");
+        this.fromCore.push(...this.#bytes(from, bytes));
+        return bytes;
+      },
+      serialRoom: () => this.#room(),
+      frame: (frame: number) => this.physical.word(frame),
+      blockCount: (block: number, state: number) => this.physical.blockCount(block, state),
+      frameScrub: (frame: number, count: number) => this.physical.scrub(frame, count),
+      guestNew: (slot: number, frame: number) => this.#guestNew(slot, frame),
+      guestPool: (slot: number, frame: number) => this.#guestPool(this.guests.get(slot), frame),
+      guestRam: (slot: number, block: number, address: bigint) => this.#guestRam(this.guests.get(slot), block, address),
+      guestInit: (slot: number, wallSeconds: bigint) => this.#guestInit(this.guests.get(slot), wallSeconds),
+      guestBoot: (slot: number, kind: number, block: bigint, bytes: number) => this.#guestBoot(this.guest(slot), kind, block, bytes),
+      guestRun: (slot: number) => this.#guestRun(this.guests.get(slot)),
+      guestPause: (slot: number) => this.#guestPause(this.guests.get(slot)),
+      guestKill: (slot: number) => this.#guestKill(this.guests.get(slot)),
+      guestFree: (slot: number) => this.#guestFree(this.guests.get(slot)),
+      guestNmi: (slot: number) => {
+        this.guest(slot).nmis++;
+        return true;
+      },
+      guestState: (slot: number) => this.guests.get(slot)?.state ?? RunState.Empty,
+      guestReason: (slot: number) => this.guests.get(slot)?.reason ?? 0,
+      guestValue: (slot: number) => this.guests.get(slot)?.value ?? 0n,
+      guestRegister: (slot: number, field: number) => BigInt(slot * 1000 + field),
+      guestStat: (slot: number, index: number) => BigInt(slot * 1000 + index),
+      guestExits: (slot: number, reason: number) => this.guest(slot).exits[reason] ?? 0n,
+      guestChanged: (from: number) => this.#guestChanged(from),
+      guestRead: (slot: number, address: bigint, to: number, bytes: number) => this.#copy(slot, address, to, bytes, true),
+      guestWrite: (slot: number, address: bigint, from: number, bytes: number) => this.#copy(slot, address, from, bytes, false),
+      storeRead: (sector: bigint, count: number, slot: number, address: bigint) => this.#transfer(sector, count, slot, address, true),
+      storeWrite: (sector: bigint, count: number, slot: number, address: bigint) => this.#transfer(sector, count, slot, address, false),
+      consoleTake: (slot: number, port: number, to: number, max: number) =>
+        this.#give(to, max, Uint8Array.from(this.#port(this.guest(slot).output, port).splice(0, max))),
+      consoleGive: (slot: number, port: number, from: number, bytes: number) => {
+        const ring = this.#port(this.guest(slot).input, port);
+        const taken = this.#bytes(from, bytes).slice(0, INPUT_RING - ring.length);
+        ring.push(...taken);
+        return taken.length;
+      },
+      consoleLost: (slot: number, port: number) => {
+        const { lost } = this.guest(slot);
+        const count = lost[port] ?? 0;
+        lost[port] = 0;
+        return count;
+      },
+    };
+    for (const [name, call] of Object.entries(host)) {
+      host[name] = (...args: never[]) => {
+        this.calls.set(name, (this.calls.get(name) ?? 0) + 1);
+        const left = this.refuse.get(name);
+        if (left === undefined) return call(...args);
+        if (left === 0) return name.startsWith("store") ? -1 : 0;
+        this.refuse.set(name, left - 1);
+        return call(...args);
+      };
+    }
+    return { host };
+  }
+
+  guest(slot: number): Guest {
+    const guest = this.guests.get(slot);
+    if (!guest) throw new Error(`core names slot ${slot}, which is empty`);
+    return guest;
+  }
+
+  /** What the guest itself does. */
+  print(slot: number, bytes: Uint8Array | string, port = 0): void {
+    const guest = this.guest(slot);
+    guest.output[port]?.push(...Buffer.from(bytes as Uint8Array));
+    guest.changed = true;
+  }
+
+  end(slot: number, reason: EndReason, value = 0n): void {
+    Object.assign(this.guest(slot), { state: RunState.Ended, reason, value, changed: true });
+  }
+
+  ram(slot: number, address: number): { bytes: Uint8Array; offset: number } {
+    const block = this.guest(slot).ram[Math.floor(address / BLOCK)] as number;
+    const frame = block * BLOCK_FRAMES + Math.floor((address % BLOCK) / FRAME);
+    return { bytes: this.physical.content(frame), offset: address % FRAME };
+  }
+
+  ramRead(slot: number, address: number, length: number): Uint8Array {
+    return Uint8Array.from({ length }, (_, index) => {
+      const { bytes, offset } = this.ram(slot, address + index);
+      return bytes[offset] as number;
+    });
+  }
+
+  ramWrite(slot: number, address: number, data: Uint8Array): void {
+    for (const [index, byte] of data.entries()) {
+      const { bytes, offset } = this.ram(slot, address + index);
+      bytes[offset] = byte;
+    }
+  }
+
+  #fact(index: number): bigint {
+    const value = this.facts.get(index);
+    if (value === undefined) throw new Error(`core asks for fact ${index}`);
+    return value;
+  }
+
+  #room(): number {
+    return this.ringBytes - this.fromCore.length;
+  }
+
+  /** Core's memory; hv/asm refuses what does not lie in it, and core must not ask. */
+  #bytes(at: number, bytes: number): Uint8Array {
+    if (at < 0 || bytes < 0 || at + bytes > this.memory.buffer.byteLength) throw new Error(`core names ${at}+${bytes} in its memory`);
+    return new Uint8Array(this.memory.buffer, at, bytes);
+  }
+
+  #give(to: number, max: number, data: Uint8Array): number {
+    const given = data.subarray(0, max);
+    this.#bytes(to, max).set(given);
+    return given.length;
+  }
+
+  #port(rings: number[][], port: number): number[] {
+    const ring = rings[port];
+    if (!ring) throw new Error(`core names UART ${port}`);
+    return ring;
+  }
+
+  #guestNew(slot: number, frame: number): boolean {
+    if (slot >= GuestLimit.Slots || this.guests.has(slot) || !this.physical.claim(frame, 1, slot)) return false;
+    this.guests.set(slot, {
+      slot,
+      frame,
+      pool: [],
+      ram: [],
+      made: false,
+      state: RunState.Created,
+      before: RunState.Created,
+      reason: EndReason.None,
+      value: 0n,
+      changed: false,
+      wallSeconds: 0n,
+      output: [[], []],
+      input: [[], []],
+      lost: [0, 0],
+      nmis: 0,
+      boots: [],
+      exits: Array.from({ length: ExitReason.Count }, () => 0n),
+    });
+    return true;
+  }
+
+  #guestPool(guest: Guest | undefined, frame: number): boolean {
+    if (!guest || guest.made || !this.physical.claim(frame, 1, guest.slot)) return false;
+    guest.pool.push(frame);
+    return true;
+  }
+
+  #guestRam(guest: Guest | undefined, block: number, address: bigint): boolean {
+    if (!guest || guest.made || address !== BigInt(guest.ram.length * BLOCK)) return false;
+    if (!this.physical.claim(block * BLOCK_FRAMES, BLOCK_FRAMES, guest.slot)) return false;
+    guest.ram.push(block);
+    return true;
+  }
+
+  #guestInit(guest: Guest | undefined, wallSeconds: bigint): boolean {
+    if (!guest || guest.made || guest.ram.length === 0 || guest.pool.length < POOL_FRAMES + Math.ceil(guest.ram.length / 512)) return false;
+    guest.made = true;
+    guest.wallSeconds = wallSeconds;
+    if (this.trap === EndReason.None) return true;
+    this.end(guest.slot, this.trap, 0x66n);
+    return false;
+  }
+
+  #guestBoot(guest: Guest, kind: number, block: bigint, bytes: number): number {
+    guest.boots.push({ kind, block, bytes });
+    guest.value = this.bootValue;
+    if (this.trap === EndReason.None) return this.bootStatus;
+    this.end(guest.slot, this.trap, 0x77n);
+    return Status.Ended;
+  }
+
+  #guestRun(guest: Guest | undefined): boolean {
+    if (guest?.state !== RunState.Created && guest?.state !== RunState.Paused) return false;
+    guest.state = guest.state === RunState.Created ? RunState.Runnable : guest.before;
+    guest.changed = true;
+    return true;
+  }
+
+  #guestPause(guest: Guest | undefined): boolean {
+    if (guest?.state !== RunState.Runnable && guest?.state !== RunState.Halted) return false;
+    Object.assign(guest, { before: guest.state, state: RunState.Paused, changed: true });
+    return true;
+  }
+
+  #guestKill(guest: Guest | undefined): boolean {
+    if (!guest || guest.state === RunState.Ended) return false;
+    this.end(guest.slot, EndReason.Killed);
+    return true;
+  }
+
+  #guestFree(guest: Guest | undefined): boolean {
+    if (!guest || (guest.state !== RunState.Created && guest.state !== RunState.Ended)) return false;
+    for (const frame of [guest.frame, ...guest.pool]) this.physical.release(frame, 1);
+    for (const block of guest.ram) this.physical.release(block * BLOCK_FRAMES, BLOCK_FRAMES);
+    this.guests.delete(guest.slot);
+    return true;
+  }
+
+  #guestChanged(from: number): number {
+    const slots = [...this.guests.values()].filter(({ slot, changed, output }) => slot >= from && (changed || output.some(({ length }) => length > 0)));
+    const first = slots.sort((a, b) => a.slot - b.slot)[0];
+    if (!first) return -1;
+    first.changed = false;
+    return first.slot;
+  }
+
+  #inside(slot: number, address: bigint, bytes: number): boolean {
+    return BigInt.asUintN(64, address) + BigInt(bytes) <= BigInt(this.guest(slot).ram.length * BLOCK);
+  }
+
+  #copy(slot: number, address: bigint, at: number, bytes: number, out: boolean): boolean {
+    if (!this.#inside(slot, address, bytes)) throw new Error(`core goes outside guest RAM: ${address}+${bytes}`);
+    const core = this.#bytes(at, bytes);
+    if (out) core.set(this.ramRead(slot, Number(address), bytes));
+    else this.ramWrite(slot, Number(address), core);
+    return true;
+  }
+
+  #transfer(sector: bigint, count: number, slot: number, address: bigint, load: boolean): number {
+    this.clock += this.cost;
+    const from = Number(sector) * GuestLimit.SectorBytes;
+    const bytes = count * GuestLimit.SectorBytes;
+    if (count < 1 || count > 128 || from + bytes > this.store.length) throw new Error(`core names sectors ${sector}+${count}`);
+    if (!this.#inside(slot, address, bytes)) throw new Error(`core goes outside guest RAM: ${address}+${bytes}`);
+    if (this.storeStatus !== 0) return this.storeStatus;
+    if (load) this.ramWrite(slot, Number(address), this.store.subarray(from, from + bytes));
+    else this.store.set(this.ramRead(slot, Number(address), bytes), from);
+    return 0;
+  }
+
+  /** Free frames, clean or not. */
+  get freeFrames(): number {
+    return this.physical.count(FrameState.Clean) + this.physical.count(FrameState.Dirty);
+  }
+}
