@@ -80,6 +80,10 @@ svm_enable:
     jz .no_smap
     or r8d, 1 << 21
 .no_smap:
+    test ecx, 1 << 2
+    jz .no_umip
+    or r8d, 1 << 11
+.no_umip:
     ; PKU 3, CET_SS 7, PKS 31; CET_IBT is EDX 20
     and ecx, 1 << 3 | 1 << 7 | 1 << 31
     and edx, 1 << 20
