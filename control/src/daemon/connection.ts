@@ -19,12 +19,14 @@ export const limits = {
   batch: 32,
 };
 
+const GAP_MS = 50;
 const DROPPABLE: readonly NotificationName[] = ["console", "progress"];
 
 export class Connection {
   /** wants `event` notifications */
   subscribed = false;
-  readonly #attached = new Set<string>();
+  readonly #attached = new Map<string, { guest: Guest; port: number }>();
+  #gapTimer: NodeJS.Timeout | undefined;
   #running = 0;
 
   constructor(
@@ -36,10 +38,11 @@ export class Connection {
       void this.#receive(isBinary ? undefined : String(data));
     });
     socket.on("error", (error) => log.warn({ err: error }, "client"));
+    socket.on("close", () => clearInterval(this.#gapTimer));
   }
 
   attach(guest: Guest, port: number): void {
-    this.#attached.add(`${guest.id}:${port}`);
+    this.#attached.set(`${guest.id}:${port}`, { guest, port });
   }
 
   detach(guest: Guest, port: number): void {
@@ -51,8 +54,21 @@ export class Connection {
   }
 
   notify<N extends NotificationName>(method: N, params: Notification<N>): void {
-    if (DROPPABLE.includes(method) && this.socket.bufferedAmount > limits.highWater) return;
+    if (DROPPABLE.includes(method) && this.socket.bufferedAmount > limits.highWater) {
+      if (method === "console") this.#gapTimer ??= setInterval(() => this.#tellGaps(), GAP_MS);
+      return;
+    }
     this.#send({ jsonrpc: "2.0", method, params });
+  }
+
+  /** Once the reader has caught up: where each console is, so that it sees a gap even when no more bytes come. */
+  #tellGaps(): void {
+    if (this.socket.bufferedAmount > limits.highWater / 2) return;
+    clearInterval(this.#gapTimer);
+    this.#gapTimer = undefined;
+    for (const { guest, port } of this.#attached.values()) {
+      this.notify("console", { id: guest.id, port, offset: guest.logs[port]?.end ?? 0, data: "" });
+    }
   }
 
   async #receive(text: string | undefined): Promise<void> {

@@ -1,0 +1,186 @@
+// What the commands print for people, character by character: scripts and documents show it.
+import { describe, expect, it } from "vitest";
+import type { GuestStats, GuestSummary, Status } from "../../../control/src/api/schemas.js";
+import { showGuests } from "../../../control/src/cli/commands/ps.js";
+import { showImages } from "../../../control/src/cli/commands/images.js";
+import { showRegisters } from "../../../control/src/cli/commands/regs.js";
+import { showStats } from "../../../control/src/cli/commands/stats.js";
+import { showStatus } from "../../../control/src/cli/commands/status.js";
+import { hexDump } from "../../../control/src/cli/commands/mem.js";
+import { registerName } from "../../../control/src/hypervisor/texts.js";
+import { Register } from "../../../protocol/state.js";
+
+const at = (seconds: number): string => new Date(1_800_000_000_000 - seconds * 1000).toISOString();
+const now = 1_800_000_000_000;
+
+const guest: GuestSummary = {
+  id: "0123456789ab",
+  name: "web",
+  image: "linux",
+  kind: "linux",
+  state: "running",
+  idle: true,
+  memoryBytes: 128 * 2 ** 20,
+  restarts: 0,
+  createdAt: at(125),
+  startedAt: at(1),
+  endedAt: null,
+  end: null,
+};
+
+describe("ps", () => {
+  it("shows each state", () => {
+    const end = { code: "debug-exit", text: "", value: "0x21", rip: "0x0" };
+    const guests: GuestSummary[] = [
+      guest,
+      { ...guest, name: "paused_one", state: "paused", idle: false, restarts: 12 },
+      { ...guest, name: "x", state: "exited", end, endedAt: at(86400 * 3) },
+      { ...guest, name: "y", state: "lost", end: { ...end, code: "lost", value: "0x0" }, endedAt: at(7300) },
+    ];
+    expect(showGuests(guests, now)).toMatchInlineSnapshot(`
+      "ID             NAME         IMAGE   MEMORY    RESTARTS   CREATED         STATE
+      0123456789ab   web          linux   128 MiB   0          2 minutes ago   running (idle) for 1 second
+      0123456789ab   paused_one   linux   128 MiB   12         2 minutes ago   paused
+      0123456789ab   x            linux   128 MiB   0          2 minutes ago   exited (debug-exit 0x21) 3 days ago
+      0123456789ab   y            linux   128 MiB   0          2 minutes ago   lost (lost) 2 hours ago"
+    `);
+  });
+
+  it("shows its headings when there is nothing", () => {
+    expect(showGuests([])).toBe("ID   NAME   IMAGE   MEMORY   RESTARTS   CREATED   STATE");
+  });
+});
+
+describe("images", () => {
+  it("shows what keeps one from being run", () => {
+    const image = { name: "linux", description: "Debian", kind: "linux" as const, memoryBytes: 2 ** 27, bytes: 15_500_000, problem: null };
+    const problem = { code: "E_IMAGE_NOT_BUILT", message: "it lacks a file" };
+    expect(showImages([image, { ...image, name: "mine", bytes: null, problem }])).toMatchInlineSnapshot(`
+      "IMAGE   KIND    MEMORY    SIZE       DESCRIPTION
+      linux   linux   128 MiB   14.8 MiB   Debian
+      mine    linux   128 MiB   -          E_IMAGE_NOT_BUILT: it lacks a file"
+    `);
+  });
+});
+
+describe("status", () => {
+  it("shows engine, hypervisor and the last failure", () => {
+    const link = { framesIn: "10", framesOut: "12", framesBad: "0", framesResent: "1", serialOverruns: "0" };
+    const status: Status = {
+      state: "running",
+      pid: 7,
+      startedAt: at(60),
+      folder: "/run/user/1000/hvkit",
+      engine: { name: "qemu", accel: "tcg", pid: 8, why: "QEMU TCG.", command: ["qemu"] },
+      hypervisor: {
+        version: 1,
+        identity: "hvkit 0.1.0",
+        vendor: "AMD SVM",
+        cpus: 1,
+        tscKhz: 2_500_000,
+        features: [],
+        totalBytes: 2 ** 30,
+        freeBytes: 900 * 2 ** 20,
+        dirtyBytes: 0,
+        uptimeNs: "1",
+        idleNs: "1",
+        tsc: "1",
+        readyTsc: "1",
+        link,
+      },
+      guests: { total: 2, running: 1 },
+      restarts: 1,
+      lastFailure: { at: at(30), reason: "The hypervisor panicked: #GP", panic: ["hvkit: panic: #GP", "rip poll+4"] },
+    };
+    expect(showStatus(status, now)).toMatchInlineSnapshot(`
+      "state:     running, for 60 seconds
+      engine:    qemu (tcg), process 8
+      chosen:    QEMU TCG.
+      vendor:    AMD SVM, 1 CPU at 2500 MHz
+      memory:    900 MiB free of 1 GiB, 0 B to scrub
+      build:     hvkit 0.1.0
+      link:      10 frames in, 12 out, 0 bad, 1 sent again, 0 bytes lost
+      guests:    1 running of 2
+      daemon:    process 7, /run/user/1000/hvkit
+      restarts:  1
+      failure:   30 seconds ago: The hypervisor panicked: #GP
+                 hvkit: panic: #GP
+                 rip poll+4"
+    `);
+  });
+});
+
+describe("stats", () => {
+  it("shows exits by reason, most frequent first", () => {
+    const stats: GuestStats = {
+      id: "a",
+      name: "web",
+      exits: "4400",
+      runNs: "1500000000",
+      haltNs: "250000000",
+      vmcsAccesses: "26400",
+      injected: "800",
+      firstEntryTsc: "1",
+      haltTsc: "1",
+      overheadBytes: 180_000,
+      nestedTableBytes: 12288,
+      nestedFaults: "0",
+      byReason: [
+        { reason: "io-out", count: "4000" },
+        { reason: "cpuid", count: "400" },
+      ],
+    };
+    expect(showStats(stats)).toMatchInlineSnapshot(`
+      "exits:            4400
+      ran:              1.500 s
+      halted:           0.250 s
+      interrupts:       800
+      nested faults:    0
+      overhead:         176 KiB, and 12 KiB of nested tables
+      VMREAD, VMWRITE:  26400
+
+      EXIT     COUNT   SHARE
+      io-out   4000     90.9 %
+      cpuid     400      9.1 %"
+    `);
+  });
+});
+
+describe("regs", () => {
+  it("has the form of QEMU's info registers", () => {
+    const registers = Object.fromEntries(Array.from({ length: Register.Count }, (_, index) => [registerName(index), `0x${index.toString(16)}`]));
+    Object.assign(registers, { rflags: "0x246", "cs.selector": "0x10", "cs.attributes": "0xa09b", "ss.attributes": "0xc093", "tr.attributes": "0x8b", "fs.attributes": "0x10000" });
+    expect(showRegisters({ registers, idle: true, state: "running" })).toMatchInlineSnapshot(`
+      "RAX=0000000000000000 RBX=0000000000000003 RCX=0000000000000001 RDX=0000000000000002
+      RSI=0000000000000006 RDI=0000000000000007 RBP=0000000000000005 RSP=0000000000000004
+      R8 =0000000000000008 R9 =0000000000000009 R10=000000000000000a R11=000000000000000b
+      R12=000000000000000c R13=000000000000000d R14=000000000000000e R15=000000000000000f
+      RIP=0000000000000010 RFL=00000246 [---Z-P-] CPL=0 II=77 HLT=1 (running)
+      ES =0019 000000000000001a 0000001b 00001c00
+      CS =0010 000000000000001e 0000001f 00a09b00 DPL=0 CS64 [-RA]
+      SS =0021 0000000000000022 00000023 00c09300 DPL=0 DS32 [-WA]
+      DS =0025 0000000000000026 00000027 00002800
+      FS =0029 000000000000002a 0000002b 00000000
+      GS =002d 000000000000002e 0000002f 00003000
+      LDT=0031 0000000000000032 00000033 00003400
+      TR =0035 0000000000000036 00000037 00008b00 DPL=0 TSS64-busy
+      GDT=     0000000000000039 0000003a
+      IDT=     000000000000003b 0000003c
+      CR0=00000012 CR2=0000000000000013 CR3=0000000000000014 CR4=00000015 CR8=16
+      DR0=000000000000003d DR1=000000000000003e DR2=000000000000003f DR3=0000000000000040
+      DR6=0000000000000041 DR7=0000000000000042
+      EFER=0000000000000017 XCR0=0000000000000018 PAT=000000000000004b
+      STAR=0000000000000043 LSTAR=0000000000000044 CSTAR=0000000000000045 SFMASK=0000000000000046
+      KERNELGSBASE=0000000000000047 SYSENTER=0048:000000000000004a ESP=0000000000000049
+      TSC=76"
+    `);
+  });
+});
+
+describe("mem", () => {
+  it("has the form of xxd", () => {
+    expect(hexDump(Buffer.from("Hello, guest!\n\0\xff0123", "latin1"), 0x7c00)).toBe(
+      "00007c00: 4865 6c6c 6f2c 2067 7565 7374 210a 00ff  Hello, guest!...\n00007c10: 3031 3233                                0123",
+    );
+  });
+});

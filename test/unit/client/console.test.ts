@@ -1,0 +1,103 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { EndReason } from "../../../protocol/messages.js";
+import type { Client } from "../../../control/src/client/client.js";
+import { Client as RealClient } from "../../../control/src/client/client.js";
+import { Console } from "../../../control/src/client/console.js";
+import { limits } from "../../../control/src/daemon/connection.js";
+import { Harness, until } from "../daemon/harness.js";
+
+let harness: Harness;
+let client: Client;
+beforeEach(async () => {
+  harness = await Harness.start();
+  client = await harness.client();
+  await client.call("run", { image: "sector", name: "web" });
+});
+afterEach(() => harness.stop());
+
+function collect() {
+  const parts: string[] = [];
+  return { onBytes: (bytes: Uint8Array) => void parts.push(Buffer.from(bytes).toString("latin1")), text: () => parts.join("") };
+}
+
+describe("a console", () => {
+  it("gives what was written before, then what comes, then the end", async () => {
+    harness.hypervisor.write(1, "before ");
+    const { onBytes, text } = collect();
+    const console = await Console.open(client, "web", { onBytes });
+    harness.hypervisor.write(1, "after");
+    harness.hypervisor.write(1, "other port", 1);
+    harness.hypervisor.end(1, EndReason.PowerOff);
+    expect(await console.ended).toMatchObject({ state: "exited", end: { code: "power-off" } });
+    expect(text()).toBe("before after");
+  });
+
+  it("gives only the end of what was before when asked so", async () => {
+    harness.hypervisor.write(1, "0123456789");
+    const { onBytes, text } = collect();
+    await Console.open(client, "web", { onBytes, tail: 3 });
+    await until(() => text() === "789");
+  });
+
+  it("ends at once on a guest that has ended", async () => {
+    harness.hypervisor.write(1, "all");
+    harness.hypervisor.end(1, EndReason.TripleFault);
+    const { onBytes, text } = collect();
+    const console = await Console.open(client, "web", { onBytes });
+    expect(await console.ended).toMatchObject({ end: { code: "triple-fault" } });
+    expect(text()).toBe("all");
+  });
+
+  it("goes on over a reset", async () => {
+    const { onBytes, text } = collect();
+    const console = await Console.open(client, "web", { onBytes });
+    harness.hypervisor.write(1, "one ");
+    await client.call("reset", { guest: "web" });
+    harness.hypervisor.write(2, "two");
+    await until(() => text() === "one two");
+    console.close();
+    expect(await console.ended).toBeUndefined();
+  });
+
+  it("sends what is typed", async () => {
+    const console = await Console.open(client, "web", { onBytes: () => {} });
+    await console.write(Buffer.from("ls\n"));
+    expect(Buffer.concat(harness.hypervisor.get(1).typed).toString()).toBe("ls\n");
+  });
+
+  it("loses nothing when it is slower than the guest", async () => {
+    const before = limits.highWater;
+    limits.highWater = 10_000;
+    try {
+      const { onBytes, text } = collect();
+      const console = await Console.open(client, "web", { onBytes });
+      let all = "";
+      for (let line = 0; line < 3000; line++) {
+        all += `line ${line} ${"-".repeat(500)}\n`;
+        harness.hypervisor.write(1, `line ${line} ${"-".repeat(500)}\n`);
+      }
+      await until(() => text().length >= all.length); // though no more bytes come
+      expect(text() === all).toBe(true);
+      console.close();
+    } finally {
+      limits.highWater = before;
+    }
+  });
+
+  it("ends when the guest is removed, and fails when the daemon goes", async () => {
+    const first = await Console.open(client, "web", { onBytes: () => {} });
+    await client.call("rm", { guest: "web", force: true });
+    expect(await first.ended).toBeDefined();
+    await client.call("run", { image: "sector", name: "next" });
+    const second = await Console.open(client, "next", { onBytes: () => {} });
+    await client.call("down", {});
+    await expect(second.ended).rejects.toThrow("the daemon ends");
+    await expect(client.call("ps", {})).rejects.toMatchObject({ code: "E_DAEMON_LOST" });
+  });
+});
+
+describe("a client", () => {
+  it("says that nothing is up", async () => {
+    await expect(RealClient.connect(`${harness.folder}/nothing.sock`)).rejects.toMatchObject({ code: "E_NOT_UP", hint: "Start it with `hvkit up`." });
+  });
+});

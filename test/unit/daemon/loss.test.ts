@@ -1,0 +1,90 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { HvkitError } from "../../../control/src/errors.js";
+import { Harness, until } from "./harness.js";
+
+let harness: Harness;
+afterEach(() => harness.stop());
+
+const running = async (): Promise<boolean> => harness.daemon.host.state === "running" && harness.made.length > 1;
+
+describe("a lost hypervisor", () => {
+  it("is started again; its guests are lost, and can be reset", async () => {
+    harness = await Harness.start();
+    const client = await harness.client();
+    await client.call("run", { image: "sector", name: "web" });
+    harness.hypervisor.write(1, "before\n");
+    harness.hypervisor.emit("lost", "The engine qemu ended by itself (SIGKILL).");
+    await until(running);
+    expect(harness.engines.stopped()).toBe(1);
+    const [guest] = await harness.call(client, "ps", {});
+    expect(guest).toMatchObject({ state: "lost", end: { code: "lost", text: "It went down with the hypervisor: The engine qemu ended by itself (SIGKILL)." } });
+    const status = await harness.call(client, "status", {});
+    expect(status).toMatchObject({ state: "running", restarts: 1, lastFailure: { reason: "The engine qemu ended by itself (SIGKILL).", panic: [] } });
+    expect(Buffer.from((await client.call("logs", { guest: "web" })).data, "base64").toString()).toBe("before\n");
+    await expect(client.call("regs", { guest: "web" })).rejects.toMatchObject({ code: "E_GUEST_STATE" });
+    expect(await harness.call(client, "reset", { guest: "web" })).toMatchObject({ state: "running", restarts: 1, end: null });
+  });
+
+  it("keeps its panic report", async () => {
+    harness = await Harness.start();
+    const client = await harness.client();
+    const events: string[] = [];
+    client.on("event", (event) => event.type === "hypervisor" && events.push(`${event.state} ${event.reason}`));
+    await client.call("events.subscribe", {});
+    const lines = ["hvkit: panic: #GP", "rip core+12 <poll+4>"];
+    harness.hypervisor.emit("panic", lines);
+    harness.hypervisor.emit("lost", "The hypervisor panicked: #GP");
+    await until(running);
+    const { lastFailure } = await harness.call(client, "status", {});
+    expect(lastFailure).toMatchObject({ reason: "The hypervisor panicked: #GP", panic: lines });
+    expect(readFileSync(join(harness.paths.folder, "panic-1.txt"), "utf8")).toBe(`${lines.join("\n")}\n`);
+    expect(events).toEqual(["restarting The hypervisor panicked: #GP", "running null"]);
+  });
+
+  it("counts as lost when it panics and says no more", async () => {
+    harness = await Harness.start();
+    harness.hypervisor.emit("panic", ["hvkit: panic: trap"]);
+    await until(running);
+    expect(harness.daemon.host.lastFailure?.reason).toBe("hvkit: panic: trap");
+  });
+
+  it("fails the requests that are under way, and says why there is none", async () => {
+    harness = await Harness.start((_hypervisor, index) => (index === 0 ? undefined : new Promise((resolve) => setTimeout(resolve, 300))));
+    const client = await harness.client();
+    harness.hypervisor.emit("lost", "gone");
+    await expect(client.call("run", { image: "sector" })).rejects.toMatchObject({ code: "E_HYPERVISOR_DOWN" });
+    expect(await harness.call(client, "ps", {})).toEqual([]);
+    expect(await harness.call(client, "status", {})).toMatchObject({ state: "restarting", hypervisor: null });
+  });
+
+  it("that cannot be started again leaves a daemon that says so", async () => {
+    harness = await Harness.start((_hypervisor, index) => {
+      if (index > 0) throw new HvkitError("E_ENGINE", "no engine any more");
+    });
+    const client = await harness.client();
+    harness.hypervisor.emit("lost", "gone");
+    await until(() => harness.daemon.host.state === "failed");
+    await expect(client.call("ping", {})).rejects.toMatchObject({ code: "E_HYPERVISOR_DOWN", message: expect.stringContaining("no engine any more") });
+    expect(await harness.call(client, "status", {})).toMatchObject({ state: "failed", engine: null });
+  });
+
+  it("is not started again for ever", async () => {
+    harness = await Harness.start((hypervisor) => void setTimeout(() => hypervisor.emit("lost", "again"), 10));
+    await until(() => harness.daemon.host.state === "failed");
+    expect(harness.made.length).toBe(4);
+  });
+
+  it("is ended in order when the daemon is, even while it starts", async () => {
+    let release: (() => void) | undefined;
+    harness = await Harness.start((_hypervisor, index) => (index === 0 ? undefined : new Promise((resolve) => (release = () => resolve(undefined)))));
+    harness.hypervisor.emit("lost", "gone");
+    await until(() => release !== undefined);
+    const stopping = harness.daemon.stop();
+    release?.();
+    await stopping;
+    expect(harness.made.at(-1)?.closed).toBe(true);
+    expect(existsSync(harness.paths.socket)).toBe(false);
+  });
+});
