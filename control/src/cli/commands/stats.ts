@@ -19,7 +19,7 @@ export const stats = () =>
 
 export function showStats(stats: GuestStats): string {
   const total = BigInt(stats.exits);
-  const share = (count: string): string => (total === 0n ? "-" : `${(Number((BigInt(count) * 1000n) / total) / 10).toFixed(1)} %`);
+  const share = (count: string): string => (total === 0n ? "-" : `${((Number(count) / Number(total)) * 100).toFixed(1)} %`);
   const seconds = (ns: string): string => `${(Number(BigInt(ns) / 1000n) / 1e6).toFixed(3)} s`;
   const rows = stats.byReason.map(({ reason, count }) => [reason, count.padStart(String(total).length), share(count).padStart(7)]);
   const counters: [string, string][] = [
