@@ -41,6 +41,8 @@ export class SocketTransport implements Transport {
     this.#socket.on("data", (bytes: Buffer) => {
       for (const each of this.#listeners) each(bytes);
     });
+    // An accepted socket was paused by its server.
+    this.#socket.resume();
   }
 
   onClose(listener: (error?: Error) => void): void {
