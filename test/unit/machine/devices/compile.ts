@@ -1,0 +1,34 @@
+// Compiles AssemblyScript as the product's build does, once for each state of the sources. Warnings are errors.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const folder = "build/test";
+const flags = "-O3 --runtime stub --use abort= --memoryBase 0x8000 --initialMemory 1 --maximumMemory 1".split(" ");
+
+/** `source` is the text of an entry module that lies (or would lie) in this folder. */
+export function compile(name: string, source: string): WebAssembly.Module {
+  const hash = createHash("sha256").update(source).update(flags.join());
+  for (const path of machineSources()) hash.update(path).update(readFileSync(path));
+  const stem = `${name}-${hash.digest("hex").slice(0, 16)}`;
+  const wasm = join(folder, `${stem}.wasm`);
+  if (!existsSync(wasm)) {
+    mkdirSync(folder, { recursive: true });
+    // Test files run side by side: each writes its own, and the finished file appears at once.
+    const own = join(folder, `${stem}-${process.pid}`);
+    writeFileSync(`${own}.ts`, source.replaceAll("../../../../hv/", "../../hv/"));
+    const asc = spawnSync(process.execPath, ["node_modules/assemblyscript/bin/asc.js", `${own}.ts`, ...flags, "-o", `${own}.wasm`]);
+    const said = `${asc.stdout.toString()}${asc.stderr.toString()}`;
+    if (asc.status !== 0 || said !== "") throw new Error(`asc ${own}.ts: ${said}`);
+    renameSync(`${own}.wasm`, wasm);
+  }
+  return new WebAssembly.Module(readFileSync(wasm));
+}
+
+function machineSources(): string[] {
+  return ["hv/machine", "protocol"]
+    .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: "utf8" }).map((path) => join(folder, path)))
+    .filter((path) => path.endsWith(".ts"))
+    .sort();
+}
