@@ -110,6 +110,12 @@ no_long_mode:
     out dx, al
     cmp esi, no_long_mode_text.end
     jb .next
+    mov ecx, 100000
+    mov edx, COM1 + 5
+.drain:
+    in al, dx
+    test al, 0x40                               ; LSR.TEMT
+    loopz .drain
     mov al, 0x7F
     out 0xF4, al                                ; as early_stop: QEMU's isa-debug-exit, Bochs' shutdown port, or nothing
     mov esi, shutdown_text

@@ -1,16 +1,19 @@
-; The test's hv_main: says what hv/boot handed over, tries the permissions of the map, and ends the machine with status 1 of
-; isa-debug-exit (QEMU's exit code 3). Lines as a test reads them:
+; The test's hv_main: says what hv/boot handed over, tries the permissions of the map, and ends the machine. Lines as a test reads them:
 ;
+;   hvkit: test: tsc 0000000000612345
 ;   hvkit: test: vendor 0000000000000002
-;   hvkit: test: range 0000000000123000 0000000007EBD000
+;   hvkit: test: range 0000000000123000 0000000007ebd000
 ;   hvkit: test: frame 0000000000123000 next 0000000000124000
-;   hvkit: test: faults 000000000000003F
+;   hvkit: test: faults 000000000000003f
+;   hvkit: test: direct 000000000000005a
+;   hvkit: test: apic 0000000000050014
+;   hvkit: test: done
 
 %include "boot.inc"
 bits 64
 default rel
 
-extern early_puts, early_putc, early_hex, early_alloc, early_next, boot_ranges, boot_range_count, boot_vendor
+extern early_puts, early_putc, early_hex, early_stop, early_alloc, early_next, boot_ranges, boot_range_count, boot_vendor
 extern __text_start, __rodata_start
 global hv_main
 
@@ -29,8 +32,15 @@ global hv_main
 
 section .text
 hv_main:
+    rdtsc
+    shl rdx, 32
+    or rdx, rax
+    mov rbx, rdx
     xor eax, eax
     call early_putc
+    SAY "hvkit: test: tsc "
+    HEX rbx
+    call new_line
     SAY "hvkit: test: vendor "
     mov eax, [boot_vendor]
     call early_hex
@@ -86,15 +96,7 @@ hv_main:
     SAY {"hvkit: test: done", 13, 10}
     xor eax, eax
     call early_putc
-    mov al, 1
-    out 0xF4, al
-    lea rsi, [shutdown]
-    mov ecx, 8
-    mov edx, 0x8900
-    rep outsb
-.halt:
-    hlt
-    jmp .halt
+    jmp early_stop
 
 new_line:
     SAY {13, 10}
@@ -154,7 +156,6 @@ page_fault:
     iretq
 
 section .rodata
-shutdown: db "Shutdown"
 idt_pointer:
     dw 16 * 16 - 1
     dq idt
