@@ -2,8 +2,8 @@
 
 import { Register } from "../../protocol/state";
 import { cr4Offered, xcr0Offered } from "./cpuid";
-import { Cr, CrKind, Outcome } from "./exit";
 import { injectGp } from "./events";
+import { Cr, CrKind, Outcome } from "./exit";
 import * as guest from "./guest";
 import { anyGpr, codeBytes, cpl, gpr, setAnyGpr } from "./vcpu";
 
@@ -66,7 +66,7 @@ function fieldOf(number: u32): u32 {
 
 /** SDM vol. 2, XSETBV: XCR0 only, only components that CPUID offers, x87 always, AVX with SSE. */
 export function xsetbv(): Outcome {
-  const value = (<u64>(<u32>gpr(Register.Rdx)) << 32) | <u64>(<u32>gpr(Register.Rax));
+  const value = ((<u64>(<u32>gpr(Register.Rdx))) << 32) | <u64>(<u32>gpr(Register.Rax));
   if (cpl() != 0 || <u32>gpr(Register.Rcx) != 0) return refused();
   if (value & ~xcr0Offered() || !(value & XCR0_X87)) return refused();
   if (value & XCR0_AVX && !(value & XCR0_SSE)) return refused();

@@ -2,15 +2,16 @@
 // that exit. Code is fetched through the guest's page walk. The CPU has just executed the instruction, so the fetch is not checked
 // again for rights; bytes that are not the expected instruction (it was changed meanwhile) make it undecodable.
 //
-// A walk costs some 150 instructions, so the last code page of 64-bit mode is remembered. The memory is exact: it is used only while CR3
-// is the same and each paging entry that the walk used still reads as it did, which is what a fresh walk would find out.
+// A walk costs some hundreds of instructions, so the last code page of 64-bit mode is remembered, and the last instruction on it. The
+// memory is exact: it serves only while CR3 is the same and each paging entry that the walk used still reads as it did, which is what
+// a fresh walk would find out; the bytes themselves are read anew each time.
 
 import { ExitReason, Register } from "../../protocol/state";
 import { Cr, CrKind, Io, rip, setExitLength } from "./exit";
 import * as guest from "./guest";
 import { ExitRecord, Layout } from "./layout";
-import { Access, Walk, WalkResult, entryAddress, entryValue, walk } from "./paging";
-import { EFER_LMA, anyGpr, codeBytes } from "./vcpu";
+import { Access, entryAddress, entryValue, Walk, WalkResult, walk } from "./paging";
+import { anyGpr, codeBytes } from "./vcpu";
 
 /** L in the VMCB's form of CS attributes. */
 const VMCB_LONG: u32 = 0x200;
@@ -21,51 +22,73 @@ const OPCODES = memory.data<u32>([
   0, 0x0200a20f, 0x03d9010f, 0x010000f4, 0, 0, 0, 0x0200320f, 0x0200300f, 0, 0x03d1010f, 0, 0, 0, 0, 0, 0, 0x0200080f, 0, 0x01000090,
 ]);
 
-// The remembered page.
-let page: u64 = u64.MAX_VALUE;
-let offsetMask: u64 = 0;
+// The remembered page: it begins at the linear address `page`, and a four-byte fetch may start up to `reach` bytes into it.
+let page: u64 = 0;
+let reach: u64 = 0;
 let base: u64 = 0;
-let root: u64 = 0;
+let root: u64 = u64.MAX_VALUE;
 let address0: u64 = 0;
 let value0: u64 = 0;
 let address1: u64 = 0;
 let value1: u64 = 0;
+// Large pages have fewer entries: 0.
 let address2: u64 = 0;
 let value2: u64 = 0;
 let address3: u64 = 0;
 let value3: u64 = 0;
+// The remembered instruction: RIP, guest-physical address, first four bytes, length.
+let lastRip: u64 = 0;
+let lastPhysical: u64 = 0;
+let lastWord: u32 = 0;
+let lastBytes: u32 = 0;
 
 /** Bytes of the instruction that exited for `reason`; 0: not decodable. */
 export function instructionLength(reason: u32): u32 {
+  const known = lastLength();
+  if (known) return known;
   const row = load<u32>(OPCODES + (reason << 2));
   const bytes = row >>> 24;
-  const at = rip();
-  if ((at & ~offsetMask) == page && (at & 0xfff) <= 0xffc && remembered()) {
-    const difference = guest.ramLoad32(base + (at & offsetMask)) ^ row;
-    if (difference << (32 - (bytes << 3)) == 0) return bytes;
+  const offset = rip() - page;
+  if (bytes && offset <= reach && isMapped()) {
+    const word = guest.ramLoad32(base + offset);
+    if ((word ^ row) << (32 - (bytes << 3)) == 0) {
+      keep(offset, word, bytes);
+      return bytes;
+    }
   }
   return decodeLength(reason, row, bytes);
 }
 
-/** The page is still mapped as it was, in 64-bit mode. */
-function remembered(): bool {
-  const efer = load<u64>(Layout.Exit + ExitRecord.Efer);
-  if (efer) {
-    if (load<u64>(Layout.Exit + ExitRecord.Cr3) != root) return false;
-    if (!(efer & EFER_LMA) || !(load<u32>(Layout.Exit + ExitRecord.CsAttributes) & VMCB_LONG)) return false;
-  } else if (guest.read(Register.Cr3) != root || codeBytes() != 8) return false;
-  if (guest.ramLoad64(address0) != value0 || guest.ramLoad64(address1) != value1) return false;
-  // Large pages have fewer entries.
-  if (address2 == 0) return true;
-  if (guest.ramLoad64(address2) != value2) return false;
-  return address3 == 0 || guest.ramLoad64(address3) == value3;
+/** The remembered instruction's length, if it is the one that exited; else 0. */
+export function lastLength(): u32 {
+  return rip() == lastRip && isMapped() && guest.ramLoad32(lastPhysical) == lastWord ? lastBytes : 0;
 }
 
+/** The remembered page is still mapped as it was, in 64-bit mode: LMA (bit 10) and L (bit 9), from the exit record. */
+// @ts-ignore: decorator
+@inline
+function isMapped(): bool {
+  if (load<u64>(Layout.Exit + ExitRecord.Cr3) != root) return false;
+  if (!((load<u32>(Layout.Exit + ExitRecord.Efer) >> 1) & load<u32>(Layout.Exit + ExitRecord.CsAttributes) & VMCB_LONG)) return false;
+  if (guest.ramLoad64(address0) != value0 || guest.ramLoad64(address1) != value1) return false;
+  if (!address2) return true;
+  if (guest.ramLoad64(address2) != value2) return false;
+  return !address3 || guest.ramLoad64(address3) == value3;
+}
+
+function keep(offset: u64, word: u32, bytes: u32): void {
+  lastRip = page + offset;
+  lastPhysical = base + offset;
+  lastWord = word;
+  lastBytes = bytes;
+}
+
+/** After a walk for `linear` in 64-bit mode. */
 function remember(linear: u64): void {
-  page = u64.MAX_VALUE;
-  if (!(guest.read(Register.Efer) & EFER_LMA) || Walk.entries < 2) return;
-  offsetMask = Walk.pageBytes - 1;
-  base = Walk.physical & ~offsetMask;
+  const mask = Walk.pageBytes - 1;
+  page = linear & ~mask;
+  reach = Walk.pageBytes - 4;
+  base = Walk.physical & ~mask;
   root = guest.read(Register.Cr3);
   address0 = entryAddress(0);
   value0 = entryValue(0);
@@ -75,7 +98,9 @@ function remember(linear: u64): void {
   value2 = entryValue(2);
   address3 = Walk.entries > 3 ? entryAddress(3) : 0;
   value3 = entryValue(3);
-  page = linear & ~offsetMask;
+  // The instruction is not known yet.
+  lastRip = 0;
+  lastBytes = 0;
 }
 
 // The instruction's bytes, and how far they are read.
@@ -172,11 +197,14 @@ function decodeLength(reason: u32, row: u32, bytes: u32): u32 {
   for (let index: u32 = 0; index < bytes; index++) {
     if (index > 0) opcode = next();
     if (opcode < 0) return 0;
-    word |= <u32>opcode << (index << 3);
+    word |= (<u32>opcode) << (index << 3);
   }
   if (reason == ExitReason.CacheControl) word &= ~0x100;
   // LOCK is legal before none of these: the CPU would have raised #UD.
-  return bytes && word == (row & 0xffffff) && !lock ? position : 0;
+  if (!bytes || word != (row & 0xffffff) || lock) return 0;
+  const offset = rip() - page;
+  if (width == 8 && position <= 4 && offset <= reach) keep(offset, guest.ramLoad32(base + offset), position);
+  return position;
 }
 
 /** INS (6C, 6D) and OUTS (6E, 6F): address size and segment into Io. */

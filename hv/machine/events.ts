@@ -2,7 +2,7 @@
 // for while they cannot be taken. One event can be set for the next entry.
 
 import { ExitField, Register } from "../../protocol/state";
-import { Fault, Flag, Vector, exitShadow } from "./exit";
+import { exitShadow, Fault, Flag, Vector } from "./exit";
 import * as guest from "./guest";
 import { interruptAcknowledge, interruptPending, isNmiMasked } from "./interrupts";
 import { machine } from "./state";
@@ -123,4 +123,3 @@ export function closeNmiWindow(): void {
 export function injecting(): bool {
   return (guest.read(ExitField.Inject) & EVENT_VALID) != 0 || guest.read(Register.PendingDebug) != 0;
 }
-

@@ -8,7 +8,7 @@ import { Register } from "../../protocol/state";
 import * as guest from "./guest";
 import { gpr, setGpr } from "./vcpu";
 
-enum Hypercall {
+export enum Hypercall {
   Nothing = 0,
   Clock = 1,
 }

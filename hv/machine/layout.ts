@@ -29,10 +29,9 @@ export enum ExitRecord {
   Info1 = 24,
   /** u64: SVM EXITINFO2 */
   Info2 = 32,
-  /** What fetching an instruction needs, where the CPU does not say its length (SVM without next RIP); 0 in Efer: not filled in,
-   *  the machine then asks guest.read (12 instructions each). u64: the guest's CR3 */
+  /** SVM only, where it is cheaper here than by guest.read: what fetching an instruction needs. u64: the guest's CR3 */
   Cr3 = 40,
-  /** u64: EFER as the VMCB has it (never 0: SVME) */
+  /** u64: EFER as the VMCB has it */
   Efer = 48,
   /** u32: CS attributes as the VMCB has them (12 bits: L is bit 9) */
   CsAttributes = 56,

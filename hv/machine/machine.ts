@@ -2,13 +2,13 @@
 
 import { EndReason } from "../../protocol/messages";
 import { ExitReason, Register } from "../../protocol/state";
+import { answer, cpuid, isFixed, rowOf } from "./cpuid";
 import { controlRegister, xsetbv } from "./cr";
-import { cpuid } from "./cpuid";
-import { instructionLength } from "./decode";
+import { instructionLength, lastLength } from "./decode";
 import { closeNmiWindow, closeWindow, deliver, eventPending, inject, injecting, reflect } from "./events";
-import { Flag, Io, Outcome, Vector, exitFlags, exitLength, exitShadow, rawReason, rip } from "./exit";
+import { exitFlags, exitLength, exitShadow, Flag, Io, Outcome, rawReason, rip, Vector } from "./exit";
 import * as guest from "./guest";
-import { hypercall } from "./hypercall";
+import { Hypercall, hypercall } from "./hypercall";
 import { deviceEvent } from "./interrupts";
 import { ioIn, ioOut } from "./io";
 import { EventBit, Verdict } from "./layout";
@@ -16,16 +16,71 @@ import { rdmsr, wrmsr } from "./msr";
 import { machine, power } from "./state";
 import { stringIo } from "./strings";
 import { codeBytes, gpr, setGpr, setRip } from "./vcpu";
-import { crAccess, exitReason, faultAddress, ioString, singleStep, taskSelector, undefinedVector } from "./vendor";
+import {
+  crAccess,
+  detailedReason,
+  faultAddress,
+  ioString,
+  plainReason,
+  rawCpuid,
+  rawHypercall,
+  singleStep,
+  taskSelector,
+  undefinedVector,
+} from "./vendor";
 
-/** After an exit that is the machine's to handle: the exit record and VcpuRecord are filled in. */
+/** After an exit that is the machine's to handle: the exit record and VcpuRecord are filled in. The exits that everyone measures
+ *  come first, as far as nothing is unusual. After those no event can have come up: what waits has its window. */
 export function exit(): u32 {
-  const reason = exitReason();
+  const raw = rawReason();
+  if (raw == rawCpuid()) return quickCpuid();
+  if (raw == rawHypercall()) return quickHypercall();
+  return exitInFull();
+}
+
+/** The loop's body. exit() is the same with a shortcut; a test compares them. (As an export it also stays a function of its own, so that
+ *  the shortcut has none of its registers to save.) */
+export function exitInFull(): u32 {
+  const raw = rawReason();
+  let reason = plainReason(raw);
+  if (!reason) reason = detailedReason(raw);
   guest.count(reason);
   let outcome = handle(reason);
   if (outcome == Outcome.Next) outcome = advance(reason);
   if (outcome == Outcome.Next && !eventPending()) return Verdict.Resume;
   return settle(outcome);
+}
+
+// @ts-ignore: decorator
+@inline
+function quickCpuid(): u32 {
+  const length = quickLength();
+  const before = rip();
+  const row = rowOf(<u32>gpr(Register.Rax));
+  if (!length || isUnusual(before, before + length) || !isFixed(row)) return exitInFull();
+  answer(row);
+  setRip(before + length);
+  guest.count(ExitReason.Cpuid);
+  return Verdict.Resume;
+}
+
+// @ts-ignore: decorator
+@inline
+function quickHypercall(): u32 {
+  const length = quickLength();
+  const before = rip();
+  if (!length || isUnusual(before, before + length) || <u32>gpr(Register.Rax) != Hypercall.Nothing) return exitInFull();
+  setGpr(Register.Rax, 0);
+  setRip(before + length);
+  guest.count(ExitReason.Hypercall);
+  return Verdict.Resume;
+}
+
+// @ts-ignore: decorator
+@inline
+function quickLength(): u32 {
+  const length = exitLength();
+  return length ? length : lastLength();
 }
 
 // @ts-ignore: decorator
@@ -91,11 +146,16 @@ function advance(reason: u32): Outcome {
   }
   const after = before + length;
   setRip(after);
-  if (exitFlags() & Flag.TF | exitShadow() | <u32>((before ^ after) >> 32)) return unusual(after);
-  return Outcome.Next;
+  return isUnusual(before, after) ? unusual(after) : Outcome.Next;
 }
 
 /** One branch for what is rare: a carry out of 32 bits, the interrupt shadow, single-stepping. */
+// @ts-ignore: decorator
+@inline
+function isUnusual(before: u64, after: u64): bool {
+  return ((exitFlags() & Flag.TF) | exitShadow() | <u32>((before ^ after) >> 32)) != 0;
+}
+
 function unusual(after: u64): Outcome {
   if (after >> 32 && codeBytes() != 8) setRip(after & 0xffffffff);
   return boundary();

@@ -1,17 +1,17 @@
 // The machine module's exports; what hv/asm calls (see layout.ts for the memory that both share). A machine serves one guest.
 
-import { bootBootSector } from "./boot/bootsector";
+import { GuestKind, Status } from "../../protocol/messages";
 import { openBlock } from "./boot/block";
+import { bootBootSector } from "./boot/bootsector";
 import { bootLinux } from "./boot/linux";
 import { bootMultiboot } from "./boot/multiboot";
 import { bootStatusValue, failed } from "./boot/status";
 import { cpuidInit } from "./cpuid";
 import { devicesReset } from "./interrupts";
 import { pagingInit } from "./paging";
-import { GuestKind, Status } from "../../protocol/messages";
 import { vendorInit } from "./vendor";
 
-export { event, exit } from "./machine";
+export { event, exit, exitInFull } from "./machine";
 
 /** Once, before all else. */
 export function init(wallSeconds: u64): void {

@@ -2,10 +2,10 @@
 
 import { Register } from "../../protocol/state";
 import { eferOffered } from "./cpuid";
-import { Outcome } from "./exit";
 import { injectGp } from "./events";
+import { Outcome } from "./exit";
 import * as guest from "./guest";
-import { CR0_PG, EFER_LMA, EFER_LME, canonical, gpr, setGpr } from "./vcpu";
+import { CR0_PG, canonical, EFER_LMA, EFER_LME, gpr, setGpr } from "./vcpu";
 import { intel } from "./vendor";
 
 enum Kind {
@@ -36,40 +36,86 @@ enum Row {
 // MSR, Kind, Register or constant.
 const ROWS = memory.data<u32>([
   // Time and paging: guests read and write these all the time, or the CPU keeps them in the VMCS or VMCB.
-  0x10, Kind.Plain, Register.Tsc,
-  0xc0000080, Kind.Efer, 0,
-  0x277, Kind.Pat, Register.Pat,
+  0x10,
+  Kind.Plain,
+  Register.Tsc,
+  0xc0000080,
+  Kind.Efer,
+  0,
+  0x277,
+  Kind.Pat,
+  Register.Pat,
   // System calls. Passed through where the CPU allows it, and then never seen here.
-  0xc0000081, Kind.Plain, Register.Star,
-  0xc0000082, Kind.Address, Register.Lstar,
-  0xc0000083, Kind.Address, Register.Cstar,
-  0xc0000084, Kind.Plain, Register.Sfmask,
-  0x174, Kind.Word, Register.SysenterCs,
-  0x175, Kind.Address, Register.SysenterEsp,
-  0x176, Kind.Address, Register.SysenterEip,
-  0xc0000100, Kind.Address, Register.FsBase,
-  0xc0000101, Kind.Address, Register.GsBase,
-  0xc0000102, Kind.Address, Register.KernelGsBase,
+  0xc0000081,
+  Kind.Plain,
+  Register.Star,
+  0xc0000082,
+  Kind.Address,
+  Register.Lstar,
+  0xc0000083,
+  Kind.Address,
+  Register.Cstar,
+  0xc0000084,
+  Kind.Plain,
+  Register.Sfmask,
+  0x174,
+  Kind.Word,
+  Register.SysenterCs,
+  0x175,
+  Kind.Address,
+  Register.SysenterEsp,
+  0x176,
+  Kind.Address,
+  Register.SysenterEip,
+  0xc0000100,
+  Kind.Address,
+  Register.FsBase,
+  0xc0000101,
+  Kind.Address,
+  Register.GsBase,
+  0xc0000102,
+  Kind.Address,
+  Register.KernelGsBase,
   // Microcode revision: there is none to load. Guests write 0 before they read it.
-  0x8b, Kind.Constant, 0,
+  0x8b,
+  Kind.Constant,
+  0,
   // IA32_FEATURE_CONTROL: locked, VMX and SGX off. Linux reads it on each Intel CPU.
-  0x3a, Kind.IntelReadOnly, 1,
+  0x3a,
+  Kind.IntelReadOnly,
+  1,
   // IA32_MISC_ENABLE: fast strings; BTS and PEBS are not there. Linux writes back what it read.
-  0x1a0, Kind.IntelConstant, 0x1801,
+  0x1a0,
+  Kind.IntelConstant,
+  0x1801,
   // MISC_FEATURES_ENABLES: neither CPUID faulting nor ring 3 MWAIT.
-  0x140, Kind.IntelConstant, 0,
+  0x140,
+  Kind.IntelConstant,
+  0,
   // PLATFORM_INFO: no CPUID faulting, no ratios.
-  0xce, Kind.IntelReadOnly, 0,
+  0xce,
+  Kind.IntelReadOnly,
+  0,
   // SMI_COUNT: no SMI ever comes.
-  0x34, Kind.IntelReadOnly, 0,
+  0x34,
+  Kind.IntelReadOnly,
+  0,
   // IA32_DEBUGCTL: branch records and single-stepping on branches are not offered; Linux clears it.
-  0x1d9, Kind.Constant, 0,
+  0x1d9,
+  Kind.Constant,
+  0,
   // HWCR: bit 24, the TSC counts at one rate whatever the P-state. Linux writes it on old families.
-  0xc0010015, Kind.AmdConstant, 0x1000000,
+  0xc0010015,
+  Kind.AmdConstant,
+  0x1000000,
   // DE_CFG: whether LFENCE serializes is the host's setting; Linux writes it and goes on.
-  0xc0011029, Kind.AmdConstant, 0,
+  0xc0011029,
+  Kind.AmdConstant,
+  0,
   // Interrupt pending message: no C1E.
-  0xc0010055, Kind.AmdConstant, 0,
+  0xc0010055,
+  Kind.AmdConstant,
+  0,
 ]);
 const ROW_COUNT: u32 = 23;
 
@@ -88,7 +134,7 @@ export function rdmsr(): Outcome {
 export function wrmsr(): Outcome {
   const row = find(<u32>gpr(Register.Rcx));
   if (!row) return refused();
-  const value = (<u64>(<u32>gpr(Register.Rdx)) << 32) | <u64>(<u32>gpr(Register.Rax));
+  const value = ((<u64>(<u32>gpr(Register.Rdx))) << 32) | <u64>(<u32>gpr(Register.Rax));
   return write(load<u32>(row + Row.Kind), load<u32>(row + Row.Value), value) ? Outcome.Next : refused();
 }
 

@@ -51,7 +51,7 @@ let gigabytePages: bool = false;
 
 export function pagingInit(): void {
   const bits = <u32>guest.cpuidAB(0x80000008, 0) & 0xff;
-  physicalReserved = 0x000fffffffffffff & ~((<u64>1 << bits) - 1);
+  physicalReserved = 0x000fffffffffffff & ~(((<u64>1) << bits) - 1);
   gigabytePages = (guest.cpuidCD(0x80000001, 0) & ((<u64>1) << 58)) != 0;
 }
 

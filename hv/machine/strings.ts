@@ -4,8 +4,8 @@
 
 import { EndReason } from "../../protocol/messages";
 import { Register } from "../../protocol/state";
-import { Flag, Io, Outcome, Vector, exitFlags } from "./exit";
 import { inject, injectGp } from "./events";
+import { exitFlags, Flag, Io, Outcome, Vector } from "./exit";
 import * as guest from "./guest";
 import { ioIn, ioOut } from "./io";
 import { Access, Walk, WalkResult, walk } from "./paging";

@@ -3,8 +3,8 @@
 
 import { ExitReason, Register } from "../../protocol/state";
 import { decodeCr, decodeString } from "./decode";
-import { Fault, Io, Table, Vector, rawReason, rip, setExitLength } from "./exit";
 import { inject } from "./events";
+import { Fault, Io, rawReason, rip, setExitLength, Table, Vector } from "./exit";
 import * as guest from "./guest";
 import { ExitRecord, Layout } from "./layout";
 
@@ -44,6 +44,8 @@ enum Code {
   Invalid = 0xffffffff,
 }
 
+export const CPUID: u32 = Code.Cpuid;
+export const HYPERCALL: u32 = Code.Vmmcall;
 /** EXITINFO1 for I/O (15.10.2) */
 const IO_INPUT: u32 = 1;
 const IO_STRING: u32 = 4;

@@ -65,5 +65,5 @@ export function cpl(): u32 {
 }
 
 export function canonical(address: u64): bool {
-  return <u64>((<i64>address << 16) >> 16) == address;
+  return <u64>(((<i64>address) << 16) >> 16) == address;
 }

@@ -1,34 +1,49 @@
 // The one place that knows which of vmx.ts and svm.ts serves this CPU; the handlers ask here. Both have the same functions.
 
 import { Vendor } from "../../protocol/messages";
-import { Table, rawReason } from "./exit";
+import { Table } from "./exit";
 import * as guest from "./guest";
 import * as svm from "./svm";
 import * as vmx from "./vmx";
 
 let isVmx: bool = false;
+// What exit() compares before all else.
+let cpuidReason: u32 = 0;
+let hypercallReason: u32 = 0;
 
 export function vendorInit(): void {
   isVmx = guest.vendor() == Vendor.Vmx;
   memory.fill(Table.Reasons, 0, 256);
   if (isVmx) vmx.reasons();
   else svm.reasons();
+  cpuidReason = isVmx ? vmx.CPUID : svm.CPUID;
+  hypercallReason = isVmx ? vmx.HYPERCALL : svm.HYPERCALL;
+}
+
+// @ts-ignore: decorator
+@inline
+export function rawCpuid(): u32 {
+  return cpuidReason;
+}
+// @ts-ignore: decorator
+@inline
+export function rawHypercall(): u32 {
+  return hypercallReason;
 }
 
 export function intel(): bool {
   return isVmx;
 }
 
-/** The neutral reason of this exit. */
+/** The neutral reason of an exit that the raw number alone tells; else 0. */
 // @ts-ignore: decorator
 @inline
-export function exitReason(): u32 {
-  const raw = rawReason();
-  const reason: u32 = raw < 256 ? load<u8>(Table.Reasons + raw) : 0;
-  return reason ? reason : detail(raw);
+export function plainReason(raw: u32): u32 {
+  return raw < 256 ? load<u8>(raw, Table.Reasons) : 0;
 }
 
-function detail(raw: u32): u32 {
+/** The neutral reason of the others; I/O fills Io. */
+export function detailedReason(raw: u32): u32 {
   return isVmx ? vmx.detail(raw) : svm.detail(raw);
 }
 

@@ -41,6 +41,8 @@ enum Reason {
   Vmfunc = 59,
 }
 
+export const CPUID: u32 = Reason.Cpuid;
+export const HYPERCALL: u32 = Reason.Vmcall;
 const ENTRY_FAILED: u32 = 0x80000000;
 /** exit qualification for I/O (table 28-5) */
 const IO_INPUT: u32 = 8;

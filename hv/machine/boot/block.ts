@@ -35,7 +35,8 @@ export function moduleWord(module: u32, word: u32): u64 {
 }
 
 export function openBlock(block: u64, bytes: u32): Status {
-  if (bytes > <u32>BootLimit.BlockBytes || bytes < <u32>BootBlock.Words << 3 || !inRam(block, bytes)) return failed(Status.BootBlockBad, bytes);
+  if (bytes > <u32>BootLimit.BlockBytes || bytes < (<u32>BootBlock.Words) << 3 || !inRam(block, bytes))
+    return failed(Status.BootBlockBad, bytes);
   const magic = word(block, BootBlock.Magic);
   if (magic != BootLimit.Magic) return failed(Status.BootBlockBad, magic);
   Boot.kernel = word(block, BootBlock.Kernel);

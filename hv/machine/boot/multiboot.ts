@@ -70,7 +70,8 @@ export function bootMultiboot(): Status {
   if (flags & HeaderFlag.Required & ~(HeaderFlag.AlignModules | HeaderFlag.Memory)) return failed(Status.MultibootFlags, flags);
   Segments.keptFrom = LOW;
   Segments.keptBytes = LOW_BYTES;
-  const status = flags & HeaderFlag.Addresses ? openAddresses(header) : isElf() ? openElf() : failed(Status.ElfBad, guest.ramLoad32(Boot.kernel));
+  const status =
+    flags & HeaderFlag.Addresses ? openAddresses(header) : isElf() ? openElf() : failed(Status.ElfBad, guest.ramLoad32(Boot.kernel));
   if (status != Status.Ok) return status;
   for (let module: u32 = 0; module < Boot.modules; module++) {
     const address = moduleWord(module, BootModule.Address);
