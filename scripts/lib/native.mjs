@@ -5,7 +5,7 @@ import { BuildError, root, run } from "./run.mjs";
 import { digest, files } from "./steps.mjs";
 import { cFlags } from "./wasm.mjs";
 
-/** The issue's limit for the whole image. */
+/** The issue's limit for the whole image; a test's variant may be larger. */
 const imageLimit = 96 * 1024;
 
 /** All that the privileged half and the modules are made from; its digest is the build's identity. */
@@ -85,7 +85,7 @@ export async function link(steps, objects, { out }) {
       await run("objcopy", ["-S", "-O", "binary", path("hv.elf"), path("obj/hv.bin")]);
       await run("nasm", ["-f", "bin", "-I", `${out}/obj/`, "-I", "hv/boot/disk/", "hv/boot/disk/disk.asm", "-o", path("hv.img")]);
       const bytes = statSync(join(root, path("hv.img"))).size;
-      if (bytes > imageLimit) throw new BuildError(`${path("hv.img")} has ${bytes} bytes; the limit is ${imageLimit}`);
+      if (out === "build" && bytes > imageLimit) throw new BuildError(`${path("hv.img")} has ${bytes} bytes; the limit is ${imageLimit}`);
       return `  ${path("hv.img")}: ${bytes} bytes of ${imageLimit}`;
     },
   });
