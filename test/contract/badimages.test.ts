@@ -117,7 +117,7 @@ onEachEngine("bad images", (target) => {
       await expect(create(2048 * MIB)).rejects.toMatchObject({ code: "E_HV_NO_MEMORY" });
       await expect(create(3 * MIB)).rejects.toMatchObject({ code: "E_HV_BAD_MEMORY_SIZE" });
       await expect(create(0)).rejects.toMatchObject({ code: "E_HV_BAD_MEMORY_SIZE" });
-      await expect(create(2 ** 52)).rejects.toMatchObject({ code: "E_HV_BAD_MEMORY_SIZE" });
+      await expect(create(2 ** 33)).rejects.toMatchObject({ code: "E_HV_BAD_MEMORY_SIZE" });
       await expect(hypervisor.guestState(7)).rejects.toMatchObject({ code: "E_HV_NO_SUCH_GUEST" });
       await expect(hypervisor.guestKill(100_000)).rejects.toMatchObject({ code: "E_HV_NO_SUCH_GUEST" });
       const { guest } = await create(4 * MIB);

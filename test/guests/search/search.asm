@@ -11,11 +11,10 @@ main:
   mov rsi, name_not
   xor eax, eax
   call option_number
-  not rax
-  mov r8, rax
   call memory_end
   xor edi, edi
   xor ebx, ebx
+  not rax                                 ; from here on nothing pushes it
 .next:
   mov rcx, rdx
   sub rcx, rdi

@@ -1,12 +1,12 @@
 // What the commands print for people, character by character: scripts and documents show it.
 import { describe, expect, it } from "vitest";
 import type { GuestStats, GuestSummary, Status } from "../../../control/src/api/schemas.js";
-import { showGuests } from "../../../control/src/cli/commands/ps.js";
 import { showImages } from "../../../control/src/cli/commands/images.js";
+import { hexDump } from "../../../control/src/cli/commands/mem.js";
+import { showGuests } from "../../../control/src/cli/commands/ps.js";
 import { showRegisters } from "../../../control/src/cli/commands/regs.js";
 import { showStats } from "../../../control/src/cli/commands/stats.js";
 import { showStatus } from "../../../control/src/cli/commands/status.js";
-import { hexDump } from "../../../control/src/cli/commands/mem.js";
 import { registerName } from "../../../control/src/hypervisor/texts.js";
 import { Register } from "../../../protocol/state.js";
 
@@ -148,8 +148,17 @@ describe("stats", () => {
 
 describe("regs", () => {
   it("has the form of QEMU's info registers", () => {
-    const registers = Object.fromEntries(Array.from({ length: Register.Count }, (_, index) => [registerName(index), `0x${index.toString(16)}`]));
-    Object.assign(registers, { rflags: "0x246", "cs.selector": "0x10", "cs.attributes": "0xa09b", "ss.attributes": "0xc093", "tr.attributes": "0x8b", "fs.attributes": "0x10000" });
+    const registers = Object.fromEntries(
+      Array.from({ length: Register.Count }, (_, index) => [registerName(index), `0x${index.toString(16)}`]),
+    );
+    Object.assign(registers, {
+      rflags: "0x246",
+      "cs.selector": "0x10",
+      "cs.attributes": "0xa09b",
+      "ss.attributes": "0xc093",
+      "tr.attributes": "0x8b",
+      "fs.attributes": "0x10000",
+    });
     expect(showRegisters({ registers, idle: true, state: "running" })).toMatchInlineSnapshot(`
       "RAX=0000000000000000 RBX=0000000000000003 RCX=0000000000000001 RDX=0000000000000002
       RSI=0000000000000006 RDI=0000000000000007 RBP=0000000000000005 RSP=0000000000000004

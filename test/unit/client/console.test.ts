@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { EndReason } from "../../../protocol/messages.js";
 import type { Client } from "../../../control/src/client/client.js";
 import { Client as RealClient } from "../../../control/src/client/client.js";
 import { Console } from "../../../control/src/client/console.js";
 import { limits } from "../../../control/src/daemon/connection.js";
+import { EndReason } from "../../../protocol/messages.js";
 import { Harness, until } from "../daemon/harness.js";
 
 let harness: Harness;
@@ -98,6 +98,9 @@ describe("a console", () => {
 
 describe("a client", () => {
   it("says that nothing is up", async () => {
-    await expect(RealClient.connect(`${harness.folder}/nothing.sock`)).rejects.toMatchObject({ code: "E_NOT_UP", hint: "Start it with `hvkit up`." });
+    await expect(RealClient.connect(`${harness.folder}/nothing.sock`)).rejects.toMatchObject({
+      code: "E_NOT_UP",
+      hint: "Start it with `hvkit up`.",
+    });
   });
 });

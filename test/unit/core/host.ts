@@ -178,24 +178,26 @@ export class Host {
     Object.assign(this.guest(slot), { state: RunState.Ended, reason, value, changed: true });
   }
 
-  ram(slot: number, address: number): { bytes: Uint8Array; offset: number } {
-    const block = this.guest(slot).ram[Math.floor(address / BLOCK)] as number;
-    const frame = block * BLOCK_FRAMES + Math.floor((address % BLOCK) / FRAME);
-    return { bytes: this.physical.content(frame), offset: address % FRAME };
+  /** The parts of a range of guest RAM, frame by frame. */
+  *#ram(slot: number, address: number, length: number): Generator<{ bytes: Uint8Array; at: number }> {
+    for (let at = 0; at < length; ) {
+      const offset = (address + at) % FRAME;
+      const size = Math.min(FRAME - offset, length - at);
+      const block = this.guest(slot).ram[Math.floor((address + at) / BLOCK)] as number;
+      const frame = block * BLOCK_FRAMES + Math.floor(((address + at) % BLOCK) / FRAME);
+      yield { bytes: this.physical.content(frame).subarray(offset, offset + size), at };
+      at += size;
+    }
   }
 
   ramRead(slot: number, address: number, length: number): Uint8Array {
-    return Uint8Array.from({ length }, (_, index) => {
-      const { bytes, offset } = this.ram(slot, address + index);
-      return bytes[offset] as number;
-    });
+    const data = new Uint8Array(length);
+    for (const { bytes, at } of this.#ram(slot, address, length)) data.set(bytes, at);
+    return data;
   }
 
   ramWrite(slot: number, address: number, data: Uint8Array): void {
-    for (const [index, byte] of data.entries()) {
-      const { bytes, offset } = this.ram(slot, address + index);
-      bytes[offset] = byte;
-    }
+    for (const { bytes, at } of this.#ram(slot, address, data.length)) bytes.set(data.subarray(at, at + bytes.length));
   }
 
   #fact(index: number): bigint {

@@ -41,13 +41,16 @@ describe("a console's log", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test.prop({ parts: fc.array(fc.string({ maxLength: 30, unit: "binary-ascii" }), { maxLength: 20 }) })("reads back the end of all that was written", ({ parts }) => {
-    const log = new ConsoleLog(folder, "p", 16);
-    for (const part of parts) log.append(Buffer.from(part));
-    const all = parts.join("");
-    expect(log.end).toBe(all.length);
-    expect(text(log)).toBe(all.slice(log.start));
-    expect(log.end - log.start).toBeGreaterThanOrEqual(Math.min(all.length, 8));
-    log.remove();
-  });
+  test.prop({ parts: fc.array(fc.string({ maxLength: 30, unit: "binary-ascii" }), { maxLength: 20 }) })(
+    "reads back the end of all that was written",
+    ({ parts }) => {
+      const log = new ConsoleLog(folder, "p", 16);
+      for (const part of parts) log.append(Buffer.from(part));
+      const all = parts.join("");
+      expect(log.end).toBe(all.length);
+      expect(text(log)).toBe(all.slice(log.start));
+      expect(log.end - log.start).toBeGreaterThanOrEqual(Math.min(all.length, 8));
+      log.remove();
+    },
+  );
 });

@@ -1,10 +1,9 @@
-import { statSync } from "node:fs";
-import { writeFileSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { EndReason } from "../../../protocol/messages.js";
 import type { Client } from "../../../control/src/client/client.js";
 import { HvkitError } from "../../../control/src/errors.js";
+import { EndReason } from "../../../protocol/messages.js";
 import { Harness, until } from "./harness.js";
 
 let harness: Harness;
@@ -19,7 +18,14 @@ afterEach(() => harness.stop());
 describe("a guest in the daemon", () => {
   it("is made of an image: RAM has kernel, initrd and block", async () => {
     const guest = await harness.call(client, "run", { image: "linux", name: "web", append: "nonce=1" });
-    expect(guest).toMatchObject({ name: "web", image: "linux", state: "running", memoryBytes: 32 * 2 ** 20, restarts: 0, append: "nonce=1" });
+    expect(guest).toMatchObject({
+      name: "web",
+      image: "linux",
+      state: "running",
+      memoryBytes: 32 * 2 ** 20,
+      restarts: 0,
+      append: "nonce=1",
+    });
     expect(harness.hypervisor.get(1).ram.toString("latin1", 0xe00000, 0xe00006)).toBe("kernel");
     expect(guest.placements.map(({ what }) => what)).toEqual(["kernel", "initrd", "boot block"]);
     expect(harness.hypervisor.calls).toEqual(["start 1"]);
@@ -95,7 +101,9 @@ describe("a guest in the daemon", () => {
     harness.hypervisor.end(1, EndReason.DebugExit, 33n);
     const [guest] = await harness.call(client, "ps", {});
     expect(guest).toMatchObject({ state: "exited", end: { code: "debug-exit", value: "0x21", rip: "0x7c00" } });
-    expect((await harness.call(client, "mem", { guest: "web", address: 0x1ef000, length: 6 })).data).toBe(Buffer.from("sector").toString("base64"));
+    expect((await harness.call(client, "mem", { guest: "web", address: 0x1ef000, length: 6 })).data).toBe(
+      Buffer.from("sector").toString("base64"),
+    );
   });
 
   it("that ends within the time of stop is not killed", async () => {

@@ -1,11 +1,18 @@
 // A hypervisor in memory, for tests of the daemon: guests with RAM, state and registers, and whatever event the test wants.
 import { EventEmitter } from "node:events";
+import type { Boot } from "../../../control/src/daemon/boot.js";
+import type { RunningEngine } from "../../../control/src/engines/engine.js";
+import { HvkitError } from "../../../control/src/errors.js";
+import type {
+  GuestStatInfo,
+  HelloInfo,
+  HostStatInfo,
+  HypervisorClient,
+  HypervisorEvents,
+  RamRun,
+} from "../../../control/src/hypervisor/hypervisor.js";
 import { EndReason, GuestLimit, RunState, Vendor } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
-import { HvkitError } from "../../../control/src/errors.js";
-import type { RunningEngine } from "../../../control/src/engines/engine.js";
-import type { GuestStatInfo, HelloInfo, HostStatInfo, HypervisorClient, HypervisorEvents, RamRun } from "../../../control/src/hypervisor/hypervisor.js";
-import type { Boot } from "../../../control/src/daemon/boot.js";
 
 interface FakeGuest {
   state: RunState;
@@ -56,7 +63,12 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
   async shutdown(): Promise<void> {
     this.calls.push("shutdown");
   }
-  async guestCreate({ memoryBytes }: { memoryBytes: number; wallSeconds: number }): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }> {
+  async guestCreate({
+    memoryBytes,
+  }: {
+    memoryBytes: number;
+    wallSeconds: number;
+  }): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }> {
     if (memoryBytes > this.freeBytes) throw new HvkitError("E_HV_NO_MEMORY", "Not enough free memory in the hypervisor");
     if (this.guests.size >= GuestLimit.Slots) throw new HvkitError("E_HV_NO_SLOT", "All slots are taken");
     this.freeBytes -= memoryBytes;

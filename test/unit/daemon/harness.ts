@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { methods, type MethodName, type Params, type Result } from "../../../control/src/api/methods.js";
+import { type MethodName, methods, type Params, type Result } from "../../../control/src/api/methods.js";
 import { type RuntimePaths, runtimePaths } from "../../../control/src/api/paths.js";
 import { Client } from "../../../control/src/client/client.js";
 import { Daemon } from "../../../control/src/daemon/daemon.js";
@@ -19,7 +19,10 @@ export class Harness {
   down = false;
   readonly #clients: Client[] = [];
 
-  private constructor(readonly folder: string, prepare: Parameters<typeof fakeBoot>[0]) {
+  private constructor(
+    readonly folder: string,
+    prepare: Parameters<typeof fakeBoot>[0],
+  ) {
     this.paths = runtimePaths({ XDG_RUNTIME_DIR: folder });
     this.root = join(folder, "project");
     const image = (name: string, manifest: object, files: Record<string, string>): void => {
@@ -28,7 +31,11 @@ export class Harness {
       writeFileSync(join(this.root, "images", name, "image.json"), JSON.stringify({ name, description: `image ${name}`, ...manifest }));
       for (const [file, text] of Object.entries(files)) writeFileSync(join(this.root, "build/images", name, file), text);
     };
-    image("linux", { kind: "linux", memory: "32M", commandLine: "quiet", files: { kernel: "k", initrd: "i" } }, { k: "kernel", i: "initrd" });
+    image(
+      "linux",
+      { kind: "linux", memory: "32M", commandLine: "quiet", files: { kernel: "k", initrd: "i" } },
+      { k: "kernel", i: "initrd" },
+    );
     image("sector", { kind: "bootsector", memory: "2M", files: { kernel: "k" } }, { k: "sector" });
     const { boot, made, stopped } = fakeBoot(prepare);
     this.made = made;

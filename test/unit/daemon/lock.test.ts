@@ -71,7 +71,9 @@ describe("the lock", () => {
 describe("the runtime folder", () => {
   it("is refused when others may look into it", () => {
     mkdirSync(paths.folder, { mode: 0o755 });
-    expect(() => checkRuntimeFolder(paths.folder)).toThrow(expect.objectContaining({ code: "E_RUNTIME_FOLDER", message: expect.stringContaining("755") }));
+    expect(() => checkRuntimeFolder(paths.folder)).toThrow(
+      expect.objectContaining({ code: "E_RUNTIME_FOLDER", message: expect.stringContaining("755") }),
+    );
   });
 
   it("is refused when it is a link", () => {

@@ -19,9 +19,16 @@ describe("a lost hypervisor", () => {
     await until(running);
     expect(harness.engines.stopped()).toBe(1);
     const [guest] = await harness.call(client, "ps", {});
-    expect(guest).toMatchObject({ state: "lost", end: { code: "lost", text: "It went down with the hypervisor: The engine qemu ended by itself (SIGKILL)." } });
+    expect(guest).toMatchObject({
+      state: "lost",
+      end: { code: "lost", text: "It went down with the hypervisor: The engine qemu ended by itself (SIGKILL)." },
+    });
     const status = await harness.call(client, "status", {});
-    expect(status).toMatchObject({ state: "running", restarts: 1, lastFailure: { reason: "The engine qemu ended by itself (SIGKILL).", panic: [] } });
+    expect(status).toMatchObject({
+      state: "running",
+      restarts: 1,
+      lastFailure: { reason: "The engine qemu ended by itself (SIGKILL).", panic: [] },
+    });
     expect(Buffer.from((await client.call("logs", { guest: "web" })).data, "base64").toString()).toBe("before\n");
     await expect(client.call("regs", { guest: "web" })).rejects.toMatchObject({ code: "E_GUEST_STATE" });
     expect(await harness.call(client, "reset", { guest: "web" })).toMatchObject({ state: "running", restarts: 1, end: null });
@@ -66,7 +73,10 @@ describe("a lost hypervisor", () => {
     const client = await harness.client();
     harness.hypervisor.emit("lost", "gone");
     await until(() => harness.daemon.host.state === "failed");
-    await expect(client.call("ping", {})).rejects.toMatchObject({ code: "E_HYPERVISOR_DOWN", message: expect.stringContaining("no engine any more") });
+    await expect(client.call("ping", {})).rejects.toMatchObject({
+      code: "E_HYPERVISOR_DOWN",
+      message: expect.stringContaining("no engine any more"),
+    });
     expect(await harness.call(client, "status", {})).toMatchObject({ state: "failed", engine: null });
   });
 
@@ -78,7 +88,9 @@ describe("a lost hypervisor", () => {
 
   it("is ended in order when the daemon is, even while it starts", async () => {
     let release: (() => void) | undefined;
-    harness = await Harness.start((_hypervisor, index) => (index === 0 ? undefined : new Promise((resolve) => (release = () => resolve(undefined)))));
+    harness = await Harness.start((_hypervisor, index) =>
+      index === 0 ? undefined : new Promise((resolve) => (release = () => resolve(undefined))),
+    );
     harness.hypervisor.emit("lost", "gone");
     await until(() => release !== undefined);
     const stopping = harness.daemon.stop();

@@ -1,5 +1,5 @@
-import { connect } from "node:net";
 import { request } from "node:http";
+import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { limits } from "../../../control/src/daemon/connection.js";
@@ -12,7 +12,10 @@ beforeEach(async () => {
 afterEach(() => harness.stop());
 
 function open(options: { headers?: Record<string, string>; path?: string } = {}): WebSocket {
-  return new WebSocket(`ws://localhost${options.path ?? "/rpc"}`, { createConnection: () => connect(harness.paths.socket), headers: options.headers ?? {} });
+  return new WebSocket(`ws://localhost${options.path ?? "/rpc"}`, {
+    createConnection: () => connect(harness.paths.socket),
+    headers: options.headers ?? {},
+  });
 }
 
 /** Sends one text, gives the parsed answer. */
@@ -26,7 +29,11 @@ async function ask(text: string): Promise<unknown> {
   return result;
 }
 
-const failure = (code: number, id: unknown, own: string) => ({ jsonrpc: "2.0", id, error: { code, message: expect.any(String), data: expect.objectContaining({ code: own }) } });
+const failure = (code: number, id: unknown, own: string) => ({
+  jsonrpc: "2.0",
+  id,
+  error: { code, message: expect.any(String), data: expect.objectContaining({ code: own }) },
+});
 
 describe("JSON-RPC 2.0", () => {
   it.each([
@@ -35,7 +42,11 @@ describe("JSON-RPC 2.0", () => {
     ["another version", '{"jsonrpc":"1.0","id":1,"method":"ps"}', failure(-32600, null, "E_RPC_REQUEST")],
     ["an unknown method", '{"jsonrpc":"2.0","id":1,"method":"fly"}', failure(-32601, 1, "E_RPC_METHOD")],
     ["a method of Object", '{"jsonrpc":"2.0","id":1,"method":"toString"}', failure(-32601, 1, "E_RPC_METHOD")],
-    ["wrong parameters", '{"jsonrpc":"2.0","id":"a","method":"mem","params":{"guest":"x","address":-1,"length":1}}', failure(-32602, "a", "E_RPC_PARAMS")],
+    [
+      "wrong parameters",
+      '{"jsonrpc":"2.0","id":"a","method":"mem","params":{"guest":"x","address":-1,"length":1}}',
+      failure(-32602, "a", "E_RPC_PARAMS"),
+    ],
     ["an unknown parameter", '{"jsonrpc":"2.0","id":2,"method":"ps","params":{"all":true}}', failure(-32602, 2, "E_RPC_PARAMS")],
     ["an error of ours", '{"jsonrpc":"2.0","id":3,"method":"regs","params":{"guest":"x"}}', failure(-32000, 3, "E_NO_GUEST")],
     ["a call", '{"jsonrpc":"2.0","id":4,"method":"ps"}', { jsonrpc: "2.0", id: 4, result: [] }],
@@ -52,7 +63,9 @@ describe("JSON-RPC 2.0", () => {
 
 describe("the door", () => {
   const refused = (socket: WebSocket) =>
-    new Promise<number | undefined>((resolve) => socket.once("unexpected-response", (_request, response) => resolve(response.statusCode)).once("error", () => {}));
+    new Promise<number | undefined>((resolve) =>
+      socket.once("unexpected-response", (_request, response) => resolve(response.statusCode)).once("error", () => {}),
+    );
 
   it("is closed to browsers", async () => {
     expect(await refused(open({ headers: { origin: "http://localhost" } }))).toBe(403);
@@ -64,7 +77,9 @@ describe("the door", () => {
 
   it("answers plain HTTP with what it wants", async () => {
     const status = await new Promise((resolve, reject) => {
-      request({ socketPath: harness.paths.socket, path: "/rpc" }, (response) => resolve(response.resume().statusCode)).on("error", reject).end();
+      request({ socketPath: harness.paths.socket, path: "/rpc" }, (response) => resolve(response.resume().statusCode))
+        .on("error", reject)
+        .end();
     });
     expect(status).toBe(426);
   });

@@ -13,7 +13,12 @@ const auto: EngineWish = { engine: "auto", accel: "auto" };
 
 describe("doctor", () => {
   it.each<[string, string, Record<string, string>, RegExp]>([
-    ["intel-kvm", "qemu kvm Intel VMX", { cpu: "ok", kvm: "ok", nested: "ok", qemu: "ok", bochs: "ok" }, /guests of this machine's KVM have Intel VMX/],
+    [
+      "intel-kvm",
+      "qemu kvm Intel VMX",
+      { cpu: "ok", kvm: "ok", nested: "ok", qemu: "ok", bochs: "ok" },
+      /guests of this machine's KVM have Intel VMX/,
+    ],
     ["amd-nested", "qemu kvm AMD SVM", { kvm: "ok", nested: "ok" }, /KVM have AMD SVM/],
     ["intel-no-permission", "qemu tcg AMD SVM", { cpu: "ok", kvm: "warn" }, /usermod -aG kvm/],
     ["intel-nested-off", "qemu tcg AMD SVM", { kvm: "ok", nested: "warn" }, /modprobe kvm_intel nested=1/],
@@ -27,7 +32,12 @@ describe("doctor", () => {
     ["bochs-only", "bochs emulated Intel VMX", { qemu: "warn", bochs: "ok" }, /Bochs, which emulates Intel VMX: QEMU is not installed/],
     ["bochs-without-vmx", "E_NO_ENGINE", { qemu: "warn", bochs: "warn" }, /--enable-vmx=2/],
     ["old-and-small", "qemu tcg AMD SVM", { node: "FAIL", memory: "warn", bochs: "warn" }, /--memory 512M/],
-    ["pvm", "qemu tcg AMD SVM", { cpu: "warn", kvm: "ok", nested: "warn", qemu: "ok", bochs: "ok" }, /guests get neither VMX nor SVM: this is itself a virtual machine/],
+    [
+      "pvm",
+      "qemu tcg AMD SVM",
+      { cpu: "warn", kvm: "ok", nested: "warn", qemu: "ok", bochs: "ok" },
+      /guests get neither VMX nor SVM: this is itself a virtual machine/,
+    ],
   ])("on %s: %s", (name, choice, levels, text) => {
     const facts = machine(name);
     const { checks, verdict, usable } = diagnose(facts);

@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { BootBlock } from "../../../protocol/boot.js";
 import { Catalog } from "../../../control/src/images/catalog.js";
 import { imageMemory, loadPlan } from "../../../control/src/images/loader.js";
+import { BootBlock } from "../../../protocol/boot.js";
 
 let root: string;
 
@@ -37,7 +37,10 @@ describe("the catalog", () => {
   it("finds an image by its folder's path too, with the files beside the manifest", async () => {
     const folder = join(root, "mine");
     mkdirSync(folder);
-    writeFileSync(join(folder, "image.json"), JSON.stringify({ name: "other", description: "d", kind: "multiboot", memory: "4M", files: { kernel: "k" } }));
+    writeFileSync(
+      join(folder, "image.json"),
+      JSON.stringify({ name: "other", description: "d", kind: "multiboot", memory: "4M", files: { kernel: "k" } }),
+    );
     writeFileSync(join(folder, "k"), "kernel");
     const image = await new Catalog(root).find(folder);
     expect(image.filesFolder).toBe(folder);
@@ -59,7 +62,11 @@ describe("the catalog", () => {
 
 describe("the loader", () => {
   it("joins command lines and puts the TSC's frequency in", async () => {
-    addImage("linux", { kind: "linux", commandLine: "tsc_early_khz={tscKhz} quiet", files: { kernel: "k", initrd: "i" } }, { k: "kernel", i: "initrd" });
+    addImage(
+      "linux",
+      { kind: "linux", commandLine: "tsc_early_khz={tscKhz} quiet", files: { kernel: "k", initrd: "i" } },
+      { k: "kernel", i: "initrd" },
+    );
     const image = await new Catalog(root).find("linux");
     const added = [{ path: "/added", data: Buffer.from("data") }];
     const plan = await loadPlan(image, { memoryBytes: imageMemory(image, undefined), append: "nonce=7", added, tscKhz: 2500000 });
@@ -73,10 +80,24 @@ describe("the loader", () => {
   });
 
   it("takes added files as modules of a multiboot image", async () => {
-    addImage("mb", { kind: "multiboot", files: { kernel: "k", modules: [{ file: "m", commandLine: "own" }] } }, { k: "kernel", m: "module" });
+    addImage(
+      "mb",
+      { kind: "multiboot", files: { kernel: "k", modules: [{ file: "m", commandLine: "own" }] } },
+      { k: "kernel", m: "module" },
+    );
     const image = await new Catalog(root).find("mb");
-    const plan = await loadPlan(image, { memoryBytes: 4 * 2 ** 20, append: "", added: [{ path: "/x", data: Buffer.from("added") }], tscKhz: 1 });
-    expect(plan.placements.map(({ what, bytes }) => [what, bytes.length])).toMatchObject([["module 0", 6], ["module 1", 5], ["kernel", 6], ["boot block", expect.anything()]]);
+    const plan = await loadPlan(image, {
+      memoryBytes: 4 * 2 ** 20,
+      append: "",
+      added: [{ path: "/x", data: Buffer.from("added") }],
+      tscKhz: 1,
+    });
+    expect(plan.placements.map(({ what, bytes }) => [what, bytes.length])).toMatchObject([
+      ["module 0", 6],
+      ["module 1", 5],
+      ["kernel", 6],
+      ["boot block", expect.anything()],
+    ]);
   });
 
   it.each([

@@ -1,9 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { GuestKind } from "../../../protocol/messages.js";
 import { HvkitError } from "../../../control/src/errors.js";
 import { KIND_NUMBER, parseManifest } from "../../../control/src/images/manifest.js";
+import { GuestKind } from "../../../protocol/messages.js";
 
-const good = { name: "hello", description: "Says hello", kind: "linux", memory: "128M", files: { kernel: "vmlinuz", initrd: "initrd.img" } };
+const good = {
+  name: "hello",
+  description: "Says hello",
+  kind: "linux",
+  memory: "128M",
+  files: { kernel: "vmlinuz", initrd: "initrd.img" },
+};
 
 function problemOf(manifest: unknown): string {
   try {
@@ -34,8 +40,16 @@ describe("a manifest", () => {
     ["a path that leaves the folder", { ...good, files: { kernel: "../../etc/passwd" } }, "files.kernel: expected a relative file name"],
     ["an absolute path", { ...good, files: { kernel: "/etc/passwd" } }, "files.kernel: expected a relative file name"],
     ["an initrd of a multiboot image", { ...good, kind: "multiboot" }, "files.initrd: a multiboot image has no initrd"],
-    ["modules of a linux image", { ...good, files: { ...good.files, modules: [{ file: "m" }] } }, "files.modules: a linux image has no modules"],
-    ["a boot sector's command line", { ...good, kind: "bootsector", files: { kernel: "k" }, commandLine: "x" }, "commandLine: a bootsector image"],
+    [
+      "modules of a linux image",
+      { ...good, files: { ...good.files, modules: [{ file: "m" }] } },
+      "files.modules: a linux image has no modules",
+    ],
+    [
+      "a boot sector's command line",
+      { ...good, kind: "bootsector", files: { kernel: "k" }, commandLine: "x" },
+      "commandLine: a bootsector image",
+    ],
     ["no object", [], "the manifest: expected object, received array"],
     ["no JSON", "{", "images/hello/image.json: not JSON"],
   ])("refuses %s, with the path and what was expected", (_what, manifest, message) => {

@@ -1,8 +1,8 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
+import { type BootFiles, type BootPlan, planBoot } from "../../../control/src/images/plan.js";
 import { BootBlock, BootLimit, BootModule } from "../../../protocol/boot.js";
 import { GuestKind } from "../../../protocol/messages.js";
-import { type BootFiles, type BootPlan, planBoot } from "../../../control/src/images/plan.js";
 
 const MIB = 2 ** 20;
 const linux = (kernel: number, initrd?: number, commandLine = "console=ttyS0"): BootFiles => ({
@@ -66,7 +66,10 @@ describe("the boot plan", () => {
     ["E_KERNEL_TOO_LARGE", () => planBoot({ ...linux(2 * MIB), kind: GuestKind.Multiboot }, 2 * MIB)],
     ["E_MODULE_TOO_LARGE", () => planBoot({ ...linux(1, 9 * MIB), kind: GuestKind.Multiboot }, 8 * MIB)],
     ["E_COMMAND_LINE_TOO_LONG", () => planBoot(linux(1, 1, "x".repeat(2048)), 64 * MIB)],
-    ["E_TOO_MANY_MODULES", () => planBoot({ ...linux(1), modules: new Array(17).fill({ data: new Uint8Array(1), commandLine: "" }) }, 64 * MIB)],
+    [
+      "E_TOO_MANY_MODULES",
+      () => planBoot({ ...linux(1), modules: new Array(17).fill({ data: new Uint8Array(1), commandLine: "" }) }, 64 * MIB),
+    ],
     ["E_MEMORY_SIZE", () => planBoot(linux(1), 3 * MIB)],
     ["E_MEMORY_SIZE", () => planBoot(linux(1), 0)],
     ["E_MEMORY_SIZE", () => planBoot(linux(1), 4096 * MIB)],
@@ -82,7 +85,10 @@ describe("the boot plan", () => {
   })("never lets two things overlap, nor leave RAM", ({ kind, memory, kernel, modules }) => {
     let plan: BootPlan;
     try {
-      const data = (kind === GuestKind.Linux ? modules.slice(0, 1) : modules).map((bytes) => ({ data: new Uint8Array(bytes), commandLine: "m" }));
+      const data = (kind === GuestKind.Linux ? modules.slice(0, 1) : modules).map((bytes) => ({
+        data: new Uint8Array(bytes),
+        commandLine: "m",
+      }));
       plan = planBoot({ kind, kernel: new Uint8Array(kernel), modules: data, commandLine: "c" }, memory);
     } catch (error) {
       expect((error as { code: string }).code).toMatch(/_TOO_LARGE$/);

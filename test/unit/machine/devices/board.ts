@@ -1,8 +1,11 @@
 // The devices under test on a board of the test's own: the same AssemblyScript as in the product, with `guest` (hv/machine/guest.ts)
 // in TypeScript and a clock that the test moves.
 import { readFileSync } from "node:fs";
-import { EventBit, Verdict } from "../../../../hv/machine/layout.js";
+import { EventBit } from "../../../../hv/machine/layout.js";
+import { layout } from "../../../../scripts/lib/layout.mjs";
 import { compile } from "./compile.js";
+
+const table: { record: string; address: number; fields: { name: string; offset: number; type: string }[] }[] = layout();
 
 export const NEVER = 0xffff_ffff_ffff_ffffn;
 export const SECOND = 1_000_000_000n;
@@ -17,10 +20,10 @@ interface Devices {
   interruptPending(): number;
   isNmiMasked(): number;
   ioIn(port: number, size: number): number;
-  ioOut(port: number, size: number, value: number): number;
+  ioOut(port: number, size: number, value: number): void;
 }
 
-let compiled: WebAssembly.Module | undefined;
+const compiled = compile("devices", readFileSync("test/unit/machine/devices/entry.ts", "utf8"));
 
 export interface BoardOptions {
   wallSeconds?: number;
@@ -42,7 +45,6 @@ export class Board {
   readonly devices: Devices;
 
   constructor({ wallSeconds = 0, ramBytes = 128 << 20 }: BoardOptions = {}) {
-    compiled ??= compile("devices", readFileSync("test/unit/machine/devices/entry.ts", "utf8"));
     const guest = {
       clock: () => this.clock,
       timer: (deadline: bigint) => {
@@ -65,8 +67,8 @@ export class Board {
     return this.devices.ioIn(port, size) >>> 0;
   }
 
-  out(port: number, value: number, size = 1): Verdict {
-    return this.devices.ioOut(port, size, value);
+  out(port: number, value: number, size = 1): void {
+    this.devices.ioOut(port, size, value);
   }
 
   get pending(): boolean {
@@ -106,6 +108,16 @@ export class Board {
   drain(port: number, room: number): void {
     this.room[port] = room;
     this.event(EventBit.ConsoleRoom);
+  }
+
+  /** A field of a record of hv/machine/state.ts. */
+  field(record: string, name: string, index = 0): bigint {
+    const found = table.find((entry) => entry.record === record);
+    const field = found?.fields.find((entry) => entry.name === name);
+    if (found === undefined || field === undefined) throw new Error(`no ${record}.${name}`);
+    const bytes = Number(field.type.slice(1)) / 8;
+    const view = new Uint8Array(this.devices.memory.buffer, found.address + field.offset + index * bytes, bytes);
+    return view.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
   }
 
   /** As Linux initializes the pair (init_8259A): vectors 30h and 38h, all masked but `unmasked`, a bit for each IRQ. */

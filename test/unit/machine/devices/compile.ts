@@ -1,7 +1,7 @@
 // Compiles AssemblyScript as the product's build does, once for each state of the sources. Warnings are errors.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const folder = "build/test";
@@ -15,15 +15,32 @@ export function compile(name: string, source: string): WebAssembly.Module {
   const wasm = join(folder, `${stem}.wasm`);
   if (!existsSync(wasm)) {
     mkdirSync(folder, { recursive: true });
-    // Test files run side by side: each writes its own, and the finished file appears at once.
+    // Test files run side by side: one compiles, the others wait for its file, which appears at once.
     const own = join(folder, `${stem}-${process.pid}`);
+    if (!claim(join(folder, `${stem}.lock`), wasm)) return new WebAssembly.Module(readFileSync(wasm));
     writeFileSync(`${own}.ts`, source.replaceAll("../../../../hv/", "../../hv/"));
     const asc = spawnSync(process.execPath, ["node_modules/assemblyscript/bin/asc.js", `${own}.ts`, ...flags, "-o", `${own}.wasm`]);
+    rmSync(`${own}.ts`);
     const said = `${asc.stdout.toString()}${asc.stderr.toString()}`;
-    if (asc.status !== 0 || said !== "") throw new Error(`asc ${own}.ts: ${said}`);
-    renameSync(`${own}.wasm`, wasm);
+    const clean = asc.status === 0 && said === "";
+    if (clean) renameSync(`${own}.wasm`, wasm);
+    rmSync(join(folder, `${stem}.lock`));
+    if (!clean) throw new Error(`asc ${own}.ts: ${said}`);
   }
   return new WebAssembly.Module(readFileSync(wasm));
+}
+
+/** True: it is ours to compile. False: somebody else did, meanwhile. A lock that outlives a minute belongs to nobody. */
+function claim(lock: string, wasm: string): boolean {
+  for (let tries = 0; ; tries++) {
+    try {
+      closeSync(openSync(lock, tries < 600 ? "wx" : "w"));
+      return true;
+    } catch {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+      if (existsSync(wasm)) return false;
+    }
+  }
 }
 
 function machineSources(): string[] {

@@ -20,7 +20,7 @@ interface StateRecord {
 const table: StateRecord[] = layout();
 const typeBytes: Record<string, number> = { u8: 1, u16: 2, i32: 4, u32: 4, u64: 8, i64: 8 };
 
-test("every address, size and offset is what the compiler makes of it", () => {
+test("every address, size and offset is what the compiler makes of it", { timeout: 120_000 }, () => {
   const questions: { name: string; expression: string; expected: number }[] = [];
   const ask = (expression: string, expected: number) =>
     questions.push({ name: `q${questions.length}`, expression, expected });
