@@ -39,13 +39,19 @@ export function isRequest(value: unknown): value is RpcRequest {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const { jsonrpc, method, params, id } = value as Record<string, unknown>;
   const idValid = id === undefined || id === null || typeof id === "string" || typeof id === "number";
-  return jsonrpc === "2.0" && typeof method === "string" && idValid && (params === undefined || (typeof params === "object" && params !== null));
+  return (
+    jsonrpc === "2.0" && typeof method === "string" && idValid && (params === undefined || (typeof params === "object" && params !== null))
+  );
 }
 
 export function toRpcError(error: unknown): RpcError {
   if (!(error instanceof HvkitError)) {
     const message = error instanceof Error ? error.message : String(error);
-    return { code: RPC_INTERNAL_ERROR, message, data: { code: "E_INTERNAL", hint: "This is a defect of hvkit; the daemon's log has the details." } };
+    return {
+      code: RPC_INTERNAL_ERROR,
+      message,
+      data: { code: "E_INTERNAL", hint: "This is a defect of hvkit; the daemon's log has the details." },
+    };
   }
   const data: RpcError["data"] = { code: error.code };
   if (error.hint !== undefined) data.hint = error.hint;

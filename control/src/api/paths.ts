@@ -48,7 +48,9 @@ export function checkRuntimeFolder(folder: string): boolean {
         ? `its mode is ${(info.mode & 0o777).toString(8)}, not 700`
         : undefined;
   if (wrong === undefined) return true;
-  throw new HvkitError("E_RUNTIME_FOLDER", `${folder} cannot be used: ${wrong}`, { hint: "Remove it, or set XDG_RUNTIME_DIR to a folder of your own." });
+  throw new HvkitError("E_RUNTIME_FOLDER", `${folder} cannot be used: ${wrong}`, {
+    hint: "Remove it, or set XDG_RUNTIME_DIR to a folder of your own.",
+  });
 }
 
 export function makeRuntimeFolder(folder: string): void {

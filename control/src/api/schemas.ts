@@ -71,9 +71,7 @@ export const status = z.strictObject({
   pid: z.int(),
   startedAt: time,
   folder: z.string(),
-  engine: z
-    .strictObject({ name: z.string(), accel: z.string(), pid: z.int(), why: z.string(), command: z.array(z.string()) })
-    .nullable(),
+  engine: z.strictObject({ name: z.string(), accel: z.string(), pid: z.int(), why: z.string(), command: z.array(z.string()) }).nullable(),
   hypervisor: z
     .strictObject({
       version: z.int(),

@@ -5,7 +5,11 @@ import type { Client } from "../client/client.js";
 import { EXIT_FAILED, print, printError, printJson } from "./output.js";
 import { withClient } from "./session.js";
 
-export async function forEachGuest(guests: string[], json: boolean, act: (client: Client, guest: string) => Promise<GuestSummary>): Promise<void> {
+export async function forEachGuest(
+  guests: string[],
+  json: boolean,
+  act: (client: Client, guest: string) => Promise<GuestSummary>,
+): Promise<void> {
   await withClient(async (client) => {
     const done: GuestSummary[] = [];
     for (const guest of guests) {

@@ -1,8 +1,11 @@
 #!/usr/bin/env node
+import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 // hvkit: parses the command line and runs one command. A command's file is loaded when it is the one that was asked for, so that
 // small commands start fast; help loads them all.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Command, CommanderError } from "@commander-js/extra-typings";
-import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import { projectRoot } from "../api/root.js";
 import { EXIT_FAILED, EXIT_USAGE, printError } from "./output.js";
 
 type Make = () => CommandUnknownOpts;
@@ -49,6 +52,7 @@ With NO_COLOR set, or without a terminal, there are no colours. A message is on 
 async function main(argv: string[]): Promise<void> {
   const program = new Command("hvkit")
     .description("Boots a small bare-metal hypervisor (Intel VMX, AMD SVM), runs guests on it and reads their state.")
+    .version(version(), "-V, --version", "print hvkit's version")
     .helpCommand("help [command]", "show what a command does")
     .addHelpText("after", AFTER_HELP)
     .showSuggestionAfterError();
@@ -65,13 +69,21 @@ async function main(argv: string[]): Promise<void> {
   await program.parseAsync(argv, { from: "user" });
 }
 
+function version(): string {
+  const { version: text } = JSON.parse(readFileSync(join(projectRoot(), "package.json"), "utf8")) as { version: string };
+  return text;
+}
+
 const args = process.argv.slice(2);
 // A reader that goes away (`hvkit logs | head`) is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : EXIT_FAILED));
 main(args).catch((error: unknown) => {
   if (error instanceof CommanderError) {
     // Help that was asked for is no error; help for want of a command is.
-    const asked = error.code === "commander.helpDisplayed" || error.code === "commander.version" || error.code === "commander.help" && error.exitCode === 0;
+    const asked =
+      error.code === "commander.helpDisplayed" ||
+      error.code === "commander.version" ||
+      (error.code === "commander.help" && error.exitCode === 0);
     process.exitCode = asked ? 0 : EXIT_USAGE;
     return;
   }

@@ -34,7 +34,8 @@ export function note(line: string): void {
 /** Columns as wide as their longest text; the last is not padded. */
 export function table(headings: string[], rows: string[][]): string {
   const widths = headings.map((heading, column) => Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (cells: string[]): string => cells.map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join("   ");
+  const line = (cells: string[]): string =>
+    cells.map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join("   ");
   const [head = "", ...body] = [headings, ...rows].map(line);
   return [style(head, "bold"), ...body].map((text) => text.trimEnd()).join("\n");
 }
@@ -42,7 +43,9 @@ export function table(headings: string[], rows: string[][]): string {
 /** "name   value" lines, values under one another. */
 export function pairs(rows: [string, string][]): string {
   const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `${style(`${name}:`.padEnd(width + 1), "bold")}  ${value.replaceAll("\n", `\n${" ".repeat(width + 3)}`)}`).join("\n");
+  return rows
+    .map(([name, value]) => `${style(`${name}:`.padEnd(width + 1), "bold")}  ${value.replaceAll("\n", `\n${" ".repeat(width + 3)}`)}`)
+    .join("\n");
 }
 
 /** `hvkit: E_CODE: what. hint`, or with --json the same as an object, on standard error. */
@@ -87,6 +90,12 @@ export class ProgressLine {
 export function showAge(since: string, now = Date.now()): string {
   const seconds = Math.max(0, Math.floor((now - Date.parse(since)) / 1000));
   const [count, unit] =
-    seconds < 120 ? [seconds, "second"] : seconds < 7200 ? [Math.floor(seconds / 60), "minute"] : seconds < 172800 ? [Math.floor(seconds / 3600), "hour"] : [Math.floor(seconds / 86400), "day"];
+    seconds < 120
+      ? [seconds, "second"]
+      : seconds < 7200
+        ? [Math.floor(seconds / 60), "minute"]
+        : seconds < 172800
+          ? [Math.floor(seconds / 3600), "hour"]
+          : [Math.floor(seconds / 86400), "day"];
   return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }

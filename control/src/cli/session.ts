@@ -1,6 +1,7 @@
 // A command's connection to the daemon, made when it is needed: commands that print help or fail on their arguments load nothing.
-import type { Client } from "../client/client.js";
+
 import type { MethodName, Params, Result } from "../api/methods.js";
+import type { Client } from "../client/client.js";
 
 export async function connect(): Promise<Client> {
   const { Client } = await import("../client/client.js");

@@ -94,7 +94,10 @@ function ownSocket(): string {
 }
 
 function notUp(cause?: unknown): HvkitError {
-  return new HvkitError("E_NOT_UP", "the hypervisor is not up", { hint: "Start it with `hvkit up`.", ...(cause === undefined ? {} : { cause }) });
+  return new HvkitError("E_NOT_UP", "the hypervisor is not up", {
+    hint: "Start it with `hvkit up`.",
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 function lost(reason: string): HvkitError {

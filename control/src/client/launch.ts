@@ -25,7 +25,9 @@ export async function launchDaemon(request: BootRequest, onLine: (line: string) 
     await new Promise<void>((resolve, reject) => {
       child.on("error", reject);
       child.on("exit", (code, signal) => {
-        reject(new HvkitError("E_DAEMON", `the daemon ended while it started (${signal ?? `code ${code}`})${words ? `:\n${words.trim()}` : ""}`));
+        reject(
+          new HvkitError("E_DAEMON", `the daemon ended while it started (${signal ?? `code ${code}`})${words ? `:\n${words.trim()}` : ""}`),
+        );
       });
       child.on("message", (message: LaunchMessage) => {
         if (message.type === "line") onLine(message.line);

@@ -35,7 +35,8 @@ export function bootFrom(root: string): Boot {
     const kernelPath = join(root, "build", "hv.elf32");
     const imagePath = join(root, "build", "hv.img");
     for (const path of [kernelPath, imagePath]) {
-      if (!existsSync(path)) throw new HvkitError("E_NOT_BUILT", `the hypervisor is not built: ${path} is missing`, { hint: "Run `npm run build`." });
+      if (!existsSync(path))
+        throw new HvkitError("E_NOT_BUILT", `the hypervisor is not built: ${path} is missing`, { hint: "Run `npm run build`." });
     }
     const choice = chooseEngine(await collectFacts(), request);
     context.onLine(`engine: ${choice.why}`);

@@ -110,7 +110,9 @@ export class Connection {
     const name = method as MethodName;
     const checked = methods[name].params.safeParse(params ?? {});
     if (!checked.success) {
-      const problems = checked.error.issues.map(({ path, message }) => `${path.join(".") || "params"}: ${message.replace(/^Invalid input: /, "")}`);
+      const problems = checked.error.issues.map(
+        ({ path, message }) => `${path.join(".") || "params"}: ${message.replace(/^Invalid input: /, "")}`,
+      );
       throw new HvkitError("E_RPC_PARAMS", `${method}: ${problems.join("; ")}`, { data: { problems } });
     }
     if (this.#running >= limits.requests) throw new HvkitError("E_RPC_BUSY", `more than ${limits.requests} requests at once`);

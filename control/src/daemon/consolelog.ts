@@ -66,6 +66,7 @@ export class ConsoleLog {
 
   #file(offset: number): number {
     const index = Math.floor(offset / this.#half) % 2 === 0 ? 0 : 1;
-    return (this.#files[index] ??= openSync(`${this.#base}.${index}`, "w+", 0o600));
+    this.#files[index] ??= openSync(`${this.#base}.${index}`, "w+", 0o600);
+    return this.#files[index];
   }
 }

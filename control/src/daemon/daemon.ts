@@ -33,7 +33,14 @@ export class Daemon {
   constructor({ boot, request, paths, root, log, onLine, onDown }: DaemonOptions) {
     this.#paths = paths;
     this.#log = log;
-    this.host = new Host({ boot, request, folder: paths.folder, log, onLine: onLine ?? (() => {}), onEngine: (pid) => writeMark(paths.engine, pid) });
+    this.host = new Host({
+      boot,
+      request,
+      folder: paths.folder,
+      log,
+      onLine: onLine ?? (() => {}),
+      onEngine: (pid) => writeMark(paths.engine, pid),
+    });
     this.guests = new Guests(this.host, paths.guests, log);
     const down = (): void => {
       // After the reply is on its way.
@@ -41,7 +48,14 @@ export class Daemon {
         void this.stop().finally(onDown);
       });
     };
-    const handlers = makeHandlers({ host: this.host, guests: this.guests, catalog: new Catalog(root), folder: paths.folder, startedAt: new Date(), down });
+    const handlers = makeHandlers({
+      host: this.host,
+      guests: this.guests,
+      catalog: new Catalog(root),
+      folder: paths.folder,
+      startedAt: new Date(),
+      down,
+    });
     this.#server = new Server(handlers, log);
     this.#forward();
   }
@@ -90,7 +104,8 @@ export class Daemon {
 
   #sayEnd(guest: Guest, attached: (guest: Guest, port: number) => ReturnType<Server["connections"]>): void {
     guest.logs.forEach((_log, port) => {
-      for (const reader of attached(guest, port)) reader.notify("console.end", { id: guest.id, port, state: guest.state, end: guest.end ?? null });
+      for (const reader of attached(guest, port))
+        reader.notify("console.end", { id: guest.id, port, state: guest.state, end: guest.end ?? null });
     });
   }
 }

@@ -72,7 +72,10 @@ export class Guests extends EventEmitter<GuestsEvents> {
   async run(image: Image, name: string | undefined, options: GuestOptions, progress: Progress): Promise<Guest> {
     const taken = (candidate: string): boolean => this.#guests.has(candidate);
     if (name !== undefined && taken(name)) {
-      throw new HvkitError("E_NAME_TAKEN", `there is a guest '${name}' already`, { hint: `Choose another name, or remove it: hvkit rm -f ${name}`, data: { name } });
+      throw new HvkitError("E_NAME_TAKEN", `there is a guest '${name}' already`, {
+        hint: `Choose another name, or remove it: hvkit rm -f ${name}`,
+        data: { name },
+      });
     }
     this.host.hypervisor; // nothing is made while there is none
     const guest = new Guest(name ?? generateName(taken), image, options, this.folder);
@@ -127,7 +130,9 @@ export class Guests extends EventEmitter<GuestsEvents> {
 
   async remove(guest: Guest, force: boolean): Promise<void> {
     if (!force && LIVE.includes(guest.state)) {
-      throw new HvkitError("E_GUEST_RUNNING", `guest '${guest.name}' is ${guest.state}`, { hint: `Stop it first, or use: hvkit rm -f ${guest.name}` });
+      throw new HvkitError("E_GUEST_RUNNING", `guest '${guest.name}' is ${guest.state}`, {
+        hint: `Stop it first, or use: hvkit rm -f ${guest.name}`,
+      });
     }
     this.#cancelReset(guest);
     await guest.exclusive(async () => {
@@ -154,7 +159,10 @@ export class Guests extends EventEmitter<GuestsEvents> {
     const plan = await loadPlan(guest.image, { ...guest.options, tscKhz: hypervisor.hello.tscKhz });
     guest.setPlan(plan);
     times.push(performance.now());
-    const { guest: slot } = await hypervisor.guestCreate({ memoryBytes: guest.options.memoryBytes, wallSeconds: Math.floor(Date.now() / 1000) });
+    const { guest: slot } = await hypervisor.guestCreate({
+      memoryBytes: guest.options.memoryBytes,
+      wallSeconds: Math.floor(Date.now() / 1000),
+    });
     guest.slot = slot;
     this.#bySlot.set(slot, guest);
     times.push(performance.now());
@@ -186,7 +194,10 @@ export class Guests extends EventEmitter<GuestsEvents> {
       guest.restarts++;
       await this.#start(guest, () => {});
     } catch (error) {
-      this.#finish(guest, killed("reset-failed", `It could not be started again: ${error instanceof Error ? error.message : String(error)}`));
+      this.#finish(
+        guest,
+        killed("reset-failed", `It could not be started again: ${error instanceof Error ? error.message : String(error)}`),
+      );
       throw error;
     }
   }

@@ -53,7 +53,9 @@ export function makeHandlers(services: Services): Handlers {
       services.down();
       return {};
     },
-    ping: async ({ data }) => ({ data: toBase64(await host.hypervisor.ping(data === undefined ? undefined : Buffer.from(data, "base64"))) }),
+    ping: async ({ data }) => ({
+      data: toBase64(await host.hypervisor.ping(data === undefined ? undefined : Buffer.from(data, "base64"))),
+    }),
 
     run: async ({ image: reference, name, memory, append, add }, connection) => {
       const image = await catalog.find(reference);
@@ -149,7 +151,13 @@ async function status({ host, guests, folder, startedAt }: Services): Promise<St
     startedAt: startedAt.toISOString(),
     folder,
     engine: booted
-      ? { name: booted.engine.name, accel: booted.engine.accel, pid: booted.engine.pid, why: booted.choice.why, command: booted.engine.command }
+      ? {
+          name: booted.engine.name,
+          accel: booted.engine.accel,
+          pid: booted.engine.pid,
+          why: booted.choice.why,
+          command: booted.engine.command,
+        }
       : null,
     hypervisor: host.state === "running" ? await hypervisorStatus(host) : null,
     guests: { total: guests.all().length, running: guests.all().filter(({ state }) => state === "running").length },

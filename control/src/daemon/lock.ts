@@ -9,7 +9,9 @@ import { endProcess, isAlive, markOf, type ProcessMark } from "./process.js";
 export function readMark(path: string): ProcessMark | undefined {
   try {
     const value = JSON.parse(readFileSync(path, "utf8")) as Partial<ProcessMark>;
-    return typeof value.pid === "number" && value.pid > 1 ? { pid: value.pid, start: typeof value.start === "string" ? value.start : null } : undefined;
+    return typeof value.pid === "number" && value.pid > 1
+      ? { pid: value.pid, start: typeof value.start === "string" ? value.start : null }
+      : undefined;
   } catch {
     return undefined;
   }

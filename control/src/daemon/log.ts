@@ -5,7 +5,10 @@ import { pino } from "pino";
 export type Log = pino.Logger;
 
 export function openLog(path: string): Log {
-  return pino({ level: process.env.HVKIT_LOG_LEVEL ?? "info", base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: path, sync: true, mode: 0o600 }));
+  return pino(
+    { level: process.env.HVKIT_LOG_LEVEL ?? "info", base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination({ dest: path, sync: true, mode: 0o600 }),
+  );
 }
 
 export function silentLog(): Log {

@@ -1,13 +1,14 @@
 // The daemon's process, started by `hvkit up` (client/launch.ts): takes the lock, boots, tells the starter how it went over the
 // channel to its parent, and then lives until `down`, SIGTERM or SIGINT. Its one argument is a BootRequest in JSON.
+
+import { toRpcError } from "../api/jsonrpc.js";
 import { runtimePaths } from "../api/paths.js";
 import { projectRoot } from "../api/root.js";
-import { toRpcError } from "../api/jsonrpc.js";
+import type { LaunchMessage } from "../client/launch.js";
 import { type BootRequest, bootFrom } from "./boot.js";
 import { Daemon } from "./daemon.js";
 import { removeFolder, takeLock } from "./lock.js";
 import { openLog } from "./log.js";
-import type { LaunchMessage } from "../client/launch.js";
 
 /** To the process that started us, while it listens. */
 function tell(message: LaunchMessage): Promise<void> {

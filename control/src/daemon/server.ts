@@ -1,6 +1,6 @@
 // The daemon's door: JSON-RPC over WebSocket on a Unix socket that only this user can open.
 import { chmodSync, rmSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server as HttpServer, STATUS_CODES } from "node:http";
+import { createServer, type Server as HttpServer, type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Notification, NotificationName } from "../api/methods.js";
@@ -15,7 +15,13 @@ const PING_MS = 15_000;
 
 export class Server {
   readonly #http: HttpServer;
-  readonly #sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false, maxFragments: 64, maxBufferedChunks: 4096 });
+  readonly #sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_MESSAGE_BYTES,
+    perMessageDeflate: false,
+    maxFragments: 64,
+    maxBufferedChunks: 4096,
+  });
   readonly #connections = new Map<WebSocket, Connection>();
   readonly #silent = new Set<WebSocket>();
   readonly #pinger: NodeJS.Timeout;
@@ -70,7 +76,8 @@ export class Server {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", (error) => this.log.warn({ err: error }, "upgrade"));
-    const refusal = request.url !== RPC_PATH ? 404 : request.headers.origin !== undefined ? 403 : this.#connections.size >= MAX_CLIENTS ? 503 : undefined;
+    const refusal =
+      request.url !== RPC_PATH ? 404 : request.headers.origin !== undefined ? 403 : this.#connections.size >= MAX_CLIENTS ? 503 : undefined;
     if (refusal !== undefined) {
       socket.end(`HTTP/1.1 ${refusal} ${STATUS_CODES[refusal]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
       return;

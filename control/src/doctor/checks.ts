@@ -41,7 +41,12 @@ export function diagnose(facts: Facts): Diagnosis {
 function host(facts: Facts): Check {
   const text = `${osName(facts)} ${facts.release} on ${facts.arch}${facts.product ? `, ${facts.product}` : ""}`;
   if (facts.platform === "linux" && facts.arch === "x64") return { level: "ok", name: "host", text };
-  return { level: "warn", name: "host", text: `${text}: no hardware virtualization for x86 guests`, cure: "None needed: QEMU TCG (AMD SVM) and Bochs (Intel VMX) emulate it." };
+  return {
+    level: "warn",
+    name: "host",
+    text: `${text}: no hardware virtualization for x86 guests`,
+    cure: "None needed: QEMU TCG (AMD SVM) and Bochs (Intel VMX) emulate it.",
+  };
 }
 
 function node({ node: version }: Facts): Check {
@@ -92,14 +97,21 @@ function nested(facts: Facts): Check | undefined {
 }
 
 function qemu({ engines }: Facts): Check {
-  if (engines.qemu) return { level: "ok", name: "qemu", text: `QEMU ${engines.qemu.version ?? "of unknown version"}: ${engines.qemu.path}` };
-  return { level: engines.bochs ? "warn" : "FAIL", name: "qemu", text: "QEMU: no qemu-system-x86_64 in PATH", cure: "Install it (Debian: qemu-system-x86; Homebrew: qemu)." };
+  if (engines.qemu)
+    return { level: "ok", name: "qemu", text: `QEMU ${engines.qemu.version ?? "of unknown version"}: ${engines.qemu.path}` };
+  return {
+    level: engines.bochs ? "warn" : "FAIL",
+    name: "qemu",
+    text: "QEMU: no qemu-system-x86_64 in PATH",
+    cure: "Install it (Debian: qemu-system-x86; Homebrew: qemu).",
+  };
 }
 
 function bochs(facts: Facts): Check {
   const problem = bochsProblem(facts);
   const found = facts.engines.bochs;
-  if (!problem && found) return { level: "ok", name: "bochs", text: `Bochs ${found.version ?? "of unknown version"} with VMX: ${found.path}` };
+  if (!problem && found)
+    return { level: "ok", name: "bochs", text: `Bochs ${found.version ?? "of unknown version"} with VMX: ${found.path}` };
   const level = found || facts.engines.qemu ? "warn" : "FAIL";
   return { level, name: "bochs", text: `Bochs: ${problem?.what}`, ...(problem ? { cure: problem.cure } : {}) };
 }

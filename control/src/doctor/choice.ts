@@ -30,7 +30,12 @@ export function chooseEngine(facts: Facts, wish: EngineWish): EngineChoice {
     if (!bochs) throw missing("Bochs", "bochs");
     const problem = bochsProblem(facts);
     if (problem) throw new HvkitError("E_BOCHS", `Bochs cannot be used: ${problem.what}`, { hint: problem.cure });
-    return { engine: "bochs", accel: "emulated", vendor: "Intel VMX", why: "Bochs, as asked for: it emulates Intel VMX and needs no hardware for it." };
+    return {
+      engine: "bochs",
+      accel: "emulated",
+      vendor: "Intel VMX",
+      why: "Bochs, as asked for: it emulates Intel VMX and needs no hardware for it.",
+    };
   }
 
   const kvm = kvmProblem(facts);
@@ -43,10 +48,15 @@ export function chooseEngine(facts: Facts, wish: EngineWish): EngineChoice {
   }
   if (!kvm && wish.accel !== "tcg") {
     const vendor = facts.kvm?.guestVmx ? "Intel VMX" : "AMD SVM";
-    return { engine: "qemu", accel: "kvm", vendor, why: `QEMU with KVM: guests of this machine's KVM have ${vendor}, so that hardware runs the hypervisor.` };
+    return {
+      engine: "qemu",
+      accel: "kvm",
+      vendor,
+      why: `QEMU with KVM: guests of this machine's KVM have ${vendor}, so that hardware runs the hypervisor.`,
+    };
   }
-  const why = wish.accel === "tcg" ? "as asked for" : `because KVM cannot run the hypervisor here: ${kvm?.what ?? "it was not asked"}`;
-  return { engine: "qemu", accel: "tcg", vendor: "AMD SVM", why: `QEMU TCG, which emulates AMD SVM on any machine, ${why}.` };
+  const why = wish.accel === "tcg" ? "as asked for" : `KVM cannot run the hypervisor here (${kvm?.what})`;
+  return { engine: "qemu", accel: "tcg", vendor: "AMD SVM", why: `QEMU TCG, which emulates AMD SVM on any machine: ${why}.` };
 }
 
 export interface Problem {
@@ -65,8 +75,13 @@ export function kvmProblem(facts: Facts): Problem | undefined {
   if (kvm.openError === "EACCES" || kvm.openError === "EPERM") {
     return { what: "no permission for /dev/kvm", cure: "Join the group that owns it, `sudo usermod -aG kvm $USER`, and log in again." };
   }
-  if (kvm.openError !== null) return { what: `/dev/kvm does not open (${kvm.openError})`, cure: "Load the kernel module kvm_intel or kvm_amd, and look at `dmesg`." };
-  if (kvm.apiVersion !== 12) return { what: `/dev/kvm answers version ${kvm.apiVersion ?? "nothing"}, not 12`, cure: "Use a Linux kernel with KVM's stable interface." };
+  if (kvm.openError !== null)
+    return { what: `/dev/kvm does not open (${kvm.openError})`, cure: "Load the kernel module kvm_intel or kvm_amd, and look at `dmesg`." };
+  if (kvm.apiVersion !== 12)
+    return {
+      what: `/dev/kvm answers version ${kvm.apiVersion ?? "nothing"}, not 12`,
+      cure: "Use a Linux kernel with KVM's stable interface.",
+    };
   if (kvm.createVm !== "ok") return vmRefused(facts);
   if (kvm.guestVmx || kvm.guestSvm) return undefined;
   return noNesting(facts, cpu.vendor === "AuthenticAMD" || cpu.flags.includes("svm") ? "kvm_amd" : "kvm_intel");
@@ -103,21 +118,27 @@ function noDevice(facts: Facts): Problem {
 function vmRefused({ kvm, modules }: Facts): Problem {
   const owner = modules.includes("vboxdrv") ? "VirtualBox" : modules.includes("vmmon") ? "VMware" : undefined;
   if (kvm?.createVm === "EBUSY" && owner) {
-    return { what: `${owner} holds the CPU's virtualization (EBUSY)`, cure: `End ${owner}'s virtual machines, or unload its kernel module.` };
+    return {
+      what: `${owner} holds the CPU's virtualization (EBUSY)`,
+      cure: `End ${owner}'s virtual machines, or unload its kernel module.`,
+    };
   }
-  return { what: `KVM makes no virtual machine (${kvm?.createVm ?? "unknown"})`, cure: "Look at `dmesg`; another hypervisor may hold the CPU's virtualization." };
+  return {
+    what: `KVM makes no virtual machine (${kvm?.createVm ?? "unknown"})`,
+    cure: "Look at `dmesg`; another hypervisor may hold the CPU's virtualization.",
+  };
 }
 
 function noNesting(facts: Facts, module: "kvm_intel" | "kvm_amd"): Problem {
   const { nested, cpu } = facts;
   if (nested[module] === "N" || nested[module] === "0") {
     return {
-      what: `its guests get no ${module === "kvm_intel" ? "VMX" : "SVM"} (${module} has nested=0)`,
+      what: `its guests get no ${module === "kvm_intel" ? "VMX" : "SVM"}, as ${module} has nested=0`,
       cure: `\`sudo modprobe -r ${module} && sudo modprobe ${module} nested=1\`; for good: "options ${module} nested=1" in /etc/modprobe.d/kvm.conf.`,
     };
   }
   if (cpu.flags.includes("hypervisor") && !cpu.flags.includes("vmx") && !cpu.flags.includes("svm")) {
-    return { what: "its guests get neither VMX nor SVM: this is itself a virtual machine without them", cure: hostCure(facts) };
+    return { what: "its guests get neither VMX nor SVM, as this is itself a virtual machine without them", cure: hostCure(facts) };
   }
   return { what: "its guests get neither VMX nor SVM", cure: `Look at /sys/module/${module}/parameters/nested.` };
 }
@@ -128,7 +149,11 @@ function hostCure({ product }: Facts): string {
 }
 
 function firmwareSetting({ cpu }: Facts): string {
-  return cpu.vendor === "AuthenticAMD" ? "'SVM Mode'" : cpu.vendor === "GenuineIntel" ? "'Intel Virtualization Technology' (VT-x)" : "hardware virtualization";
+  return cpu.vendor === "AuthenticAMD"
+    ? "'SVM Mode'"
+    : cpu.vendor === "GenuineIntel"
+      ? "'Intel Virtualization Technology' (VT-x)"
+      : "hardware virtualization";
 }
 
 export function osName({ platform }: Facts): string {

@@ -1,9 +1,9 @@
 // What doctor knows of a machine, recorded as plain values: the judgements (checks.ts, choice.ts) are functions of it alone, and are
 // tested on machines that were recorded elsewhere. Collected here; kvm.ts asks the kernel's KVM itself.
 import { execFile } from "node:child_process";
-import { constants, accessSync, existsSync, readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { arch, cpus, freemem, platform, release, tmpdir, totalmem } from "node:os";
+import { delimiter, join } from "node:path";
 import type { KvmFacts } from "./kvm.js";
 
 export interface ToolFacts {
@@ -105,7 +105,9 @@ function find(name: string): string | undefined {
 
 function output(path: string, args: string[]): Promise<string> {
   return new Promise((resolve) => {
-    const child = execFile(path, args, { timeout: 5000, encoding: "utf8", cwd: tmpdir() }, (_error, stdout, stderr) => resolve(stdout + stderr));
+    const child = execFile(path, args, { timeout: 5000, encoding: "utf8", cwd: tmpdir() }, (_error, stdout, stderr) =>
+      resolve(stdout + stderr),
+    );
     child.stdin?.end();
   });
 }

@@ -54,7 +54,10 @@ export class Catalog {
     if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) throw noImage(name);
     const image = await this.#open(join(this.root, "images", name), join(this.root, "build", "images", name));
     if (image.manifest.name !== name) {
-      throw new HvkitError("E_MANIFEST", `images/${name}/image.json: name: expected '${name}', its folder's name, found '${image.manifest.name}'`);
+      throw new HvkitError(
+        "E_MANIFEST",
+        `images/${name}/image.json: name: expected '${name}', its folder's name, found '${image.manifest.name}'`,
+      );
     }
     return image;
   }
@@ -62,7 +65,8 @@ export class Catalog {
   async #open(folder: string, filesFolder: string): Promise<Image> {
     const path = join(folder, "image.json");
     const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT" || error.code === "ENOTDIR") throw noImage(folder.startsWith(this.root) ? folder.slice(this.root.length + 8) : folder);
+      if (error.code === "ENOENT" || error.code === "ENOTDIR")
+        throw noImage(folder.startsWith(this.root) ? folder.slice(this.root.length + 8) : folder);
       throw error;
     });
     return { manifest: parseManifest(text, path), folder, filesFolder };

@@ -34,7 +34,8 @@ export async function loadPlan(image: Image, options: BootOptions): Promise<Boot
     if (data.length > 0) boot.modules.push({ data, commandLine: "" });
   } else {
     if (kind === "bootsector" && options.added.length > 0) refuse(image, "--add", "E_ADD");
-    for (const module of files.modules) boot.modules.push({ data: await readImageFile(image, module.file), commandLine: module.commandLine });
+    for (const module of files.modules)
+      boot.modules.push({ data: await readImageFile(image, module.file), commandLine: module.commandLine });
     for (const { path, data } of options.added) boot.modules.push({ data, commandLine: path });
   }
   return planBoot(boot, options.memoryBytes);
@@ -46,9 +47,13 @@ function commandLine(image: Image, { append, tscKhz }: BootOptions): string {
   const base = image.manifest.commandLine.replaceAll("{tscKhz}", String(tscKhz));
   const line = [base, append].filter((part) => part !== "").join(" ");
   if (Buffer.byteLength(line) > BootLimit.CommandLineBytes || line.includes("\0")) {
-    throw new HvkitError("E_COMMAND_LINE_TOO_LONG", `the command line has ${Buffer.byteLength(line)} bytes, ${BootLimit.CommandLineBytes} are allowed`, {
-      hint: "Shorten what --append adds.",
-    });
+    throw new HvkitError(
+      "E_COMMAND_LINE_TOO_LONG",
+      `the command line has ${Buffer.byteLength(line)} bytes, ${BootLimit.CommandLineBytes} are allowed`,
+      {
+        hint: "Shorten what --append adds.",
+      },
+    );
   }
   return line;
 }

@@ -41,7 +41,10 @@ export function planBoot(files: BootFiles, memoryBytes: number): BootPlan {
   checkMemory(memoryBytes);
   const commandLine = Buffer.from(files.commandLine);
   if (commandLine.length > BootLimit.CommandLineBytes) {
-    throw new HvkitError("E_COMMAND_LINE_TOO_LONG", `the command line has ${commandLine.length} bytes, ${BootLimit.CommandLineBytes} are allowed`);
+    throw new HvkitError(
+      "E_COMMAND_LINE_TOO_LONG",
+      `the command line has ${commandLine.length} bytes, ${BootLimit.CommandLineBytes} are allowed`,
+    );
   }
   if (files.modules.length > BootLimit.Modules) {
     throw new HvkitError("E_TOO_MANY_MODULES", `${files.modules.length} modules, ${BootLimit.Modules} are allowed`);
@@ -115,7 +118,10 @@ function writeBlock(block: number, kernel: number, files: BootFiles, commandLine
     words[at + BootModule.NameBytes] = name.length;
   });
   if (end > BootLimit.BlockBytes) {
-    throw new HvkitError("E_BOOT_BLOCK_TOO_LARGE", `command lines of ${end} bytes do not fit into the boot block of ${BootLimit.BlockBytes}`);
+    throw new HvkitError(
+      "E_BOOT_BLOCK_TOO_LARGE",
+      `command lines of ${end} bytes do not fit into the boot block of ${BootLimit.BlockBytes}`,
+    );
   }
   const head = Buffer.alloc(words.length * 8);
   words.forEach((word, index) => {

@@ -36,7 +36,7 @@ describe("doctor", () => {
       "pvm",
       "qemu tcg AMD SVM",
       { cpu: "warn", kvm: "ok", nested: "warn", qemu: "ok", bochs: "ok" },
-      /guests get neither VMX nor SVM: this is itself a virtual machine/,
+      /guests get neither VMX nor SVM, as this is itself a virtual machine/,
     ],
   ])("on %s: %s", (name, choice, levels, text) => {
     const facts = machine(name);
@@ -66,12 +66,12 @@ describe("doctor", () => {
       ok    11 GiB of 16 GiB memory available
       ok    Intel(R) Core(TM) i7-8650U CPU @ 1.90GHz: Intel VMX
       ok    /dev/kvm: version 12, makes virtual machines
-      warn  KVM: its guests get no VMX (kvm_intel has nested=0)
+      warn  KVM: its guests get no VMX, as kvm_intel has nested=0
             → \`sudo modprobe -r kvm_intel && sudo modprobe kvm_intel nested=1\`; for good: "options kvm_intel nested=1" in /etc/modprobe.d/kvm.conf.
       ok    QEMU 7.2.22: /usr/bin/qemu-system-x86_64
       ok    Bochs 2.7 with VMX: /usr/bin/bochs
 
-      \`hvkit up\` will use QEMU TCG, which emulates AMD SVM on any machine, because KVM cannot run the hypervisor here: its guests get no VMX (kvm_intel has nested=0)."
+      \`hvkit up\` will use QEMU TCG, which emulates AMD SVM on any machine: KVM cannot run the hypervisor here (its guests get no VMX, as kvm_intel has nested=0)."
     `);
   });
 

@@ -7,7 +7,10 @@ export const doctor = () =>
   new Command("doctor")
     .description("say what this machine can run the hypervisor on, and what to do for more")
     .option("--json", "print checks, verdict and the facts behind them as JSON")
-    .addHelpText("after", "\nOne line a check: ok, warn (there is something better) or FAIL, with the cure. Exit code 1 when 'hvkit up' has nothing to use.")
+    .addHelpText(
+      "after",
+      "\nOne line a check: ok, warn (there is something better) or FAIL, with the cure. Exit code 1 when 'hvkit up' has nothing to use.",
+    )
     .action(async ({ json }) => {
       const { collectFacts } = await import("../../doctor/facts.js");
       const { diagnose } = await import("../../doctor/checks.js");
@@ -21,6 +24,8 @@ export const doctor = () =>
 const COLOURS = { ok: "green", warn: "yellow", FAIL: "red" } as const;
 
 export function showDiagnosis({ checks, verdict }: Diagnosis): string {
-  const lines = checks.map(({ level, text, cure }) => `${style(level.padEnd(4), COLOURS[level])}  ${text}${cure ? `\n      ${style("→", "dim")} ${cure}` : ""}`);
+  const lines = checks.map(
+    ({ level, text, cure }) => `${style(level.padEnd(4), COLOURS[level])}  ${text}${cure ? `\n      ${style("→", "dim")} ${cure}` : ""}`,
+  );
   return [...lines, "", verdict].join("\n");
 }

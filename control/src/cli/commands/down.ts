@@ -39,7 +39,9 @@ async function end(): Promise<"up" | "leftovers" | "down"> {
     await endProcess(daemon, PATIENCE_MS);
   }
   if (!(await waitForEnd(daemon, PATIENCE_MS))) {
-    throw new HvkitError("E_DOWN", `the daemon (process ${daemon.pid}) does not end`, { hint: `Its log is ${paths.log}; \`kill -9 ${daemon.pid}\`, then \`hvkit down\` again.` });
+    throw new HvkitError("E_DOWN", `the daemon (process ${daemon.pid}) does not end`, {
+      hint: `Its log is ${paths.log}; \`kill -9 ${daemon.pid}\`, then \`hvkit down\` again.`,
+    });
   }
   return "up";
 }

@@ -29,7 +29,8 @@ Examples:
     .action(async (guest, addressText, lengthText, { output, json }) => {
       const address = parseNumber(addressText, "address");
       const length = parseNumber(lengthText, "length");
-      if (length < 1 || (json && length > MAX_JSON_BYTES)) throw new HvkitError("E_NUMBER", `length ${lengthText} is not possible`, { hint: "Use -o FILE for much memory." });
+      if (length < 1 || (json && length > MAX_JSON_BYTES))
+        throw new HvkitError("E_NUMBER", `length ${lengthText} is not possible`, { hint: "Use -o FILE for much memory." });
       await withClient(async (client) => {
         if (output !== undefined) {
           await save(client, guest, address, length, output);

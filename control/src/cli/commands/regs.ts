@@ -9,7 +9,10 @@ export const regs = () =>
     .description("print a guest's registers, as QEMU's 'info registers' does")
     .argument("<guest>", "name or id")
     .option("--json", "print as JSON: hexadecimal strings by name")
-    .addHelpText("after", "\nThe guest need not be paused; a guest that has ended shows its last state. Segments: selector, base, limit, attributes.")
+    .addHelpText(
+      "after",
+      "\nThe guest need not be paused; a guest that has ended shows its last state. Segments: selector, base, limit, attributes.",
+    )
     .action(async (guest, { json }) => {
       const found = await call("regs", { guest });
       if (json) printJson(found);
@@ -65,7 +68,7 @@ function describe(attributes: bigint, name: string): string {
   if ((attributes & 0x10000n) !== 0n || (attributes & 0x80n) === 0n) return "";
   const level = `DPL=${(attributes >> 5n) & 3n}`;
   const bit = (index: bigint): boolean => ((attributes >> index) & 1n) !== 0n;
-  if (!bit(4n)) return `${level} ${name === "tr" ? (bit(3n) ? "TSS64-busy" : "TSS16-busy") : "LDT"}`;
+  if (!bit(4n)) return `${level} ${name === "tr" ? (bit(1n) ? "TSS-busy" : "TSS-avl") : "LDT"}`;
   const accessed = bit(0n) ? "A" : "-";
   if (bit(3n)) return `${level} CS${bit(13n) ? 64 : bit(14n) ? 32 : 16} [${bit(2n) ? "C" : "-"}${bit(1n) ? "R" : "-"}${accessed}]`;
   return `${level} DS${bit(14n) ? 32 : 16} [${bit(2n) ? "E" : "-"}${bit(1n) ? "W" : "-"}${accessed}]`;

@@ -7,5 +7,8 @@ export const reset = () =>
     .description("make guests anew, with the same name and options")
     .argument("<guests...>", "names or ids")
     .option("--json", "print the guests as JSON")
-    .addHelpText("after", "\nAs a PC's reset button: RAM is new, the image is loaded as it is now; the console's log goes on, and RESTARTS of 'hvkit ps' counts.\nA guest that resets itself is started again in the same way.")
+    .addHelpText(
+      "after",
+      "\nAs a PC's reset button: RAM is new, the image is loaded as it is now; the console's log goes on, and RESTARTS of 'hvkit ps' counts.\nA guest that resets itself is started again in the same way.",
+    )
     .action((guests, { json }) => forEachGuest(guests, json === true, (client, guest) => client.call("reset", { guest })));

@@ -9,4 +9,6 @@ export const rm = () =>
     .option("-f, --force", "those that run too")
     .option("--json", "print the guests as JSON")
     .addHelpText("after", "\nTheir memory is scrubbed and free again.")
-    .action((guests, { force, json }) => forEachGuest(guests, json === true, (client, guest) => client.call("rm", { guest, force: force === true })));
+    .action((guests, { force, json }) =>
+      forEachGuest(guests, json === true, (client, guest) => client.call("rm", { guest, force: force === true })),
+    );

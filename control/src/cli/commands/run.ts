@@ -18,7 +18,12 @@ export const run = () =>
     .option("--name <name>", "the guest's name; without it, it gets one")
     .option("--memory <size>", "the guest's RAM, for example 128M; the default is the image's")
     .option("--append <text>", "added to the kernel's command line")
-    .option("--add <file[:path]>", "put a file into the guest: into Linux' first file system (/add/FILE without a path), or as a multiboot module", addFile, [] as Added[])
+    .option(
+      "--add <file[:path]>",
+      "put a file into the guest: into Linux' first file system (/add/FILE without a path), or as a multiboot module",
+      addFile,
+      [] as Added[],
+    )
     .option("-d, --detach", "do not attach to the console; print the guest's id")
     .option("--json", "print the guest as JSON (with -d), or at its end")
     .addHelpText(

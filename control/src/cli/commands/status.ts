@@ -9,7 +9,7 @@ import { call } from "../session.js";
 export const status = () =>
   new Command("status")
     .description("what runs: engine, vendor, memory, uptime, the last failure")
-    .option("--json", "print as JSON; without a daemon it is {\"state\": \"down\"}")
+    .option("--json", 'print as JSON; without a daemon it is {"state": "down"}')
     .action(async ({ json }) => {
       const found = await call("status", {}).catch((error: unknown) => {
         if (error instanceof HvkitError && error.code === "E_NOT_UP") return undefined;
@@ -26,13 +26,25 @@ export function showStatus(status: Status, now = Date.now()): string {
   if (hypervisor) {
     const { link } = hypervisor;
     rows.push(
-      ["vendor", `${hypervisor.vendor}, ${hypervisor.cpus} CPU${hypervisor.cpus === 1 ? "" : "s"} at ${(hypervisor.tscKhz / 1000).toFixed(0)} MHz`],
-      ["memory", `${showSize(hypervisor.freeBytes)} free of ${showSize(hypervisor.totalBytes)}, ${showSize(hypervisor.dirtyBytes)} to scrub`],
+      [
+        "vendor",
+        `${hypervisor.vendor}, ${hypervisor.cpus} CPU${hypervisor.cpus === 1 ? "" : "s"} at ${(hypervisor.tscKhz / 1000).toFixed(0)} MHz`,
+      ],
+      [
+        "memory",
+        `${showSize(hypervisor.freeBytes)} free of ${showSize(hypervisor.totalBytes)}, ${showSize(hypervisor.dirtyBytes)} to scrub`,
+      ],
       ["build", hypervisor.identity],
-      ["link", `${link.framesIn} frames in, ${link.framesOut} out, ${link.framesBad} bad, ${link.framesResent} sent again, ${link.serialOverruns} bytes lost`],
+      [
+        "link",
+        `${link.framesIn} frames in, ${link.framesOut} out, ${link.framesBad} bad, ${link.framesResent} sent again, ${link.serialOverruns} bytes lost`,
+      ],
     );
   }
-  rows.push(["guests", `${status.guests.running} running of ${status.guests.total}`], ["daemon", `process ${status.pid}, ${status.folder}`]);
+  rows.push(
+    ["guests", `${status.guests.running} running of ${status.guests.total}`],
+    ["daemon", `process ${status.pid}, ${status.folder}`],
+  );
   if (status.restarts > 0) rows.push(["restarts", String(status.restarts)]);
   if (lastFailure) rows.push(["failure", [`${showAge(lastFailure.at, now)} ago: ${lastFailure.reason}`, ...lastFailure.panic].join("\n")]);
   return pairs(rows);

@@ -18,6 +18,7 @@ that is about to end (you typed 'poweroff' on its console), then pauses it and e
 
 function seconds(text: string): number {
   const value = Number(text);
-  if (!Number.isFinite(value) || value < 0 || value > 86400 || text.trim() === "") throw new InvalidArgumentError("Expected seconds, 0 to 86400.");
+  if (!Number.isFinite(value) || value < 0 || value > 86400 || text.trim() === "")
+    throw new InvalidArgumentError("Expected seconds, 0 to 86400.");
   return value;
 }

@@ -11,7 +11,9 @@ const MIN_MEMORY = 64 * 2 ** 20;
 export const up = () =>
   new Command("up")
     .description("boot the hypervisor in the best engine of this machine")
-    .addOption(new Option("--engine <name>", "what runs the hypervisor").choices(["auto", "qemu", "bochs"] as const).default("auto" as const))
+    .addOption(
+      new Option("--engine <name>", "what runs the hypervisor").choices(["auto", "qemu", "bochs"] as const).default("auto" as const),
+    )
     .addOption(new Option("--accel <name>", "how QEMU runs it").choices(["auto", "kvm", "tcg"] as const).default("auto" as const))
     .option("--memory <size>", "RAM of the machine that the hypervisor boots on", "1G")
     .option("--json", "print the status as JSON")
@@ -28,7 +30,9 @@ Examples:
     .action(async ({ engine, accel, memory, json }) => {
       const memoryBytes = parseSize(memory, "--memory");
       if (memoryBytes < MIN_MEMORY || memoryBytes % 2 ** 20 !== 0) {
-        throw new HvkitError("E_MEMORY_SIZE", `the hypervisor's machine cannot have ${memory} of memory`, { hint: "Give it whole MiB, 64M or more." });
+        throw new HvkitError("E_MEMORY_SIZE", `the hypervisor's machine cannot have ${memory} of memory`, {
+          hint: "Give it whole MiB, 64M or more.",
+        });
       }
       const { launchDaemon } = await import("../../client/launch.js");
       const progress = new ProgressLine();
@@ -43,5 +47,8 @@ Examples:
       }
       const status = await withClient((client) => client.call("status", {}));
       if (json) printJson(status);
-      else print(`up: ${status.hypervisor?.vendor} on ${status.engine?.name} (${status.engine?.accel}), ready in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+      else
+        print(
+          `up: ${status.hypervisor?.vendor} on ${status.engine?.name} (${status.engine?.accel}), ready in ${((Date.now() - started) / 1000).toFixed(1)} s`,
+        );
     });
