@@ -22,6 +22,8 @@ export const cFlags = [
   ..."-std=gnu11 -w -ffreestanding -fno-pic -mcmodel=small -mno-red-zone -mgeneral-regs-only".split(" "),
   ..."-fno-stack-protector -fstack-clash-protection -fno-optimize-sibling-calls -fcf-protection=none".split(" "),
   ..."-fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -fno-ident".split(" "),
+  // Padding for the sake of a cache line costs 2 KB of an image that has a limit.
+  ..."-falign-functions=1 -falign-jumps=1 -falign-loops=1".split(" "),
   ..."-DNDEBUG -DWASM_RT_MEMCHECK_SIGNAL_HANDLER=1 -DWASM_RT_SKIP_SIGNAL_RECOVERY=1 -DWASM_RT_USE_STACK_DEPTH_COUNT=0".split(" "),
 ];
 
