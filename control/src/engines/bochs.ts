@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HvkitError } from "../errors.js";
 import { SocketListener, type SocketTransport } from "../transport/socket.js";
-import { geometryFor, bochsConfiguration } from "./bochsrc.js";
+import { bochsConfiguration, geometryFor } from "./bochsrc.js";
 import type { Engine, EngineOptions, RunningEngine, Store } from "./engine.js";
 import { samePeer } from "./peer.js";
 import { folderWithRoom, requireProgram } from "./probe.js";
@@ -29,14 +29,20 @@ export class BochsEngine implements Engine {
   async start(options: EngineOptions): Promise<RunningEngine> {
     const program = requireProgram("Bochs", "bochs", PACKAGES);
     if (options.accel === "kvm") {
-      throw new HvkitError("E_NO_KVM", "Bochs emulates everything: it does not use KVM.", { hint: "Leave --accel out, or use --engine qemu." });
+      throw new HvkitError("E_NO_KVM", "Bochs emulates everything: it does not use KVM.", {
+        hint: "Leave --accel out, or use --engine qemu.",
+      });
     }
     const files = await prepare(options, this.#storeBytes);
     let process: EngineProcess | undefined;
     try {
-      const listener = await SocketListener.listen({ port: 0 }, samePeer);
+      const listener = await SocketListener.listen({ port: 0 }, { admit: samePeer, quickAck: true });
       const rc = join(options.runDir, "bochsrc");
-      await writeFile(rc, bochsConfiguration({ ...files, memoryBytes: options.memoryBytes, address: listener.address, extra: options.extra ?? [] }), { mode: 0o600 });
+      await writeFile(
+        rc,
+        bochsConfiguration({ ...files, memoryBytes: options.memoryBytes, address: listener.address, extra: options.extra ?? [] }),
+        { mode: 0o600 },
+      );
       // Bochs was built with its debugger, which waits for a command: "c" lets the machine run.
       const commands = join(options.runDir, "bochs.commands");
       await writeFile(commands, "c\n", { mode: 0o600 });

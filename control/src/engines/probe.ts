@@ -31,7 +31,12 @@ export async function kvmRunsHypervisors(): Promise<boolean> {
 }
 
 /** The first of the folders with room for `bytes`, a reserve left over. Throws E_DISK_FULL. */
-export function folderWithRoom(folders: readonly string[], bytes: number, what: string, free: (folder: string) => number = freeBytes): string {
+export function folderWithRoom(
+  folders: readonly string[],
+  bytes: number,
+  what: string,
+  free: (folder: string) => number = freeBytes,
+): string {
   for (const folder of folders) if (free(folder) >= bytes + RESERVE_BYTES) return folder;
   const found = folders.map((folder) => `${folder} has ${mebibytes(Math.max(0, free(folder)))}`).join(", ");
   throw new HvkitError("E_DISK_FULL", `No room for ${what} of ${mebibytes(bytes)}: ${found}.`, {

@@ -47,7 +47,9 @@ export class EngineProcess {
     return new Promise((resolve, reject) => {
       const child = spawn(program, args, { stdio, cwd: options.cwd, env: options.env ?? process.env });
       const started = new EngineProcess(child, options.endSignal ?? "SIGTERM");
-      child.once("error", (error) => reject(new HvkitError("E_ENGINE_START", `${options.command[0]} does not start: ${error.message}`, { cause: error })));
+      child.once("error", (error) =>
+        reject(new HvkitError("E_ENGINE_START", `${options.command[0]} does not start: ${error.message}`, { cause: error })),
+      );
       child.once("spawn", () => resolve(started));
     });
   }

@@ -48,7 +48,10 @@ export class QemuEngine implements Engine {
 export function qemuArguments(options: EngineOptions, accel: Accel, platform: string = process.platform): string[] {
   const mebibytes = options.memoryBytes / MIB;
   if (!Number.isInteger(mebibytes) || mebibytes < 16) {
-    throw new HvkitError("E_MEMORY_SIZE", `A machine cannot have ${options.memoryBytes} bytes of memory: whole mebibytes are needed, at least 16.`);
+    throw new HvkitError(
+      "E_MEMORY_SIZE",
+      `A machine cannot have ${options.memoryBytes} bytes of memory: whole mebibytes are needed, at least 16.`,
+    );
   }
   const memoryPath = platform === "linux" ? `/proc/self/fd/${MEMORY_FD}` : `/dev/fd/${MEMORY_FD}`;
   const cpu = [accel === "kvm" ? "host" : "max", ...FEATURES_OFF.map((feature) => `-${feature}`)].join(",");

@@ -55,5 +55,8 @@ export class FileStore implements Store {
 
 function full(error: NodeJS.ErrnoException): never {
   if (error.code !== "ENOSPC") throw error;
-  throw new HvkitError("E_DISK_FULL", "The file system of the store disk is full.", { hint: "Free some space and try again.", cause: error });
+  throw new HvkitError("E_DISK_FULL", "The file system of the store disk is full.", {
+    hint: "Free some space and try again.",
+    cause: error,
+  });
 }

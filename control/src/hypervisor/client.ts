@@ -19,16 +19,9 @@ import {
 import { Register } from "../../../protocol/state.js";
 import type { RunningEngine } from "../engines/engine.js";
 import { HvkitError } from "../errors.js";
-import { encodeMessage, type Message, roomBeside } from "./codec.js";
-import type {
-  GuestStateInfo,
-  GuestStatInfo,
-  HelloInfo,
-  HostStatInfo,
-  HypervisorClient,
-  HypervisorEvents,
-  RamRun,
-} from "./hypervisor.js";
+import { encodeMessage, type Message } from "./codec.js";
+import { ConsoleInput } from "./consoleinput.js";
+import type { GuestStateInfo, GuestStatInfo, HelloInfo, HostStatInfo, HypervisorClient, HypervisorEvents, RamRun } from "./hypervisor.js";
 import type { RequestOptions } from "./requests.js";
 import { type ConnectOptions, Session } from "./session.js";
 import { Transfer } from "./transfer.js";
@@ -37,13 +30,12 @@ export type { ConnectOptions } from "./session.js";
 
 /** The store disk and the digest are paced by the emulator: this much a second is the least that counts as progress. */
 const SLOWEST_BYTES_PER_MS = 500;
-/** Console bytes of one message: header words (guest, port), then bytes. */
-const CONSOLE_BYTES = roomBeside(0);
 
 export class RemoteHypervisor implements HypervisorClient {
   readonly hello: HelloInfo;
   readonly #session: Session;
   readonly #transfer: Transfer;
+  readonly #consoleInput: ConsoleInput;
 
   /** Waits for the hypervisor's Sync and Hello. The engine stays the caller's when this fails, and is the client's after it. */
   static async connect(engine: RunningEngine, options: ConnectOptions = {}): Promise<RemoteHypervisor> {
@@ -71,6 +63,13 @@ export class RemoteHypervisor implements HypervisorClient {
       session.engine.memory,
       hello.storeSectors > 0 ? session.engine.store : undefined,
     );
+    this.#consoleInput = new ConsoleInput({
+      send: async (guest, port, bytes, settle) => {
+        const sent = session.sendConsole(encodeMessage(guest, port, [], bytes));
+        // A reply comes after all that was said before it: by then what did not fit has been told.
+        await (settle ? Promise.all([sent, this.ping()]) : sent);
+      },
+    });
     session.onEvent = (message) => this.#event(message);
     session.onConsole = (message) => void session.emit("console", message.first, message.second, message.bytes(0));
   }
@@ -122,10 +121,7 @@ export class RemoteHypervisor implements HypervisorClient {
     await this.#session.shutdown();
   }
 
-  async guestCreate(args: {
-    memoryBytes: number;
-    wallSeconds: number;
-  }): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }> {
+  async guestCreate(args: { memoryBytes: number; wallSeconds: number }): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }> {
     const reply = await this.request(Op.GuestCreate, [args.memoryBytes, args.wallSeconds], undefined, this.#patience(args.memoryBytes));
     const guest = reply.number(GuestCreateReply.Guest);
     const count = reply.number(GuestCreateReply.Runs);
@@ -218,13 +214,8 @@ export class RemoteHypervisor implements HypervisorClient {
     await this.request(Op.GuestNmi, [guest]);
   }
 
-  /** Resolves when the hypervisor has taken the bytes. */
-  async consoleWrite(guest: number, port: number, bytes: Uint8Array): Promise<void> {
-    const sent: Promise<void>[] = [];
-    for (let at = 0; at < bytes.length; at += CONSOLE_BYTES) {
-      sent.push(this.#session.sendConsole(encodeMessage(guest, port, [], bytes.subarray(at, at + CONSOLE_BYTES))));
-    }
-    await Promise.all(sent);
+  consoleWrite(guest: number, port: number, bytes: Uint8Array): Promise<void> {
+    return this.#consoleInput.write(guest, port, bytes);
   }
 
   close(): Promise<void> {
@@ -246,12 +237,14 @@ export class RemoteHypervisor implements HypervisorClient {
 
   #event(message: Message): void {
     const guest = message.second;
-    if (message.first === Event.GuestState) this.#session.emit("guestState", guest, message.number(0) as RunState);
+    if (message.first === Event.GuestState) this.#session.emit("guestState", guest, message.number(0));
     else if (message.first === Event.GuestEnded) {
       const reason = message.number(GuestEndedWords.Reason) as EndReason;
       this.#session.emit("guestEnded", guest, reason, message.word(GuestEndedWords.Value), message.word(GuestEndedWords.Rip));
     } else if (message.first === Event.ConsoleLost) {
       this.#session.emit("consoleLost", guest, message.number(0), message.number(1));
+    } else if (message.first === Event.ConsoleInputLost && !this.#consoleInput.dropped(guest, message.number(0), message.number(1))) {
+      this.#session.emit("consoleInputLost", guest, message.number(0), message.number(1));
     }
   }
 }
@@ -259,7 +252,7 @@ export class RemoteHypervisor implements HypervisorClient {
 function decodeHello(reply: Message): HelloInfo {
   return {
     version: reply.number(HelloReply.Version),
-    vendor: reply.number(HelloReply.Vendor) as Vendor,
+    vendor: reply.number(HelloReply.Vendor),
     cpus: reply.number(HelloReply.Cpus),
     memoryBytes: reply.number(HelloReply.MemoryBytes),
     tscKhz: reply.number(HelloReply.TscKhz),

@@ -1,5 +1,5 @@
 // The hypervisor as the daemon sees it: every operation of protocol/messages.ts as a typed call, and its events.
-// (Types first; the implementation beside them is control A's.)
+// The daemon is built on this file alone; client.ts implements it.
 import type { EndReason, GuestKind, RunState, Vendor } from "../../../protocol/messages.js";
 
 export interface HelloInfo {
@@ -63,6 +63,8 @@ export interface HypervisorEvents {
   guestEnded: [guest: number, reason: EndReason, value: bigint, rip: bigint];
   console: [guest: number, port: number, bytes: Uint8Array];
   consoleLost: [guest: number, port: number, count: number];
+  /** input that the guest had no room for, and that was not sent again */
+  consoleInputLost: [guest: number, port: number, count: number];
   /** a raw text line of the hypervisor (boot, CPU controls, panic) */
   text: [line: string];
   /** a panic report is complete: its lines */
@@ -95,6 +97,7 @@ export interface HypervisorClient {
   guestRegisters(guest: number): Promise<bigint[]>;
   guestStat(guest: number): Promise<GuestStatInfo>;
   guestNmi(guest: number): Promise<void>;
+  /** Resolves when the guest's ring has the bytes; E_CONSOLE_FULL when it does not read for long. */
   consoleWrite(guest: number, port: number, bytes: Uint8Array): Promise<void>;
   /** stops the engine and closes all */
   close(): Promise<void>;

@@ -2,7 +2,7 @@
 // Many are in flight at once, up to a limit; the rest wait their turn in order. Stands between client and link.
 import { Op, Status } from "../../../protocol/messages.js";
 import { HvkitError } from "../errors.js";
-import { encodeMessage, Message } from "./codec.js";
+import { encodeMessage, type Message } from "./codec.js";
 import { statusError } from "./texts.js";
 
 export interface RequestOptions {

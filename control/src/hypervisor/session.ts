@@ -69,13 +69,15 @@ export class Session extends EventEmitter<HypervisorEvents> {
     const opened = this.#link.open();
     const peer = await new Promise<{ version: number }>((resolve, reject) => {
       const timer = setTimeout(() => reject(this.#silent()), this.remainingMs());
-      const abort = (): void => reject(this.#options.signal?.reason);
+      const abort = (): void => reject(asError(this.#options.signal?.reason));
       this.#options.signal?.addEventListener("abort", abort, { once: true });
-      this.once("lost", () => reject(this.#end));
-      opened.then(resolve, () => undefined).finally(() => {
-        clearTimeout(timer);
-        this.#options.signal?.removeEventListener("abort", abort);
-      });
+      this.once("lost", () => reject(asError(this.#end)));
+      opened
+        .then(resolve, () => undefined)
+        .finally(() => {
+          clearTimeout(timer);
+          this.#options.signal?.removeEventListener("abort", abort);
+        });
     });
     if (peer.version !== LinkLimit.Version) throw versionError(peer.version);
   }
@@ -102,11 +104,14 @@ export class Session extends EventEmitter<HypervisorEvents> {
     this.#shuttingDown = true;
     const ended = new Promise<void>((resolve) => this.engine.onExit(() => resolve()));
     const timeout = new Promise<void>((_, reject) => {
-      setTimeout(() => reject(new HvkitError("E_HV_TIMEOUT", `The machine did not power off within ${SHUTDOWN_MS / 1000} s.`)), SHUTDOWN_MS).unref();
+      setTimeout(
+        () => reject(new HvkitError("E_HV_TIMEOUT", `The machine did not power off within ${SHUTDOWN_MS / 1000} s.`)),
+        SHUTDOWN_MS,
+      ).unref();
     });
     const refused = this.call(Op.Shutdown, [], undefined, { timeoutMs: SHUTDOWN_MS }).then(
       () => ended,
-      (error: unknown) => (this.#end ? ended : Promise.reject(error)),
+      (error: unknown) => (this.#end ? ended : Promise.reject(asError(error))),
     );
     await Promise.race([ended, timeout, refused]);
   }
@@ -149,7 +154,9 @@ export class Session extends EventEmitter<HypervisorEvents> {
     this.#panicked = lines;
     this.emit("panic", lines);
     const data = { lines };
-    this.#lose(new HvkitError("E_LINK_LOST", `The hypervisor panicked: ${panicSummary(lines)}`, { data, hint: "`hvkit logs` has the report." }));
+    this.#lose(
+      new HvkitError("E_LINK_LOST", `The hypervisor panicked: ${panicSummary(lines)}`, { data, hint: "`hvkit logs` has the report." }),
+    );
   }
 
   #exited(code: number | null, signal: string | null): void {
@@ -188,11 +195,17 @@ export class Session extends EventEmitter<HypervisorEvents> {
   }
 }
 
+const asError = (reason: unknown): Error => (reason instanceof Error ? reason : new Error(String(reason)));
+
 const isLate = (error: unknown): boolean => error instanceof HvkitError && error.code === "E_HV_TIMEOUT";
 
 function versionError(theirs: number): HvkitError {
-  return new HvkitError("E_LINK_VERSION", `The hypervisor speaks version ${theirs} of the link, this control plane version ${LinkLimit.Version}.`, {
-    hint: "Build both from the same sources: `npm run build`, then `hvkit up`.",
-    data: { theirs, ours: LinkLimit.Version },
-  });
+  return new HvkitError(
+    "E_LINK_VERSION",
+    `The hypervisor speaks version ${theirs} of the link, this control plane version ${LinkLimit.Version}.`,
+    {
+      hint: "Build both from the same sources: `npm run build`, then `hvkit up`.",
+      data: { theirs, ours: LinkLimit.Version },
+    },
+  );
 }

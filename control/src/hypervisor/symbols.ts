@@ -22,7 +22,8 @@ const MAX_REACH = 0x10000n;
 /** Parses the symbol table. Throws E_ELF for anything that is not a whole ELF64 with symbols. */
 export function parseSymbols(file: Uint8Array): Symbol[] {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (file.length < 64 || view.getUint32(0, false) !== 0x7f454c46 || file[4] !== 2 || file[5] !== 1) throw bad("it is not a little-endian ELF64");
+  if (file.length < 64 || view.getUint32(0, false) !== 0x7f454c46 || file[4] !== 2 || file[5] !== 1)
+    throw bad("it is not a little-endian ELF64");
   const headers = Number(view.getBigUint64(0x28, true));
   const headerBytes = view.getUint16(0x3a, true);
   const count = view.getUint16(0x3c, true);
@@ -38,7 +39,8 @@ export function parseSymbols(file: Uint8Array): Symbol[] {
   const table = Array.from({ length: count }, (_, index) => section(index)).find(({ type }) => type === SHT_SYMTAB);
   if (!table) throw bad("it has no symbol table");
   const names = section(table.link);
-  if (table.offset + table.size > file.length || names.offset + names.size > file.length) throw bad("its symbol table lies outside of the file");
+  if (table.offset + table.size > file.length || names.offset + names.size > file.length)
+    throw bad("its symbol table lies outside of the file");
 
   const symbols: Symbol[] = [];
   for (let at = table.offset; at + SYMBOL_BYTES <= table.offset + table.size; at += SYMBOL_BYTES) {
@@ -59,7 +61,7 @@ export function makeSymbolizer(symbols: readonly Symbol[]): Symbolizer {
     let high = routines.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((routines[middle] as Symbol).address <= address) low = middle + 1;
+      if (routines[middle].address <= address) low = middle + 1;
       else high = middle;
     }
     const symbol = routines[low - 1];

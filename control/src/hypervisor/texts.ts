@@ -20,7 +20,10 @@ const mebibytes = (value: bigint | undefined): string => {
 const bug = "This is a bug in hvkit: please report it with `hvkit logs` and what you did.";
 
 export const statusTexts: Readonly<Record<Exclude<Status, Status.Ok>, StatusText>> = {
-  [Status.BadRequest]: { sentence: () => "The hypervisor could not read the request: its length or an argument is out of range.", hint: bug },
+  [Status.BadRequest]: {
+    sentence: () => "The hypervisor could not read the request: its length or an argument is out of range.",
+    hint: bug,
+  },
   [Status.UnknownOp]: {
     sentence: () => "The hypervisor does not know this operation.",
     hint: "It is older than this control plane: run `npm run build`, then `hvkit down` and `hvkit up`.",
@@ -112,7 +115,10 @@ function protocolVersion(word: bigint | undefined): string {
 export function statusCode(status: number): string {
   const name = Status[status];
   if (name === undefined) return "E_HV_UNKNOWN_STATUS";
-  return `E_HV_${name.replace(/([a-z])([A-Z0-9])/g, "$1_$2").replace(/([0-9])([A-Z])/g, "$1_$2").toUpperCase()}`;
+  return `E_HV_${name
+    .replace(/([a-z])([A-Z0-9])/g, "$1_$2")
+    .replace(/([0-9])([A-Z])/g, "$1_$2")
+    .toUpperCase()}`;
 }
 
 /** The error for a failed reply. */
@@ -138,7 +144,11 @@ export const endTexts: Readonly<Record<EndReason, EndText>> = {
   [EndReason.PowerOff]: { code: "power-off", cause: "guest", sentence: () => "It powered itself off." },
   [EndReason.Reset]: { code: "reset", cause: "guest", sentence: () => "It reset itself." },
   [EndReason.DebugExit]: { code: "debug-exit", cause: "guest", sentence: (v) => `It wrote to the debug-exit port: exit status ${v}.` },
-  [EndReason.HaltedForever]: { code: "halted-forever", cause: "guest", sentence: () => "It halted with interrupts off: nothing can wake it." },
+  [EndReason.HaltedForever]: {
+    code: "halted-forever",
+    cause: "guest",
+    sentence: () => "It halted with interrupts off: nothing can wake it.",
+  },
   [EndReason.TripleFault]: {
     code: "triple-fault",
     cause: "guest",

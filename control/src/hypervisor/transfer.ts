@@ -20,6 +20,8 @@ export interface TransferCalls {
 const WRITE_BYTES = roomBeside(GuestWriteArgs.Words);
 /** Below this the line is quicker than a round over the store disk, and spares its sectors. */
 const STORE_MIN_BYTES = 8192;
+/** One GuestDigest: a piece of work that the hypervisor's other guests do not feel. */
+const DIGEST_BYTES = 4 << 20;
 /** The window is written in pieces, so that a long copy does not hold up everything else. */
 const WINDOW_PIECE_BYTES = 16 << 20;
 /** One GuestLoad or GuestSave: short enough for a progress bar, at most MaxSectors. */
@@ -55,9 +57,7 @@ export class Transfer {
       await this.#putByStore(this.#store, guest, address, bytes, onProgress);
     } else await this.#putInline(guest, address, bytes, onProgress);
 
-    // The hypervisor digests while this side does.
-    const [theirs, ours] = await Promise.all([this.#calls.guestDigest(guest, address, bytes.length), digestOf(bytes)]);
-    if (theirs !== ours) throw wrongDigest(guest, address, bytes.length, ours, theirs);
+    await this.#verify(guest, address, bytes);
   }
 
   async get(guest: number, address: number, length: number): Promise<Uint8Array> {
@@ -71,7 +71,22 @@ export class Transfer {
     return this.#getInline(guest, address, length);
   }
 
-  async #putByWindow(window: MemoryWindow, guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void> {
+  /** By pieces, which the hypervisor digests while this side does. */
+  async #verify(guest: number, address: number, bytes: Uint8Array): Promise<void> {
+    await inPieces(bytes.length, DIGEST_BYTES, async (at, size) => {
+      const theirs = this.#calls.guestDigest(guest, address + at, size);
+      const [found, expected] = await Promise.all([theirs, digestOf(bytes.subarray(at, at + size))]);
+      if (found !== expected) throw wrongDigest(guest, address + at, size, expected, found);
+    });
+  }
+
+  async #putByWindow(
+    window: MemoryWindow,
+    guest: number,
+    address: number,
+    bytes: Uint8Array,
+    onProgress?: (done: number) => void,
+  ): Promise<void> {
     for (let at = 0; at < bytes.length; at += WINDOW_PIECE_BYTES) {
       const runs = this.#runs.get(guest);
       if (!runs) throw statusError("GuestWrite", Status.NoSuchGuest, []);
@@ -166,8 +181,12 @@ async function inPieces(length: number, pieceBytes: number, work: (at: number, s
 
 function wrongDigest(guest: number, address: number, bytes: number, expected: bigint, found: bigint): HvkitError {
   const hex = (value: bigint): string => value.toString(16).padStart(16, "0");
-  return new HvkitError("E_DIGEST", `The ${bytes} bytes put into guest ${guest} did not arrive as they were: digest ${hex(found)}, expected ${hex(expected)}.`, {
-    hint: "Try again; if it comes back, this is a bug in hvkit or in the engine.",
-    data: { guest, address, bytes, expected: hex(expected), found: hex(found) },
-  });
+  return new HvkitError(
+    "E_DIGEST",
+    `The ${bytes} bytes put into guest ${guest} did not arrive as they were: digest ${hex(found)}, expected ${hex(expected)}.`,
+    {
+      hint: "Try again; if it comes back, this is a bug in hvkit or in the engine.",
+      data: { guest, address, bytes, expected: hex(expected), found: hex(found) },
+    },
+  );
 }

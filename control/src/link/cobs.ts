@@ -14,7 +14,7 @@ export function cobsEncode(data: Uint8Array): Uint8Array {
   let codeAt = 0;
   let at = 1;
   for (let index = 0; index < data.length; index++) {
-    const byte = data[index] as number;
+    const byte = data[index];
     if (byte !== 0) out[at++] = byte;
     if (byte === 0 || at - codeAt === LONGEST) {
       out[codeAt] = at - codeAt;
@@ -31,10 +31,10 @@ export function cobsDecode(encoded: Uint8Array): Uint8Array | undefined {
   const out = new Uint8Array(encoded.length);
   let size = 0;
   for (let at = 0; at < encoded.length; ) {
-    const code = encoded[at++] as number;
+    const code = encoded[at++];
     if (code === 0 || at + code - 1 > encoded.length) return undefined;
     for (let left = code - 1; left > 0; left--) {
-      const byte = encoded[at++] as number;
+      const byte = encoded[at++];
       if (byte === 0) return undefined;
       out[size++] = byte;
     }

@@ -100,21 +100,26 @@ export class FrameReader {
         this.#keep(byte);
         return;
       case "Prefix":
-        if (byte === 0) return this.#endFrame();
+        if (byte === 0) {
+          this.#endFrame();
+          return;
+        }
         this.#keep(byte);
         if (byte !== PREFIX[this.#size - 1]) this.#state = "Frame";
         else if (this.#size === PREFIX.length) this.#state = "Text";
         return;
       case "Text":
-        if (byte === 0 || byte === LF) return this.#endText();
         // Of an endless line the start is what matters.
-        if (this.#size < MAX_LINE) this.#keep(byte);
+        if (byte === 0 || byte === LF) this.#endText();
+        else if (this.#size < MAX_LINE) this.#keep(byte);
         return;
       case "Frame":
-        if (byte === 0) return this.#endFrame();
-        if (this.#size < MAX_ENCODED) return this.#keep(byte);
-        this.#refuse("FRAME_TOO_LONG");
-        this.#state = "Skip";
+        if (byte === 0) this.#endFrame();
+        else if (this.#size < MAX_ENCODED) this.#keep(byte);
+        else {
+          this.#refuse("FRAME_TOO_LONG");
+          this.#state = "Skip";
+        }
         return;
       case "Skip":
         if (byte === 0) this.#restart();

@@ -7,7 +7,7 @@ import { EventEmitter } from "node:events";
 import { type Channel, FrameType, Link as Limit } from "../../../protocol/link.js";
 import { HvkitError } from "../errors.js";
 import type { Transport } from "../transport/transport.js";
-import { type Frame, encodeFrame, FrameReader } from "./frame.js";
+import { encodeFrame, type Frame, FrameReader } from "./frame.js";
 
 export interface LinkOptions {
   /** milliseconds without an acknowledgement before all in flight is sent again; doubles up to maxRetransmitMs without progress */

@@ -1,4 +1,4 @@
-// The few calls of libc that Node does not have, through koffi: mapping a file, and ioctl. Files are opened by node:fs.
+// The few calls of libc that Node does not have, through koffi: mapping a file, ioctl, a socket option. Files are opened by node:fs.
 // koffi is loaded at the first call: most commands never need it. Linux and macOS, 64 bits.
 import { createRequire } from "node:module";
 import { constants } from "node:os";
@@ -13,6 +13,7 @@ interface Libc {
   mmap: (address: null, length: number, protection: number, flags: number, fd: number, offset: number) => unknown;
   munmap: (address: Address, length: number) => number;
   ioctl: (fd: number, request: number, argument: Buffer | null) => number;
+  setsockopt: (fd: number, level: number, option: number, value: Buffer, length: number) => number;
 }
 
 // The same numbers on Linux and macOS (sys/mman.h).
@@ -33,6 +34,7 @@ function libc(): Libc {
     munmap: library.func("int munmap(uintptr_t address, size_t length)"),
     // Declared with fixed arguments: on Linux these go as the variadic ones do. Only Linux has what it is used for.
     ioctl: library.func("int ioctl(int fd, unsigned long request, _Inout_ uint8_t *argument)"),
+    setsockopt: library.func("int setsockopt(int fd, int level, int option, const uint8_t *value, uint32_t length)"),
   };
   return loaded;
 }
@@ -59,6 +61,16 @@ export function ioctl(fd: number, request: number, argument: Buffer | null = nul
   const result = libc().ioctl(fd, request, argument);
   if (result < 0) throw systemError("ioctl");
   return result;
+}
+
+// Linux, netinet/tcp.h.
+const IPPROTO_TCP = 6;
+const TCP_QUICKACK = 12;
+const ONE = Buffer.from([1, 0, 0, 0]);
+
+/** Acknowledges what a TCP socket has received at once (tcp(7)). Not permanent: to be called after each read. */
+export function quickAck(fd: number): void {
+  libc().setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, ONE, ONE.length);
 }
 
 /** E_SYSTEM with the call and errno's name in data. */

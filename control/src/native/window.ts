@@ -78,7 +78,11 @@ function split(run: WindowRun): WindowRun[] {
 }
 
 function outside(physical: number, length: number): HvkitError {
-  return new HvkitError("E_ADDRESS", `${length} bytes at host-physical ${physical.toString(16).toUpperCase()}h are not in the machine's memory.`, {
-    data: { physical, length },
-  });
+  return new HvkitError(
+    "E_ADDRESS",
+    `${length} bytes at host-physical ${physical.toString(16).toUpperCase()}h are not in the machine's memory.`,
+    {
+      data: { physical, length },
+    },
+  );
 }

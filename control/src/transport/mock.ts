@@ -76,7 +76,7 @@ export function badLine(seed: number, { lose = 0, double = 0, flip = 0 }: { lose
     if (bytes.length === 0 || random() >= flip) return [bytes];
     const damaged = bytes.slice();
     const at = Math.floor(random() * damaged.length);
-    damaged[at] = (damaged[at] as number) ^ (1 << Math.floor(random() * 8));
+    damaged[at] = damaged[at] ^ (1 << Math.floor(random() * 8));
     return [damaged];
   };
 }
