@@ -38,14 +38,27 @@ sched_loop:
     cmp rax, [flush_deadline]
     jae .core
     mov r13, rax                                ; now
+    ; a slice that core came into goes on
+    mov r12, [gs:pc.guest]
+    test r12, r12
+    jz .pick
+    cmp rax, [gs:pc.slice_end]
+    jae .pick
+    cmp dword [r12 + guest.state], RunState_Runnable
+    jne .pick
+    cmp dword [r12 + guest.paused], 0
+    je .run
+.pick:
     call pick
     jc .idle
     mov [gs:pc.guest], r12
     mov rax, [r12 + guest.region]
     mov [gs:pc.region], rax
+    mov rcx, r13
+    add rcx, [slice_tsc]
+    mov [gs:pc.slice_end], rcx
+.run:
     mov [gs:pc.entered], r13
-    add r13, [slice_tsc]
-    mov [gs:pc.slice_end], r13
     mov dword [gs:pc.vmcs_accesses], 0
     mov dword [gs:pc.budget], 5
     call [vendor_run]

@@ -82,6 +82,8 @@ vmx_exit:
     vmread rax, rcx
     cmp eax, 1                                  ; external interrupt
     je .host
+    cmp eax, 52                                 ; preemption timer: vmx_vcpu.asm says what for
+    je .host
     mov [rbx + EXIT_FROM_REGION + ExitRecord_Reason], eax
     mov ecx, GUEST_RIP
     vmread [rbx + VcpuRecord_Rip], rcx

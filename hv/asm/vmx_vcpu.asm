@@ -4,7 +4,7 @@
 
 global vmx_enable, vmx_vcpu_init, vmx_read, vmx_write, vmx_set_cr0, vmx_set_cr3, vmx_set_cr4, vmx_set_efer, vmx_set_tsc_offset
 global vmx_vcpu_end, vmx_flush, vmx_context_load, vmx_context_save, vmx_nested_entry
-extern vmx_select, vmx_exit, panic, host_gdtr, host_idtr, host_tss, cr4_backed, context_drop
+extern vmx_select, vmx_exit, panic, host_gdtr, host_idtr, host_tss, cr4_backed, tsc_khz
 
 section .bss
 alignb PAGE
@@ -31,8 +31,10 @@ section .text
 %endmacro
 
 ; What every guest is controlled by (SDM vol. 3, 25.6): wanted bits; what the CPU demands is added by `adjust`.
-; pin: external interrupts and NMIs are the host's
-WANT_PIN        equ 1 << 0 | 1 << 3
+; pin: external interrupts and NMIs are the host's; preemption timer 6, where there is one: Bochs masks external interrupts in a
+; guest that is entered with IF=0 until its IF changes, and a guest that spins so would never exit
+WANT_PIN        equ 1 << 0 | 1 << 3 | 1 << 6
+PREEMPTION_US   equ 1000                        ; each entry starts it anew: no VMWRITE on the exit path
 ; primary: TSC offset 3, HLT 7, MWAIT 10, RDPMC 11, CR8 load 19 and store 20, all I/O 24, MSR bitmaps 28, MONITOR 29, secondary 31
 WANT_PRIMARY    equ 1 << 3 | 1 << 7 | 1 << 10 | 1 << 11 | 1 << 19 | 1 << 20 | 1 << 24 | 1 << 28 | 1 << 29 | 1 << 31
 PRIMARY_WINDOW  equ 1 << 2
@@ -158,6 +160,17 @@ vmx_vcpu_init:
     or rax, 6 | 3 << 3                          ; write-back, four levels (25.6.11)
     mov ecx, EPT_POINTER
     vmwrite rcx, rax
+    mov ecx, MSR_VMX_MISC                       ; its rate: the TSC's, shifted right by bits 4:0 (appendix A.6)
+    rdmsr
+    mov ecx, eax
+    and ecx, 31
+    imul rax, [tsc_khz], PREEMPTION_US / 1000
+    shr rax, cl
+    mov ecx, PREEMPTION_TIMER
+    test dword [pin], 1 << 6
+    jz .no_preemption
+    vmwrite rcx, rax
+.no_preemption:
     VMWRITE MSR_BITMAP, msr_bitmap
     VMWRITE VMCS_LINK, -1
     mov rax, [cr4_backed]
