@@ -14,7 +14,6 @@ import {
   HostStatReply,
   Op,
   type RunState,
-  type Vendor,
 } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
 import type { RunningEngine } from "../engines/engine.js";
