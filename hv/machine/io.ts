@@ -2,8 +2,6 @@
 // following ports, as a PC's bus does it. devices/bus.ts knows who is where.
 
 import { Device, deviceAt, deviceRead, deviceWrite, isWide } from "./devices/bus";
-import { Verdict } from "./layout";
-import { power } from "./state";
 
 /** The value, zero-extended. */
 export function ioIn(port: u32, size: u32): u32 {
@@ -16,8 +14,8 @@ export function ioIn(port: u32, size: u32): u32 {
   return value;
 }
 
-/** Bits of `value` beyond the size do not matter. Verdict.Stop: the guest has ended itself. */
-export function ioOut(port: u32, size: u32, value: u32): Verdict {
+/** Bits of `value` beyond the size do not matter. A guest may end itself here: power.ended of state.ts. */
+export function ioOut(port: u32, size: u32, value: u32): void {
   const device = deviceAt(port);
   if (size == 1) deviceWrite(device, port, value & 0xff);
   else if (isWide(device)) deviceWrite(device, port, size == 2 ? value & 0xffff : value);
@@ -27,5 +25,4 @@ export function ioOut(port: u32, size: u32, value: u32): Verdict {
       deviceWrite(deviceAt(at), at, (value >> (byte << 3)) & 0xff);
     }
   }
-  return power.ended ? Verdict.Stop : Verdict.Resume;
 }
