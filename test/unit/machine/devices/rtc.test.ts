@@ -112,7 +112,7 @@ describe("time", () => {
     write(board, A, 0x26);
     expect(dateOf(board)).toBe("2030-06-15T10:20:30");
     board.run(499n * MS);
-    expect(dateOf(board)).toBe("2030-06-15T10:20:30");
+    expect(read(board, 0)).toBe(0x30);
     board.run(1n * MS);
     expect(dateOf(board)).toBe("2030-06-15T10:20:31");
   });
