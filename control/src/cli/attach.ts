@@ -18,12 +18,12 @@ export async function attach(client: Client, guest: string, { forwardInput, tail
   const console = await Console.open(client, guest, { onBytes: writeOut, ...(tail === undefined ? {} : { tail }) });
   const { stdin } = process;
   const raw = forwardInput && stdin.isTTY;
-  let failed: unknown;
+  let failed: Error | undefined;
   const onInput = (bytes: Buffer): void => {
     const leave = raw ? bytes.indexOf(LEAVE) : -1;
     const typed = leave < 0 ? bytes : bytes.subarray(0, leave);
     if (typed.length > 0) {
-      console.write(typed).catch((error: unknown) => {
+      console.write(typed).catch((error: Error) => {
         failed = error;
         console.close();
       });
@@ -37,7 +37,7 @@ export async function attach(client: Client, guest: string, { forwardInput, tail
   if (forwardInput) stdin.on("data", onInput).resume();
   try {
     const end = await console.ended;
-    if (failed !== undefined) throw failed;
+    if (failed) throw failed;
     if (end) say(`${console.guest.name} ${end.state === "lost" ? "is lost" : "has ended"}: ${end.end?.text ?? end.state}`, raw);
     else say(`left; the guest goes on: hvkit console ${console.guest.name}`, raw);
     return end;

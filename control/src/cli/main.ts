@@ -1,10 +1,9 @@
 #!/usr/bin/env node
-import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 // hvkit: parses the command line and runs one command. A command's file is loaded when it is the one that was asked for, so that
 // small commands start fast; help loads them all.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Command, CommanderError } from "@commander-js/extra-typings";
+import { Command, CommanderError, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { projectRoot } from "../api/root.js";
 import { EXIT_FAILED, EXIT_USAGE, printError } from "./output.js";
 

@@ -26,7 +26,7 @@ export class Client extends EventEmitter<ClientEvents> {
   private constructor(private readonly socket: WebSocket) {
     super();
     this.setMaxListeners(0);
-    socket.on("message", (data) => this.#receive(String(data)));
+    socket.on("message", (data: Buffer) => this.#receive(data.toString()));
     socket.on("close", (_code, reason) => this.#end(reason.toString() || "the daemon closed the connection"));
     socket.on("error", () => {}); // 'close' follows
   }

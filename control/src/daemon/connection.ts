@@ -34,8 +34,8 @@ export class Connection {
     private readonly handlers: Handlers,
     private readonly log: Log,
   ) {
-    socket.on("message", (data, isBinary) => {
-      void this.#receive(isBinary ? undefined : String(data));
+    socket.on("message", (data: Buffer, isBinary) => {
+      void this.#receive(isBinary ? undefined : data.toString());
     });
     socket.on("error", (error) => log.warn({ err: error }, "client"));
     socket.on("close", () => clearInterval(this.#gapTimer));

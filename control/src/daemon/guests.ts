@@ -77,7 +77,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
         data: { name },
       });
     }
-    this.host.hypervisor; // nothing is made while there is none
+    this.host.require(); // nothing is made while there is none
     const guest = new Guest(name ?? generateName(taken), image, options, this.folder);
     this.#guests.set(guest.name, guest);
     this.emit("changed", guest);
@@ -187,7 +187,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   async #restart(guest: Guest): Promise<void> {
-    this.host.hypervisor;
+    this.host.require();
     this.#set(guest, "restarting");
     try {
       await this.#takeDown(guest);

@@ -64,7 +64,9 @@ export function makeHandlers(services: Services): Handlers {
       return guest.detail(undefined);
     },
     ps: async () => {
-      await Promise.all(guests.all().map((guest) => (guest.state === "running" ? guests.refresh(guest).catch(() => {}) : undefined)));
+      const running = guests.all().filter(({ state }) => state === "running");
+      // One that ends meanwhile shows what it was.
+      await Promise.all(running.map((guest) => guests.refresh(guest).catch(() => undefined)));
       return summaries(guests.all());
     },
     inspect: async (params) => {

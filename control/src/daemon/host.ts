@@ -53,8 +53,12 @@ export class Host extends EventEmitter<HostEvents> {
     return this.#booted;
   }
 
-  /** The hypervisor, or the error that says why there is none. */
   get hypervisor(): HypervisorClient {
+    return this.require();
+  }
+
+  /** The hypervisor, or the error that says why there is none. */
+  require(): HypervisorClient {
     if (this.#booted && this.state === "running") return this.#booted.hypervisor;
     const why = this.lastFailure ? ` (${this.lastFailure.reason})` : "";
     throw new HvkitError("E_HYPERVISOR_DOWN", `the hypervisor is ${this.state === "failed" ? "down" : this.state}${why}`, {

@@ -94,7 +94,7 @@ export function checkMemory(memoryBytes: number): void {
 
 /** The words, then the texts that they point at. */
 function writeBlock(block: number, kernel: number, files: BootFiles, commandLine: Uint8Array, addresses: number[]): Uint8Array {
-  const words: number[] = new Array(BootBlock.Words + files.modules.length * BootModule.Words).fill(0);
+  const words = Array.from({ length: BootBlock.Words + files.modules.length * BootModule.Words }, () => 0);
   const texts: Uint8Array[] = [];
   let end = words.length * 8;
   const text = (bytes: Uint8Array): number => {

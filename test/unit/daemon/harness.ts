@@ -84,7 +84,7 @@ export class Harness {
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 3000;
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`not within 3 s: ${holds}`);
+    if (Date.now() > deadline) throw new Error(`not within 3 s: ${holds.toString()}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

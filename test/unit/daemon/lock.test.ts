@@ -72,7 +72,7 @@ describe("the runtime folder", () => {
   it("is refused when others may look into it", () => {
     mkdirSync(paths.folder, { mode: 0o755 });
     expect(() => checkRuntimeFolder(paths.folder)).toThrow(
-      expect.objectContaining({ code: "E_RUNTIME_FOLDER", message: expect.stringContaining("755") }),
+      expect.objectContaining({ code: "E_RUNTIME_FOLDER", message: expect.stringContaining("755") as string }),
     );
   });
 

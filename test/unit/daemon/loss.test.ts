@@ -75,7 +75,7 @@ describe("a lost hypervisor", () => {
     await until(() => harness.daemon.host.state === "failed");
     await expect(client.call("ping", {})).rejects.toMatchObject({
       code: "E_HYPERVISOR_DOWN",
-      message: expect.stringContaining("no engine any more"),
+      message: expect.stringContaining("no engine any more") as string,
     });
     expect(await harness.call(client, "status", {})).toMatchObject({ state: "failed", engine: null });
   });

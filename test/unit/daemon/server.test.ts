@@ -22,9 +22,9 @@ function open(options: { headers?: Record<string, string>; path?: string } = {})
 async function ask(text: string): Promise<unknown> {
   const socket = open();
   await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
-  const answer = new Promise<string>((resolve) => socket.once("message", (data) => resolve(String(data))));
+  const answer = new Promise<string>((resolve) => socket.once("message", (data: Buffer) => resolve(data.toString())));
   socket.send(text);
-  const result = JSON.parse(await answer);
+  const result: unknown = JSON.parse(await answer);
   socket.close();
   return result;
 }
@@ -32,7 +32,7 @@ async function ask(text: string): Promise<unknown> {
 const failure = (code: number, id: unknown, own: string) => ({
   jsonrpc: "2.0",
   id,
-  error: { code, message: expect.any(String), data: expect.objectContaining({ code: own }) },
+  error: { code, message: expect.any(String) as string, data: expect.objectContaining({ code: own }) as object },
 });
 
 describe("JSON-RPC 2.0", () => {
@@ -107,8 +107,8 @@ describe("the door", () => {
       const line = `${"x".repeat(16383)}\n`;
       for (let count = 0; count < 600; count++) harness.hypervisor.write(1, line);
       let bytes = 0;
-      slow.on("message", (data) => {
-        bytes += JSON.parse(String(data)).params.data.length;
+      slow.on("message", (data: Buffer) => {
+        bytes += (JSON.parse(data.toString()) as { params: { data: string } }).params.data.length;
       });
       slow.resume();
       expect((await fast.call("logs", { guest: "web", length: 1 })).end).toBe(600 * 16384);

@@ -112,6 +112,8 @@ describe("the loader", () => {
   it.each(["1M", "3M", "x", "8G", "0"])("refuses %s of memory", async (memory) => {
     addImage("bs", { kind: "bootsector", files: { kernel: "k" } }, { k: "sector" });
     const image = await new Catalog(root).find("bs");
-    expect(() => imageMemory(image, memory)).toThrow(expect.objectContaining({ code: expect.stringMatching(/^E_(MEMORY_)?SIZE$/) }));
+    expect(() => imageMemory(image, memory)).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/^E_(MEMORY_)?SIZE$/) as string }),
+    );
   });
 });

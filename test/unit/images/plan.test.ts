@@ -68,7 +68,7 @@ describe("the boot plan", () => {
     ["E_COMMAND_LINE_TOO_LONG", () => planBoot(linux(1, 1, "x".repeat(2048)), 64 * MIB)],
     [
       "E_TOO_MANY_MODULES",
-      () => planBoot({ ...linux(1), modules: new Array(17).fill({ data: new Uint8Array(1), commandLine: "" }) }, 64 * MIB),
+      () => planBoot({ ...linux(1), modules: Array.from({ length: 17 }, () => ({ data: new Uint8Array(1), commandLine: "" })) }, 64 * MIB),
     ],
     ["E_MEMORY_SIZE", () => planBoot(linux(1), 3 * MIB)],
     ["E_MEMORY_SIZE", () => planBoot(linux(1), 0)],
