@@ -43,7 +43,8 @@ export class Rig {
   replies = new Map<number, Reply>();
   news: News[] = [];
   console: { guest: number; port: number; text: string }[] = [];
-  #nextId = 1;
+  /** out of the way of ids that tests choose */
+  #nextId = 1_000_000;
 
   constructor(options: HostOptions = {}) {
     this.host = new Host(options);

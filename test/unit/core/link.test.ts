@@ -1,0 +1,344 @@
+// The line: sessions, order, loss, repetition, back-pressure; frames that are none.
+import { beforeEach, describe, expect, test } from "vitest";
+import { Channel, FrameType, Link } from "../../../protocol/link.js";
+import { HostStatReply, Op } from "../../../protocol/messages.js";
+import { data, encode, type Frame, message, stuff, sync } from "./codec.js";
+import { Rig } from "./rig.js";
+
+const MS = 1_000_000n;
+const ping = (id: number, bytes = Buffer.alloc(0)): Uint8Array => message(id, Op.Ping, [], bytes);
+const types = (frames: Frame[]): FrameType[] => frames.map(({ type }) => type);
+const epochOf = ({ payload }: Frame): number => Buffer.from(payload).readUInt32LE(4);
+
+describe("a session", () => {
+  let rig: Rig;
+  beforeEach(() => {
+    rig = new Rig();
+  });
+
+  test("is asked for at the start, and every 250 ms of clock", () => {
+    expect(rig.host.timer).toBe(0n);
+    rig.poll();
+    expect(types(rig.frames)).toEqual([FrameType.Sync]);
+    expect(Buffer.from(rig.frames[0]?.payload as Uint8Array)).toEqual(Buffer.from([Link.Version, 0, 0, 0, 0xed, 0xfe, 0, 0]));
+    rig.poll();
+    expect(rig.frames).toHaveLength(1);
+    for (let count = 2; count < 6; count++) {
+      expect(rig.host.timer - rig.host.clock).toBeLessThanOrEqual(250n * MS);
+      rig.host.clock = rig.host.timer;
+      rig.poll();
+      expect(rig.frames).toHaveLength(count);
+    }
+  });
+
+  test("opens when the peer answers", () => {
+    rig.poll();
+    rig.give([...sync(FrameType.SyncAck, 0xfeed), ...data(0, 0, Channel.Request, ping(1))]);
+    rig.poll();
+    expect(rig.replies.has(1)).toBe(true);
+    rig.host.clock += 300n * MS;
+    rig.poll();
+    expect(types(rig.frames)).toEqual([FrameType.Sync, FrameType.Data]);
+  });
+
+  test("opens when the peer asks", () => {
+    rig.give([...sync(FrameType.Sync, 0x1234), ...data(0, 0, Channel.Request, ping(1))]);
+    rig.poll();
+    expect(types(rig.frames)).toEqual([FrameType.SyncAck, FrameType.Data]);
+    expect(epochOf(rig.frames[0] as Frame)).toBe(0x1234);
+  });
+
+  test("does not open for another epoch, or another version", () => {
+    rig.give([...sync(FrameType.SyncAck, 0xbeef), ...sync(FrameType.SyncAck, 0xfeed, 2), ...data(0, 0, Channel.Request, ping(1))]);
+    rig.poll();
+    expect(rig.replies.size).toBe(0);
+    rig.give([...sync(FrameType.Sync, 5, 2), ...data(0, 0, Channel.Request, ping(1))]);
+    rig.poll();
+    expect(rig.replies.size).toBe(0);
+    // The peer learns which version there is.
+    expect(types(rig.frames)).toEqual([FrameType.Sync, FrameType.SyncAck]);
+    expect(Buffer.from(rig.frames[1]?.payload as Uint8Array).readUInt32LE(0)).toBe(Link.Version);
+  });
+
+  test("does not begin again for a repeated Sync, or a late answer", () => {
+    rig.poll();
+    rig.synchronize(9);
+    rig.ok(Op.Ping);
+    rig.give([...sync(FrameType.Sync, 9), ...sync(FrameType.SyncAck, 0xfeed)]);
+    rig.poll();
+    expect(types(rig.frames).slice(-1)).toEqual([FrameType.SyncAck]);
+    rig.ok(Op.Ping);
+    expect(rig.seq).toBe(2);
+  });
+
+  test("begins again for a new Sync: numbers from 0, nothing in flight, nothing waiting", () => {
+    rig.synchronize(1);
+    rig.acks = false;
+    for (let id = 0; id < 12; id++) rig.send(Channel.Request, ping(id));
+    rig.poll();
+    expect(rig.replies.size).toBe(Link.Window);
+    rig.acks = true;
+    rig.synchronize(2);
+    rig.host.clock += 1000n * MS;
+    rig.settle();
+    expect(rig.frames).toEqual([]);
+    expect(rig.replies.size).toBe(Link.Window);
+    rig.ok(Op.HostStat);
+    expect(rig.seq).toBe(1);
+  });
+});
+
+describe("order", () => {
+  let rig: Rig;
+  beforeEach(() => {
+    rig = Rig.open();
+    rig.frames = [];
+  });
+
+  test("a reply carries the acknowledgement; without one an Ack does", () => {
+    rig.send(Channel.Request, ping(1));
+    rig.poll();
+    expect(rig.frames.map(({ type, ack }) => [type, ack])).toEqual([[FrameType.Data, 1]]);
+    rig.frames = [];
+    rig.send(Channel.Console, message(0, 0, [], Buffer.from("x")));
+    rig.poll();
+    expect(rig.frames.map(({ type, ack }) => [type, ack])).toEqual([[FrameType.Ack, 2]]);
+    rig.frames = [];
+    rig.poll();
+    expect(rig.frames).toEqual([]);
+  });
+
+  test("what came together is acknowledged together", () => {
+    for (let at = 0; at < 5; at++) rig.send(Channel.Console, message(0, 0, [], Buffer.from("x")));
+    rig.poll();
+    expect(rig.frames.map(({ type, ack }) => [type, ack])).toEqual([[FrameType.Ack, 5]]);
+  });
+
+  test("a doubled frame is taken once", () => {
+    const frame = data(0, 0, Channel.Request, ping(1));
+    rig.give([...frame, ...frame]);
+    rig.poll();
+    rig.give(frame);
+    rig.poll();
+    expect(rig.replies.size).toBe(1);
+    expect(rig.acked).toBe(1);
+    expect(types(rig.frames)).toEqual([FrameType.Data, FrameType.Ack]);
+  });
+
+  test("after a lost frame all that follow wait for it", () => {
+    const frames = [0, 1, 2].map((seq) => data(seq, 0, Channel.Request, ping(seq)));
+    rig.give([...(frames[1] as number[]), ...(frames[2] as number[])]);
+    rig.poll();
+    expect(rig.replies.size).toBe(0);
+    expect(rig.acked).toBe(0);
+    rig.give(frames.flat());
+    rig.poll();
+    expect([...rig.replies.keys()]).toEqual([0, 1, 2]);
+    expect(rig.acked).toBe(3);
+  });
+
+  test("numbers go round", () => {
+    for (let count = 0; count < 600; count++) rig.ok(Op.Ping);
+    expect(rig.seq).toBe(600 & 255);
+    expect(rig.ok(Op.HostStat).words[HostStatReply.FramesResent]).toBe(0n);
+  });
+
+  test("an acknowledgement of what was never sent is ignored", () => {
+    rig.give(encode({ type: FrameType.Ack, seq: 0, ack: 5, channel: 0, payload: new Uint8Array() }));
+    rig.ok(Op.Ping);
+    rig.ok(Op.Ping);
+    expect(rig.expected).toBe(2);
+  });
+});
+
+describe("the window", () => {
+  let rig: Rig;
+  beforeEach(() => {
+    rig = Rig.open();
+    rig.acks = false;
+    rig.frames = [];
+  });
+
+  test("stops requests when it is full, and goes on with an acknowledgement", () => {
+    for (let id = 0; id < 20; id++) rig.send(Channel.Request, ping(id));
+    rig.poll();
+    rig.poll();
+    expect([...rig.replies.keys()]).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(rig.acked).toBe(20);
+    rig.acknowledge();
+    rig.poll();
+    expect(rig.replies.size).toBe(16);
+    rig.acknowledge();
+    rig.poll();
+    expect(rig.replies.size).toBe(20);
+  });
+
+  test("requests beyond the inbox are not acknowledged, and come again", () => {
+    // Without an acknowledgement for 8 replies, 63 requests wait.
+    for (let id = 0; id < 100; id++) rig.give(data(id, 0, Channel.Request, ping(id)));
+    for (let turn = 0; turn < 5; turn++) rig.poll();
+    expect(rig.acked).toBeLessThan(75);
+    const taken = rig.acked;
+    rig.acks = true;
+    rig.acknowledge();
+    rig.settle();
+    expect(rig.replies.size).toBe(taken);
+    for (let id = taken; id < 100; id++) rig.give(data(id, rig.expected, Channel.Request, ping(id)));
+    rig.settle();
+    expect(rig.replies.size).toBe(100);
+  });
+
+  test("all in flight is sent again after 250 ms, then more and more seldom", () => {
+    for (let id = 0; id < 3; id++) rig.send(Channel.Request, ping(id));
+    rig.poll();
+    const first = rig.frames.map(({ seq }) => seq);
+    expect(first).toEqual([0, 1, 2]);
+    let wait = 250n * MS;
+    for (let round = 0; round < 7; round++) {
+      rig.frames = [];
+      const due = rig.host.timer;
+      expect(due - rig.host.clock).toBeGreaterThan(wait - MS);
+      expect(due - rig.host.clock).toBeLessThanOrEqual(wait);
+      rig.host.clock = due - 1n;
+      rig.poll();
+      expect(rig.frames).toEqual([]);
+      rig.host.clock = due;
+      rig.poll();
+      expect(rig.frames.map(({ type, seq }) => [type, seq])).toEqual([0, 1, 2].map((seq) => [FrameType.Data, seq]));
+      wait = wait < 4000n * MS ? wait * 2n : wait;
+    }
+    rig.acknowledge();
+    rig.poll();
+    rig.host.clock += 10_000n * MS;
+    rig.frames = [];
+    rig.poll();
+    expect(rig.frames).toEqual([]);
+    expect(rig.ok(Op.HostStat).words[HostStatReply.FramesResent]).toBe(21n);
+  });
+
+  test("a part that is acknowledged is not sent again", () => {
+    for (let id = 0; id < 4; id++) rig.send(Channel.Request, ping(id));
+    rig.poll();
+    rig.give(encode({ type: FrameType.Ack, seq: 0, ack: 3, channel: 0, payload: new Uint8Array() }));
+    rig.poll();
+    rig.frames = [];
+    rig.host.clock += 251n * MS;
+    rig.poll();
+    expect(rig.frames.map(({ seq }) => seq)).toEqual([3]);
+    // An acknowledgement of the first sending is as good.
+    rig.acknowledge();
+    rig.poll();
+    rig.frames = [];
+    rig.host.clock += 9000n * MS;
+    rig.poll();
+    expect(rig.frames).toEqual([]);
+  });
+
+  test("a slow line is not filled with repetitions", () => {
+    rig.host.stalled = true;
+    rig.send(Channel.Request, ping(0, Buffer.alloc(600)));
+    rig.poll();
+    const written = rig.host.fromCore.length;
+    for (let turn = 0; turn < 20; turn++) {
+      rig.host.clock += 100n * MS;
+      rig.poll();
+    }
+    expect(rig.host.fromCore).toHaveLength(written);
+    rig.host.stalled = false;
+    rig.take();
+    rig.host.clock += 251n * MS;
+    rig.poll();
+    expect(rig.replies.size).toBe(1);
+    expect(rig.frames.length).toBe(2);
+  });
+});
+
+describe("the serial ring", () => {
+  test("gets whole frames only, as room comes", () => {
+    const rig = Rig.open({ ringBytes: 1400 });
+    rig.acks = false;
+    rig.host.stalled = true;
+    for (let id = 0; id < 5; id++) rig.send(Channel.Request, ping(id, Buffer.alloc(600, 1)));
+    rig.poll();
+    // Two fit. The mock throws when core writes more than there is room for, the codec when a frame is cut.
+    expect(rig.host.timer - rig.host.clock).toBeLessThanOrEqual(MS);
+    rig.host.stalled = false;
+    rig.take();
+    expect(rig.replies.size).toBe(2);
+    rig.poll();
+    expect(rig.replies.size).toBe(4);
+    rig.poll();
+    expect(rig.replies.size).toBe(5);
+    expect(rig.ok(Op.HostStat).words[HostStatReply.FramesResent]).toBe(0n);
+  });
+
+  test("without room an answer to Sync waits", () => {
+    const rig = new Rig({ ringBytes: 100 });
+    rig.host.stalled = true;
+    for (let turn = 0; turn < 10; turn++) {
+      rig.host.clock += 250n * MS;
+      rig.poll();
+    }
+    rig.give(sync(FrameType.Sync, 77));
+    rig.poll();
+    rig.host.stalled = false;
+    rig.take();
+    rig.frames = [];
+    rig.poll();
+    expect(types(rig.frames)).toEqual([FrameType.SyncAck]);
+  });
+});
+
+describe("bytes that are no frame", () => {
+  let rig: Rig;
+  const bad = (): number => Number(rig.ok(Op.HostStat).words[HostStatReply.FramesBad]);
+  beforeEach(() => {
+    rig = Rig.open();
+  });
+
+  const sound = data(0, 0, Channel.Request, ping(1));
+  const flipped = [...sound];
+  flipped[6] = (flipped[6] as number) ^ 1 || 2;
+
+  test.each<[string, number[]]>([
+    ["a wrong CRC", flipped],
+    ["a code that points past the end", [9, 1, 2, 0]],
+    ["too short for a CRC", stuff(Uint8Array.of(1, 0, 0, 0, 1, 2, 3))],
+    ["nothing but a code", [1, 0]],
+    ["too long by one byte", encode({ type: FrameType.Data, seq: 0, ack: 0, channel: 0, payload: new Uint8Array(Link.MaxPayload + 1) })],
+    ["endless", [...Array.from({ length: 5000 }, () => 0xff), 0]],
+    ["type 0", encode({ type: 0 as FrameType, seq: 0, ack: 0, channel: 0, payload: new Uint8Array() })],
+    ["type 5", encode({ type: 5 as FrameType, seq: 0, ack: 0, channel: 0, payload: new Uint8Array() })],
+    ["a Sync without an epoch", encode({ type: FrameType.Sync, seq: 0, ack: 0, channel: 0, payload: new Uint8Array(4) })],
+    ["a SyncAck with more", encode({ type: FrameType.SyncAck, seq: 0, ack: 0, channel: 0, payload: new Uint8Array(12) })],
+  ])("%s is counted, and the next frame is taken", (_, bytes) => {
+    rig.give(bytes);
+    expect(bad()).toBe(1);
+  });
+
+  test("zeros between frames are none", () => {
+    rig.give([0, 0, 0]);
+    expect(bad()).toBe(0);
+  });
+
+  test("a start in the middle of a frame costs that frame alone", () => {
+    const fresh = new Rig();
+    fresh.give(sync(FrameType.Sync, 3).slice(5));
+    fresh.poll();
+    fresh.synchronize(4);
+    expect(fresh.ok(Op.HostStat).words[HostStatReply.FramesBad]).toBe(1n);
+  });
+
+  test("a frame may come byte by byte", () => {
+    for (const byte of sound) {
+      rig.give([byte]);
+      rig.poll();
+    }
+    expect(rig.replies.has(1)).toBe(true);
+  });
+
+  test("the longest frame is one", () => {
+    const bytes = Buffer.from(Array.from({ length: Link.MaxPayload - 8 }, (_, index) => index & 255));
+    expect(rig.ok(Op.Ping, [], bytes).bytes).toEqual(bytes);
+  });
+});
