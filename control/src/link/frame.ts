@@ -1,13 +1,14 @@
 // The codec of the serial line: frames (protocol/link.ts) to bytes and back, and the raw text lines between them.
 // Stands between link and transport. What comes in is hostile: every refusal has a stable code, every length a limit.
 //
-//            00h, CR, LF                         "hvkit: " complete
-//   Start ---------------> Start    Prefix ------------------------> Text --LF or 00h--> Start  (a line)
-//     |  'h'                          ^ |  another byte
-//     +-------------------------------+ +--------------> Frame --00h--> Start                   (a frame, or refused)
-//     |  another byte                                    ^  |  too long
-//     +--------------------------------------------------+  +--------> Skip --00h--> Start       (refused)
+//             'h'            "hvkit: " complete
+//   Start ----------> Prefix --------------------> Text --00h--> Start             (a line)
+//     |                 | another byte               +--LF--> Lines                (a line)
+//     | another byte    v
+//     +--------------> Frame --00h--> Start                                        (a frame, or refused)
+//                       +--too long--> Skip --00h--> Start                         (refused)
 //
+// Lines is Start where another line may follow: there CR and LF mean nothing. In Start they are a frame's first code.
 // No frame starts like text: the byte after a first code of 68h ('h') is its type, and 76h ('v') is none.
 import { Channel, FrameType, Link } from "../../../protocol/link.js";
 import { cobsDecode, cobsEncode, cobsMax } from "./cobs.js";
@@ -69,7 +70,7 @@ export function decodeFrame(encoded: Uint8Array): Frame | FrameFault {
   return { type, seq, ack, channel, payload };
 }
 
-type State = "Start" | "Prefix" | "Text" | "Frame" | "Skip";
+type State = "Start" | "Lines" | "Prefix" | "Text" | "Frame" | "Skip";
 
 export interface FrameReaderOptions {
   onFrame: (frame: Frame) => void;
@@ -95,7 +96,12 @@ export class FrameReader {
   #byte(byte: number): void {
     switch (this.#state) {
       case "Start":
-        if (byte === 0 || byte === LF || byte === CR) return;
+      case "Lines":
+        if (this.#state === "Lines" && (byte === LF || byte === CR)) return;
+        if (byte === 0) {
+          this.#state = "Start";
+          return;
+        }
         this.#state = byte === PREFIX[0] ? "Prefix" : "Frame";
         this.#keep(byte);
         return;
@@ -110,7 +116,7 @@ export class FrameReader {
         return;
       case "Text":
         // Of an endless line the start is what matters.
-        if (byte === 0 || byte === LF) this.#endText();
+        if (byte === 0 || byte === LF) this.#endText(byte === 0 ? "Start" : "Lines");
         else if (this.#size < MAX_LINE) this.#keep(byte);
         return;
       case "Frame":
@@ -130,14 +136,14 @@ export class FrameReader {
     this.#buffer[this.#size++] = byte;
   }
 
-  #restart(): void {
+  #restart(next: State = "Start"): void {
     this.#size = 0;
-    this.#state = "Start";
+    this.#state = next;
   }
 
-  #endText(): void {
+  #endText(next: State): void {
     const line = printable(this.#buffer.toString("latin1", 0, this.#size));
-    this.#restart();
+    this.#restart(next);
     this.#options.onText(line);
   }
 
