@@ -23,6 +23,8 @@ const attacks: [attack: number, what: string, reason: EndReason][] = [
 ];
 const RANDOM_FIELDS = 11;
 const BAD_IMPORTS = 32;
+/** LAST of test/hostile/imports.ts */
+const LAST_IMPORT = 0x3ffff0;
 const TRAP_AT_BOOT = 0xffff as GuestKind;
 /** The numbers of test/hostile/core.ts. */
 const PANIC = 0xffff as Op;
@@ -74,7 +76,10 @@ onEachEngine("isolation", (target) => {
       async () => {
         neighbour = await startNeighbour(machine());
         const guest = await machine().run("attack", { append: `attack=${BAD_IMPORTS}` });
-        const result = await guest.shows(/attack: refused (\d+), not refused (\d+), the first (\d+)\n/);
+        const result = await guest.shows(/attack: refused (\d+), not refused (\d+), the first (\d+)\n/).catch(async (error: Error) => {
+          const last = Buffer.from(await machine().hypervisor.guestGet(guest.slot, LAST_IMPORT, 4)).readUInt32LE();
+          throw new Error(`after call ${last}: ${error.message}`);
+        });
         expect({ granted: result[2], first: result[3] }).toEqual({ granted: "0", first: "0" });
         expect(Number(result[1])).toBeGreaterThan(300);
         await untouched();

@@ -11,7 +11,7 @@ export function attack(n: u32): u64 {
     case 1:
       return load<u64>(0x10000);
     case 2:
-      return load<u64>(0xfffffff8, 0xfffffff8);
+      return load<u64>(<usize>load<u32>(ZERO) - 8, 0x7ffffff8);
     case 3:
       store<u64>(0x10000, 0);
       return 0;
@@ -23,7 +23,7 @@ export function attack(n: u32): u64 {
     case 6:
       return hugeFrames(<u32>1);
     case 7:
-      return call_indirect<u32>(0xfffff);
+      return call_indirect<u32>(load<u32>(ZERO) + 0xfffff);
     case 8:
       return 1 / load<u32>(ZERO);
     case 9:

@@ -8,6 +8,8 @@ export let granted: u64 = 0;
 /** the numbers of the first four calls that were not refused, 16 bits each */
 export let firstGranted: u64 = 0;
 
+/** Guest-physical: the number of the last call that came back, for whoever has to find out which one did not. */
+const LAST: u64 = 0x3ffff0;
 const FAR: StaticArray<u64> = [
   0x0000000100000000, 0x0000000200000000, 0x0000008000000000, 0x0000800000000000, 0x7fffffffffffffff, 0x8000000000000000, 0xffff800000000000,
   0xfffffffffff00000, 0xfffffffffffffff0, 0xffffffffffffffff,
@@ -112,6 +114,7 @@ function anything(): void {
 
 /** Kept large enough that it is called, and not put in at each of its hundreds of places: the image has a limit. */
 function expect(n: u32, condition: bool): void {
+  guest.ramStore32(LAST, n);
   if (condition) {
     refused++;
     return;

@@ -85,30 +85,35 @@ test.each<[string, Faults, number]>([
   ["a wire that loses bytes", { flip: 0, lose: 0.0005, double: 0 }, 150],
   ["a wire that doubles bytes", { flip: 0, lose: 0, double: 0.0005 }, 150],
   ["a wire that does all of it", { flip: 0.0003, lose: 0.0003, double: 0.0003 }, 150],
-])("over %s every request has its reply, once and in order, and no console byte is missing", async (_, faults, count) => {
-  const wire = new Wire();
-  link = new Link(wire, { retransmitMs: 20, maxRetransmitMs: 40, syncMs: 20 });
-  const replies: { id: number; echo: string }[] = [];
-  let printed = "";
-  link.on("message", (channel, payload) => {
-    const bytes = Buffer.from(payload);
-    if (channel === Channel.Reply && bytes.readUInt32LE(0) < 1000) replies.push({ id: bytes.readUInt32LE(0), echo: bytes.subarray(8).toString() });
-    if (channel === Channel.Console) printed += bytes.subarray(8).toString();
-  });
-  wire.faults = faults;
-  await link.open();
-  void link.send(Channel.Request, message(1000, Op.GuestCreate, [2 << 20, 0]));
-  await link.send(Channel.Request, message(1001, Op.GuestStart, [0, GuestKind.Linux, 0, 64]));
-  await until(() => wire.rig.host.guests.size === 1);
-  const text = Array.from({ length: 4000 }, (__, index) => String.fromCharCode(32 + (index % 95))).join("");
-  wire.rig.host.print(0, text);
-  const echo = (id: number): string => `${id}`.repeat(1 + (id % 60));
-  const sent = Array.from({ length: count }, (__, id) => link?.send(Channel.Request, message(id, Op.Ping, [], Buffer.from(echo(id)))));
-  await Promise.all(sent);
-  await until(() => replies.length >= count && printed.length >= text.length);
-  expect(replies).toEqual(Array.from({ length: count }, (__, id) => ({ id, echo: echo(id) })));
-  expect(printed).toBe(text);
-}, 30_000);
+])(
+  "over %s every request has its reply, once and in order, and no console byte is missing",
+  async (_, faults, count) => {
+    const wire = new Wire();
+    link = new Link(wire, { retransmitMs: 20, maxRetransmitMs: 40, syncMs: 20 });
+    const replies: { id: number; echo: string }[] = [];
+    let printed = "";
+    link.on("message", (channel, payload) => {
+      const bytes = Buffer.from(payload);
+      if (channel === Channel.Reply && bytes.readUInt32LE(0) < 1000)
+        replies.push({ id: bytes.readUInt32LE(0), echo: bytes.subarray(8).toString() });
+      if (channel === Channel.Console) printed += bytes.subarray(8).toString();
+    });
+    wire.faults = faults;
+    await link.open();
+    void link.send(Channel.Request, message(1000, Op.GuestCreate, [2 << 20, 0]));
+    await link.send(Channel.Request, message(1001, Op.GuestStart, [0, GuestKind.Linux, 0, 64]));
+    await until(() => wire.rig.host.guests.size === 1);
+    const text = Array.from({ length: 4000 }, (__, index) => String.fromCharCode(32 + (index % 95))).join("");
+    wire.rig.host.print(0, text);
+    const echo = (id: number): string => `${id}`.repeat(1 + (id % 60));
+    const sent = Array.from({ length: count }, (__, id) => link?.send(Channel.Request, message(id, Op.Ping, [], Buffer.from(echo(id)))));
+    await Promise.all(sent);
+    await until(() => replies.length >= count && printed.length >= text.length);
+    expect(replies).toEqual(Array.from({ length: count }, (__, id) => ({ id, echo: echo(id) })));
+    expect(printed).toBe(text);
+  },
+  30_000,
+);
 
 test("a control plane that starts again gets a session of its own", async () => {
   const wire = new Wire();

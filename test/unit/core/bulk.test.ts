@@ -9,7 +9,8 @@ const MIB = 1 << 20;
 const { h64Raw } = await xxhash();
 let rig: Rig;
 
-const bytesOf = (length: number, seed = 1): Uint8Array => Uint8Array.from({ length }, (_, index) => (index * 31 + (index >> 8) * 7 + seed) & 255);
+const bytesOf = (length: number, seed = 1): Uint8Array =>
+  Uint8Array.from({ length }, (_, index) => (index * 31 + (index >> 8) * 7 + seed) & 255);
 
 beforeEach(() => {
   rig = Rig.open({ storeSectors: 2048 });
@@ -76,7 +77,8 @@ describe("store", () => {
 
   test("sectors must be there", () => {
     const bad = (sector: bigint, bytes: bigint): void => {
-      for (const op of [Op.GuestLoad, Op.GuestSave]) expect(rig.call(op, [0, 0, sector, bytes])).toMatchObject({ status: Status.BadRequest });
+      for (const op of [Op.GuestLoad, Op.GuestSave])
+        expect(rig.call(op, [0, 0, sector, bytes])).toMatchObject({ status: Status.BadRequest });
     };
     bad(2048n, 1n);
     bad(2047n, 513n);
@@ -96,7 +98,8 @@ describe("store", () => {
 
   test.each([Op.GuestLoad, Op.GuestSave])("operation %i says what the disk said", (op) => {
     rig.host.storeStatus = 0x0451;
-    for (const bytes of [100, 512, 70_000]) expect(rig.call(op, [0, 0, 0, bytes])).toMatchObject({ status: Status.StoreFailed, words: [0x451n] });
+    for (const bytes of [100, 512, 70_000])
+      expect(rig.call(op, [0, 0, 0, bytes])).toMatchObject({ status: Status.StoreFailed, words: [0x451n] });
   });
 
   test.each(["guestRead", "guestWrite"])("a bounce survives a refused %s", (name) => {

@@ -53,7 +53,8 @@ export function encode({ type, seq, ack, channel, payload }: Frame): number[] {
   return stuff(Buffer.concat([body, crc]));
 }
 
-export const data = (seq: number, ack: number, channel: Channel, payload: Uint8Array): number[] => encode({ type: FrameType.Data, seq, ack, channel, payload });
+export const data = (seq: number, ack: number, channel: Channel, payload: Uint8Array): number[] =>
+  encode({ type: FrameType.Data, seq, ack, channel, payload });
 
 export function sync(type: FrameType.Sync | FrameType.SyncAck, epoch: number, version: number = Link.Version): number[] {
   const payload = Buffer.alloc(8);
@@ -73,14 +74,25 @@ export function decodeAll(bytes: readonly number[]): Frame[] {
     if (frame.readUInt32LE(body.length) !== crc32c(body)) throw new Error("a frame of core's has a wrong CRC");
     if (body.length - Link.HeaderBytes > Link.MaxPayload) throw new Error("a frame of core's is too long");
     const [type, seq, ack, channel] = body as unknown as number[];
-    frames.push({ type: type as FrameType, seq: seq as number, ack: ack as number, channel: channel as number, payload: body.subarray(Link.HeaderBytes) });
+    frames.push({
+      type: type as FrameType,
+      seq: seq as number,
+      ack: ack as number,
+      channel: channel as number,
+      payload: body.subarray(Link.HeaderBytes),
+    });
   }
   if (from !== bytes.length) throw new Error("core left half a frame on the line");
   return frames;
 }
 
 /** [first u32][second u32][words u64...][bytes] */
-export function message(first: number, second: number, words: readonly (number | bigint)[] = [], bytes: Uint8Array = new Uint8Array()): Uint8Array {
+export function message(
+  first: number,
+  second: number,
+  words: readonly (number | bigint)[] = [],
+  bytes: Uint8Array = new Uint8Array(),
+): Uint8Array {
   const head = Buffer.alloc(8 + 8 * words.length);
   head.writeUInt32LE(first, 0);
   head.writeUInt32LE(second, 4);

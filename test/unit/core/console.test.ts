@@ -83,7 +83,8 @@ describe("output", () => {
 });
 
 describe("input", () => {
-  const type = (guest: number, port: number, text: string | Uint8Array): void => rig.send(Channel.Console, message(guest, port, [], Buffer.from(text as string)));
+  const type = (guest: number, port: number, text: string | Uint8Array): void =>
+    rig.send(Channel.Console, message(guest, port, [], Buffer.from(text as string)));
 
   test("reaches its port", () => {
     guests(2);
@@ -102,6 +103,27 @@ describe("input", () => {
     rig.poll();
     expect(rig.host.guest(0).input[0]).toHaveLength(1024);
     expect(rig.news).toEqual([{ event: Event.ConsoleInputLost, guest: 0, words: [0n, 176n] }]);
+  });
+
+  test("is not taken while the loss of some of it could not be told", () => {
+    guests(1);
+    rig.acks = false;
+    for (let id = 0; id < Link.Window; id++) rig.post(Op.Ping);
+    rig.poll();
+    const taken = rig.acked;
+    const sent = rig.seq;
+    type(0, 0, Buffer.alloc(640, 1));
+    type(0, 0, Buffer.alloc(640, 2));
+    rig.poll();
+    expect(rig.acked).toBe(taken);
+    rig.acks = true;
+    rig.acknowledge();
+    rig.poll();
+    rig.seq = sent;
+    type(0, 0, Buffer.alloc(640, 1));
+    type(0, 0, Buffer.alloc(640, 2));
+    rig.ok(Op.Ping);
+    expect(rig.news).toEqual([{ event: Event.ConsoleInputLost, guest: 0, words: [0n, 256n] }]);
   });
 
   test("for nobody goes nowhere", () => {
@@ -126,10 +148,9 @@ describe("events", () => {
     rig.settle();
     expect(rig.said(0)).toBe("goodbye");
     expect(rig.news).toEqual([{ event: Event.GuestEnded, guest: 0, words: [BigInt(EndReason.DebugExit), 0x21n, BigInt(Register.Rip)] }]);
-    expect(rig.frames.filter(({ channel }) => channel === Channel.Console || channel === Channel.Event).map(({ channel }) => channel)).toEqual([
-      Channel.Console,
-      Channel.Event,
-    ]);
+    expect(
+      rig.frames.filter(({ channel }) => channel === Channel.Console || channel === Channel.Event).map(({ channel }) => channel),
+    ).toEqual([Channel.Console, Channel.Event]);
   });
 
   test("pauses are told, halts are not", () => {

@@ -1,9 +1,14 @@
-// The enums of hv/core/host.ts. That file is AssemblyScript, with decorators that TypeScript does not take: the build's own reader
-// gets its numbers.
-import { enumsOf } from "../../../scripts/lib/protocol.mjs";
+// The enums of hv/core/host.ts. That file is AssemblyScript, with decorators that TypeScript does not take, so its numbers are read from
+// the text.
+import { readFileSync } from "node:fs";
 
-const enums = (await enumsOf("hv/core/host.ts")) as Map<string, [name: string, value: number][]>;
-const named = <Name extends string>(name: string): Record<Name, number> => Object.fromEntries(enums.get(name) ?? []) as Record<Name, number>;
+const source = readFileSync("hv/core/host.ts", "utf8");
+
+function named<Name extends string>(name: string): Record<Name, number> {
+  const body = new RegExp(`export enum ${name} \\{([^}]*)\\}`).exec(source)?.[1] ?? "";
+  const members = [...body.matchAll(/^ {2}(\w+) = (\d+),$/gm)].map(([, member, value]) => [member, Number(value)]);
+  return Object.fromEntries(members) as Record<Name, number>;
+}
 
 export const FrameState = named<"Absent" | "Host" | "Dirty" | "Clean" | "Owned">("FrameState");
 export const HostFact = named<

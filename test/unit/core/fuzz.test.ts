@@ -62,7 +62,24 @@ test("sound frames of any type, number and content", () => {
 
 const MIB = 1n << 20n;
 const word = fc.oneof(
-  fc.constantFrom(0n, 1n, 2n, 3n, 511n, 512n, 513n, 4096n, 2n * MIB, 4n * MIB, 8n * MIB, 8n * MIB - 1n, 28n * MIB, 1n << 32n, 1n << 63n, (1n << 64n) - 1n),
+  fc.constantFrom(
+    0n,
+    1n,
+    2n,
+    3n,
+    511n,
+    512n,
+    513n,
+    4096n,
+    2n * MIB,
+    4n * MIB,
+    8n * MIB,
+    8n * MIB - 1n,
+    28n * MIB,
+    1n << 32n,
+    1n << 63n,
+    (1n << 64n) - 1n,
+  ),
   fc.bigInt({ min: 0n, max: 4n }),
   fc.bigInt({ min: 0n, max: 10n * MIB }),
   fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
@@ -77,7 +94,7 @@ const request = fc.record({
   words: fc.array(word, { maxLength: 5 }),
   bytes: fc.oneof({ weight: 3, arbitrary: fc.constant(new Uint8Array()) }, fc.uint8Array({ maxLength: 500 })),
   /** what happens meanwhile */
-  then: fc.constantFrom("poll", "idle", "nothing", "print", "end", "input", "late"),
+  meanwhile: fc.constantFrom("poll", "idle", "nothing", "print", "end", "input", "late"),
 });
 
 test("requests of any operation and arguments are each answered once", () => {
@@ -85,15 +102,15 @@ test("requests of any operation and arguments are each answered once", () => {
     fc.property(fc.array(request, { minLength: 1, maxLength: 60 }), (requests) => {
       const rig = open();
       const ids: number[] = [];
-      for (const { op, words, bytes, then } of requests) {
+      for (const { op, words, bytes, meanwhile } of requests) {
         ids.push(rig.post(op, words, bytes));
         const guest = [...rig.host.guests.values()].find(({ state }) => state === RunState.Runnable);
-        if (then === "poll") rig.poll(0);
-        if (then === "idle") rig.poll(1);
-        if (then === "late") rig.host.clock += 300_000_000n;
-        if (then === "print" && guest) rig.host.print(guest.slot, bytes, ids.length & 1);
-        if (then === "end" && guest) rig.host.end(guest.slot, 1);
-        if (then === "input") rig.send(Channel.Console, message(Number(words[0] ?? 0n) >>> 0, ids.length & 3, [], bytes));
+        if (meanwhile === "poll") rig.poll(0);
+        if (meanwhile === "idle") rig.poll(1);
+        if (meanwhile === "late") rig.host.clock += 300_000_000n;
+        if (meanwhile === "print" && guest) rig.host.print(guest.slot, bytes, ids.length & 1);
+        if (meanwhile === "end" && guest) rig.host.end(guest.slot, 1);
+        if (meanwhile === "input") rig.send(Channel.Console, message(Number(words[0] ?? 0n) >>> 0, ids.length & 3, [], bytes));
         // An honest peer has no more open than the inbox holds.
         if (ids.length % 30 === 0) rig.settle();
       }
@@ -108,21 +125,30 @@ test("requests of any operation and arguments are each answered once", () => {
 });
 
 test("a host that refuses at random never gets core out of step", () => {
-  const names = ["guestNew", "guestPool", "guestRam", "guestInit", "guestRun", "guestPause", "guestKill", "guestRead", "guestWrite", "storeRead", "storeWrite"];
+  const names = [
+    "guestNew",
+    "guestPool",
+    "guestRam",
+    "guestInit",
+    "guestRun",
+    "guestPause",
+    "guestKill",
+    "guestRead",
+    "guestWrite",
+    "storeRead",
+    "storeWrite",
+  ];
   fc.assert(
-    fc.property(
-      fc.array(fc.tuple(request, fc.constantFrom(...names, ""), fc.nat(40)), { maxLength: 40 }),
-      (steps) => {
-        const rig = Rig.open({ memoryMiB: 32, storeSectors: 300 });
-        for (const [{ op, words, bytes }, name, after] of steps) {
-          rig.host.refuse.clear();
-          if (name) rig.host.refuse.set(name, after);
-          rig.call(op, words, bytes);
-        }
+    fc.property(fc.array(fc.tuple(request, fc.constantFrom(...names, ""), fc.nat(40)), { maxLength: 40 }), (steps) => {
+      const rig = Rig.open({ memoryMiB: 32, storeSectors: 300 });
+      for (const [{ op, words, bytes }, name, after] of steps) {
         rig.host.refuse.clear();
-        check(rig);
-      },
-    ),
+        if (name) rig.host.refuse.set(name, after);
+        rig.call(op, words, bytes);
+      }
+      rig.host.refuse.clear();
+      check(rig);
+    }),
     { numRuns: 60 },
   );
 });

@@ -1,9 +1,10 @@
 // hv/asm as core sees it (hv/core/host.ts), in TypeScript: serial rings, clock, frames, guests, store disk. It checks as the real one does,
 // can be told to refuse, and throws at what core must never do.
-import { FrameState, HostFact } from "./facts.js";
+
 import { EndReason, GuestLimit, RunState, Status } from "../../../protocol/messages.js";
 import { ExitReason } from "../../../protocol/state.js";
 import { crc32c } from "./codec.js";
+import { FrameState, HostFact } from "./facts.js";
 import { BLOCK, BLOCK_FRAMES, FRAME, Physical } from "./physical.js";
 
 export const NEVER = 0xffff_ffff_ffff_ffffn;
@@ -310,7 +311,9 @@ export class Host {
   }
 
   #guestChanged(from: number): number {
-    const slots = [...this.guests.values()].filter(({ slot, changed, output }) => slot >= from && (changed || output.some(({ length }) => length > 0)));
+    const slots = [...this.guests.values()].filter(
+      ({ slot, changed, output }) => slot >= from && (changed || output.some(({ length }) => length > 0)),
+    );
     const first = slots.sort((a, b) => a.slot - b.slot)[0];
     if (!first) return -1;
     first.changed = false;

@@ -29,7 +29,9 @@ const destroy = (rig: Rig, guest: number): void => void rig.ok(Op.GuestDestroy, 
 
 /** The reply's runs are where the guest's RAM is. */
 function check(rig: Rig, { guest, runs }: Made): void {
-  const blocks = runs.flatMap(({ hostPhysical, bytes }) => Array.from({ length: bytes / BLOCK }, (_, index) => hostPhysical / BLOCK + index));
+  const blocks = runs.flatMap(({ hostPhysical, bytes }) =>
+    Array.from({ length: bytes / BLOCK }, (_, index) => hostPhysical / BLOCK + index),
+  );
   expect(blocks).toEqual(rig.host.guest(guest).ram);
   let address = 0;
   for (const run of runs) {
@@ -67,7 +69,10 @@ describe("placement", () => {
 
   test("more runs than a reply can name are refused, and nothing is kept", () => {
     // Every second block is a hole: 31 runs of one block.
-    const holes = Array.from({ length: 32 }, (_, index): [number, number] => [(2 * index + 1) * BLOCK_FRAMES, (2 * index + 2) * BLOCK_FRAMES]);
+    const holes = Array.from({ length: 32 }, (_, index): [number, number] => [
+      (2 * index + 1) * BLOCK_FRAMES,
+      (2 * index + 2) * BLOCK_FRAMES,
+    ]);
     const rig = Rig.open({ memoryMiB: 128, holes });
     const free = rig.host.freeFrames;
     expect(rig.call(Op.GuestCreate, [52 * MIB, 0]).status).toBe(Status.NoMemory);
@@ -97,12 +102,17 @@ describe("placement", () => {
 });
 
 describe("refusals", () => {
-  test.each([0n, 1n, BigInt(MIB), BigInt(3 * MIB), BigInt(BLOCK + 4096), BigInt(GuestLimit.MaxMiB * MIB + BLOCK), (1n << 64n) - BigInt(BLOCK)])(
-    "%i is no memory size",
-    (size) => {
-      expect(Rig.open().call(Op.GuestCreate, [size, 0])).toMatchObject({ status: Status.BadMemorySize, words: [size] });
-    },
-  );
+  test.each([
+    0n,
+    1n,
+    BigInt(MIB),
+    BigInt(3 * MIB),
+    BigInt(BLOCK + 4096),
+    BigInt(GuestLimit.MaxMiB * MIB + BLOCK),
+    (1n << 64n) - BigInt(BLOCK),
+  ])("%i is no memory size", (size) => {
+    expect(Rig.open().call(Op.GuestCreate, [size, 0])).toMatchObject({ status: Status.BadMemorySize, words: [size] });
+  });
 
   test("more memory than there is", () => {
     const rig = Rig.open();
@@ -151,7 +161,10 @@ describe("refusals", () => {
     const rig = Rig.open();
     const free = rig.host.freeFrames;
     rig.host.trap = EndReason.TrapStackExhausted;
-    expect(rig.call(Op.GuestCreate, [16 * MIB, 0])).toMatchObject({ status: Status.Ended, words: [BigInt(EndReason.TrapStackExhausted), 0x66n] });
+    expect(rig.call(Op.GuestCreate, [16 * MIB, 0])).toMatchObject({
+      status: Status.Ended,
+      words: [BigInt(EndReason.TrapStackExhausted), 0x66n],
+    });
     expect(rig.host.freeFrames).toBe(free);
     expect(rig.news).toEqual([]);
   });

@@ -58,8 +58,8 @@ export class Physical {
 
   /** All that is written must be zero again before it is clean. */
   content(frame: number): Uint8Array {
-    let bytes = this.#contents.get(frame);
-    if (!bytes) this.#contents.set(frame, (bytes = new Uint8Array(FRAME)));
+    const bytes = this.#contents.get(frame) ?? new Uint8Array(FRAME);
+    this.#contents.set(frame, bytes);
     return bytes;
   }
 

@@ -1,6 +1,5 @@
 // Every operation, and every way to be refused.
 import { beforeEach, describe, expect, test } from "vitest";
-import { HostFact } from "./facts.js";
 import { Channel } from "../../../protocol/link.js";
 import {
   EndReason,
@@ -22,6 +21,7 @@ import {
 } from "../../../protocol/messages.js";
 import { ExitReason, Register } from "../../../protocol/state.js";
 import { message } from "./codec.js";
+import { HostFact } from "./facts.js";
 import { POOL_FRAMES, ShutDown } from "./host.js";
 import { BLOCK } from "./physical.js";
 import { Rig } from "./rig.js";
@@ -130,7 +130,8 @@ describe("form", () => {
     const given = (count: number): number[] => Array.from({ length: count }, () => 0);
     if (words > 0) expect(rig.call(op, given(words - 1)).status).toBe(Status.BadRequest);
     if (words > 0) expect(rig.call(op, given(words - 1), Buffer.alloc(7)).status).toBe(Status.BadRequest);
-    if (!bytes) expect(rig.call(op, given(words), Buffer.alloc(1))).toMatchObject({ status: Status.BadRequest, words: [BigInt(8 * words + 1)] });
+    if (!bytes)
+      expect(rig.call(op, given(words), Buffer.alloc(1))).toMatchObject({ status: Status.BadRequest, words: [BigInt(8 * words + 1)] });
     expect(rig.host.stopped).toBe(false);
   });
 
@@ -216,7 +217,10 @@ describe("a guest's life", () => {
     const guest = create();
     rig.host.bootStatus = Status.ElfOverlap;
     rig.host.bootValue = 0x123456789an;
-    expect(rig.call(Op.GuestStart, [guest, GuestKind.Multiboot, 0, 64])).toMatchObject({ status: Status.ElfOverlap, words: [0x123456789an] });
+    expect(rig.call(Op.GuestStart, [guest, GuestKind.Multiboot, 0, 64])).toMatchObject({
+      status: Status.ElfOverlap,
+      words: [0x123456789an],
+    });
     expect(rig.ok(Op.GuestState, [guest]).words[0]).toBe(BigInt(RunState.Created));
   });
 

@@ -3,27 +3,12 @@ import { expect, test } from "vitest";
 import { layout, region } from "../../../../scripts/lib/layout.mjs";
 import { compile } from "./compile.js";
 
-interface Field {
-  name: string;
-  offset: number;
-  type: string;
-  count: number;
-}
-interface StateRecord {
-  record: string;
-  class: string;
-  address: number;
-  bytes: number;
-  fields: Field[];
-}
-
-const table: StateRecord[] = layout();
+const table = layout();
 const typeBytes: Record<string, number> = { u8: 1, u16: 2, i32: 4, u32: 4, u64: 8, i64: 8 };
 
 test("every address, size and offset is what the compiler makes of it", { timeout: 120_000 }, () => {
   const questions: { name: string; expression: string; expected: number }[] = [];
-  const ask = (expression: string, expected: number) =>
-    questions.push({ name: `q${questions.length}`, expression, expected });
+  const ask = (expression: string, expected: number) => questions.push({ name: `q${questions.length}`, expression, expected });
   for (const { record, class: name, address, bytes, fields } of table) {
     if (record === "vcpu") continue;
     ask(`changetype<usize>(state.${record})`, address);

@@ -31,12 +31,17 @@ function clockBoard(wall = "2024-02-28T23:59:58"): Board {
 }
 
 describe("time", () => {
-  test.each(["1970-01-01T00:00:00", "1999-12-31T23:59:59", "2000-02-29T12:00:00", "2024-03-01T00:00:00", "2038-01-19T03:14:08", "2100-02-28T13:37:00", "2400-12-31T01:02:03"])(
-    "shows %s",
-    (text) => {
-      expect(dateOf(clockBoard(text))).toBe(text);
-    },
-  );
+  test.each([
+    "1970-01-01T00:00:00",
+    "1999-12-31T23:59:59",
+    "2000-02-29T12:00:00",
+    "2024-03-01T00:00:00",
+    "2038-01-19T03:14:08",
+    "2100-02-28T13:37:00",
+    "2400-12-31T01:02:03",
+  ])("shows %s", (text) => {
+    expect(dateOf(clockBoard(text))).toBe(text);
+  });
 
   test("shows every day of 1970 to 2110, with its weekday", () => {
     const board = new Board();
