@@ -135,7 +135,6 @@ function next(): i32 {
 }
 
 // Legal prefixes of the instruction, and its opcode's first byte.
-let operand16: bool = false;
 let address16: bool = false;
 let lock: bool = false;
 let segment: i32 = -1;
@@ -143,7 +142,6 @@ let rex: u32 = 0;
 
 /** Reads prefixes (SDM vol. 2, 2.1.1, 2.2.1): the opcode's first byte, or -1. A REX counts only right before the opcode. */
 function prefixes(): i32 {
-  operand16 = false;
   address16 = false;
   lock = false;
   segment = -1;
@@ -152,25 +150,15 @@ function prefixes(): i32 {
     const byte = next();
     switch (byte) {
       case 0x26:
-        segment = 0;
-        break;
       case 0x2e:
-        segment = 1;
-        break;
       case 0x36:
-        segment = 2;
-        break;
       case 0x3e:
-        segment = 3;
+        // 64-bit mode has no use for them.
+        if (width != 8) segment = (byte >> 3) & 3;
         break;
       case 0x64:
-        segment = 4;
-        break;
       case 0x65:
-        segment = 5;
-        break;
-      case 0x66:
-        operand16 = true;
+        segment = byte - 0x60;
         break;
       case 0x67:
         address16 = true;
@@ -178,6 +166,7 @@ function prefixes(): i32 {
       case 0xf0:
         lock = true;
         break;
+      case 0x66:
       case 0xf2:
       case 0xf3:
         break;

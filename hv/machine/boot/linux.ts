@@ -101,7 +101,7 @@ function runAddress(load: u64): u64 {
   if (!guest.ramLoad8(Boot.kernel + Header.Relocatable)) return preferred;
   const alignment = <u64>guest.ramLoad32(Boot.kernel + Header.KernelAlignment);
   const aligned = alignment ? ((load + alignment - 1) / alignment) * alignment : load;
-  return aligned < preferred ? preferred : aligned;
+  return max<u64>(aligned, preferred);
 }
 
 function commandLine(): void {
