@@ -72,8 +72,9 @@ export class Host extends EventEmitter<HostEvents> {
   }
 
   async #start(): Promise<void> {
-    const { boot, request, folder, log, onLine, onEngine } = this.options;
-    const runDir = join(folder, `engine-${this.#starts++}`);
+    const { boot, request, log, onLine, onEngine } = this.options;
+    this.#starts++;
+    const runDir = this.#runDir();
     mkdirSync(runDir, { mode: 0o700 });
     this.#panic = [];
     const booted = await boot(request, {
@@ -143,6 +144,7 @@ export class Host extends EventEmitter<HostEvents> {
     this.emit("lost", failure);
     await booted.hypervisor.close().catch(() => {});
     await booted.engine.stop();
+    rmSync(this.#runDir(), { recursive: true, force: true });
     this.#booted = undefined;
 
     const now = Date.now();
@@ -162,6 +164,11 @@ export class Host extends EventEmitter<HostEvents> {
       this.lastFailure = { ...failure, reason: `${reason}; then it could not be started again: ${message}` };
       this.#setState("failed", message);
     }
+  }
+
+  /** of the engine that was started last */
+  #runDir(): string {
+    return join(this.options.folder, `engine-${this.#starts}`);
   }
 
   #setState(state: Status["state"], reason: string | null): void {

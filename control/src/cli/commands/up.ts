@@ -1,9 +1,10 @@
 // hvkit up: boots the hypervisor, in a daemon that stays.
 import { Command, Option } from "@commander-js/extra-typings";
+import type { Status } from "../../api/schemas.js";
 import { parseSize } from "../../api/size.js";
 import { HvkitError } from "../../errors.js";
 import { note, ProgressLine, print, printJson, style } from "../output.js";
-import { withClient } from "../session.js";
+import { call } from "../session.js";
 
 /** less does not hold the hypervisor and one Linux guest; more than QEMU's and Bochs' 32-bit hole leaves is not used */
 const MIN_MEMORY = 64 * 2 ** 20;
@@ -27,12 +28,23 @@ Examples:
 
 'hvkit doctor' says which engine "auto" takes here, and why.`,
     )
-    .action(async ({ engine, accel, memory, json }) => {
+    .action(async ({ engine, accel, memory, json }, command) => {
       const memoryBytes = parseSize(memory, "--memory");
       if (memoryBytes < MIN_MEMORY || memoryBytes % 2 ** 20 !== 0) {
         throw new HvkitError("E_MEMORY_SIZE", `the hypervisor's machine cannot have ${memory} of memory`, {
           hint: "Give it whole MiB, 64M or more.",
         });
+      }
+      const running = await runningStatus();
+      if (running) {
+        const other =
+          (engine !== "auto" && engine !== running.engine?.name) ||
+          (accel !== "auto" && accel !== running.engine?.accel) ||
+          command.getOptionValueSource("memory") === "cli";
+        if (other) throw new HvkitError("E_ALREADY_UP", "the hypervisor is up, with other options", { hint: "`hvkit down` first." });
+        if (json) printJson(running);
+        else print(`up already: ${describe(running)}`);
+        return;
       }
       const { launchDaemon } = await import("../../client/launch.js");
       const progress = new ProgressLine();
@@ -45,10 +57,20 @@ Examples:
       } finally {
         progress.clear();
       }
-      const status = await withClient((client) => client.call("status", {}));
+      const status = await call("status", {});
       if (json) printJson(status);
-      else
-        print(
-          `up: ${status.hypervisor?.vendor} on ${status.engine?.name} (${status.engine?.accel}), ready in ${((Date.now() - started) / 1000).toFixed(1)} s`,
-        );
+      else print(`up: ${describe(status)}, ready in ${((Date.now() - started) / 1000).toFixed(1)} s`);
     });
+
+async function runningStatus(): Promise<Status | undefined> {
+  try {
+    return await call("status", {});
+  } catch (error) {
+    if (error instanceof HvkitError && error.code === "E_NOT_UP") return undefined;
+    throw error;
+  }
+}
+
+function describe({ hypervisor, engine, state }: Status): string {
+  return `${hypervisor?.vendor ?? state} on ${engine?.name ?? "no engine"} (${engine?.accel ?? "-"})`;
+}
