@@ -63,7 +63,8 @@ export function buildImages({ only = [], log = () => {} } = {}) {
   const chosen = all.filter(({ name }) => only.length === 0 || only.includes(name));
   return locked(join(root, "build/images.lock"), log, async () => {
     const steps = new Steps("build/stamps/images", log);
-    const settled = await Promise.allSettled(chosen.flatMap((image) => imageSteps(steps, image)));
+    const flat = only.length === 0 ? [flatStep(steps, "bench/direct.asm", "build/bench/direct")] : [];
+    const settled = await Promise.allSettled([...chosen.flatMap((image) => imageSteps(steps, image)), ...flat]);
     const failure = settled.find(({ status }) => status === "rejected");
     if (failure) throw failure.reason;
     return steps.ran;
