@@ -1,10 +1,10 @@
 // What the machine asks its devices besides I/O: is there an interrupt, which one, and here are events. The master 8259A keeps its INT
 // output in a byte, so that asking costs one load.
 
-import { uartsInput, uartsRoom, uartTimer } from "./devices/uart";
 import { acknowledge } from "./devices/pic";
 import { pitTimer } from "./devices/pit";
 import { rtcTimer } from "./devices/rtc";
+import { uartsInput, uartsRoom, uartTimer } from "./devices/uart";
 import * as guest from "./guest";
 import { EventBit } from "./layout";
 import { com1, com2, picMaster, timers } from "./state";

@@ -1,7 +1,7 @@
 // Port I/O as an exit asks for it: one access of 1, 2 or 4 bytes. An access that is wider than its device becomes byte accesses at the
 // following ports, as a PC's bus does it. devices/bus.ts knows who is where.
 
-import { Device, deviceAt, deviceRead, deviceWrite, isWide } from "./devices/bus";
+import { deviceAt, deviceRead, deviceWrite, isWide } from "./devices/bus";
 
 /** The value, zero-extended. */
 export function ioIn(port: u32, size: u32): u32 {

@@ -12,7 +12,15 @@ const stateFile = "hv/machine/state.ts";
 
 const typeBytes = { u8: 1, i8: 1, bool: 1, u16: 2, i16: 2, u32: 4, i32: 4, usize: 4, u64: 8, i64: 8 };
 
-/** The table, in the order of state.ts. */
+/**
+ * @typedef {{ name: string, offset: number, type: string, count: number }} Field
+ * @typedef {{ record: string, class: string, address: number, bytes: number, fields: Field[] }} StateRecord
+ */
+
+/**
+ * The table, in the order of state.ts.
+ * @returns {StateRecord[]}
+ */
 export function layout() {
   const source = parse(stateFile);
   const world = { enums: new Map(), classes: new Map(), constants: new Map() };
@@ -30,7 +38,10 @@ export function layout() {
   return records;
 }
 
-/** Where the region begins and ends (Layout of hv/machine/layout.ts). */
+/**
+ * Where the region begins and ends (Layout of hv/machine/layout.ts).
+ * @returns {{ start: number, end: number }}
+ */
 export function region() {
   const world = { enums: new Map(), classes: new Map(), constants: new Map() };
   readDeclarations(parse("hv/machine/layout.ts"), world);
@@ -98,12 +109,12 @@ function foldArrays(fields) {
   let array;
   for (const field of fields) {
     const [, stem, index] = /^(.*?\D)(\d+)$/.exec(field.name) ?? [];
-    if (array !== undefined && stem === array.name && field.type === array.type && Number(index) === array.count) array.count++;
-    else if (index === "0") folded.push((array = { name: stem, offset: field.offset, type: field.type, count: 1 }));
-    else {
-      array = undefined;
-      folded.push({ ...field, count: 1 });
+    if (array !== undefined && stem === array.name && field.type === array.type && Number(index) === array.count) {
+      array.count++;
+      continue;
     }
+    array = index === "0" ? { name: stem, offset: field.offset, type: field.type, count: 1 } : undefined;
+    folded.push(array ?? { ...field, count: 1 });
   }
   return folded;
 }

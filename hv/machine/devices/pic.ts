@@ -148,7 +148,7 @@ function writeOcw2(chip: PicRecord, value: u32): void {
   if (value & 0x20) {
     if (!specific) input = inService(chip);
     if (input == NONE) return;
-    chip.isr &= <u8>~(<u32>1 << input);
+    chip.isr &= <u8>~((<u32>1) << input);
     if (rotate) chip.lowest = <u8>input;
   } else if (!specific) chip.rotateOnAeoi = rotate ? 1 : 0;
   else if (rotate) chip.lowest = <u8>input;

@@ -8,7 +8,20 @@
 import * as guest from "../guest";
 import { pit0, pit1, pit2, timers } from "../state";
 import { NEVER, rearm } from "../timers";
-import { advance, Counting, counterOut, counterValue, isNull, loadCount, nextEdge, setGate, setMode, setState, ticksOf, timeOf } from "./counter";
+import {
+  advance,
+  Counting,
+  counterOut,
+  counterValue,
+  isNull,
+  loadCount,
+  nextEdge,
+  setGate,
+  setMode,
+  setState,
+  ticksOf,
+  timeOf,
+} from "./counter";
 import { pulse, unpulse } from "./pic";
 import { PitRecord } from "./records";
 
@@ -86,7 +99,7 @@ function writeControl(value: u32): void {
   }
   const counter = counterOf(select);
   const now = catchUp(counter);
-  if ((value >> 4 & 3) == Access.Latch) {
+  if (((value >> 4) & 3) == Access.Latch) {
     latchCount(counter, now);
     return;
   }
@@ -106,7 +119,7 @@ function writeCount(counter: PitRecord, value: u32): void {
     if (counter.mode == 0) setState(counter, Counting.Idle);
   } else {
     counter.writeHigh = 0;
-    loadCount(counter, access == Access.Low ? value : access == Access.High ? value << 8 : value << 8 | counter.low, now);
+    loadCount(counter, access == Access.Low ? value : access == Access.High ? value << 8 : (value << 8) | counter.low, now);
   }
   if (counter === pit0) outChanged(before, now);
 }
@@ -147,7 +160,7 @@ function latchCount(counter: PitRecord, now: u64): void {
 /** OUT, NULL COUNT, then the control word. */
 function latchStatus(counter: PitRecord, now: u64): void {
   if (counter.statusLatched) return;
-  counter.status = <u8>((<u32>counterOut(counter, now) << 7) | (<u32>isNull(counter, now) << 6) | counter.control);
+  counter.status = <u8>(((<u32>counterOut(counter, now)) << 7) | ((<u32>isNull(counter, now)) << 6) | counter.control);
   counter.statusLatched = 1;
 }
 

@@ -13,7 +13,7 @@ import { pitGate, pitOut } from "./pit";
 const REFRESH_NS: u64 = 15085;
 
 export function port61Read(): u32 {
-  return port61.control | (<u32>((guest.clock() / REFRESH_NS) & 1) << 4) | (pitOut() << 5);
+  return port61.control | ((<u32>((guest.clock() / REFRESH_NS) & 1)) << 4) | (pitOut() << 5);
 }
 
 export function port61Write(value: u32): void {

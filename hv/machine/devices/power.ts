@@ -39,7 +39,7 @@ export function resetControlWrite(value: u32): void {
 
 /** The value is what QEMU would exit with. */
 export function debugExitWrite(value: u32): void {
-  end(EndReason.DebugExit, (<u64>value << 1) | 1);
+  end(EndReason.DebugExit, ((<u64>value) << 1) | 1);
 }
 
 /** The value is the port that did it. */

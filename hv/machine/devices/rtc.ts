@@ -278,7 +278,7 @@ function isDividerReset(): bool {
 /** The periodic interrupt's period at 32768 Hz; 0: off. Rates 1 and 2 are those of 8 and 9 (data sheet, table 5). */
 function periodTicks(): u64 {
   const rate = cell(Cell.A) & A.Rate;
-  return rate == 0 ? 0 : <u64>1 << (rate < 3 ? rate + 6 : rate - 1);
+  return rate == 0 ? 0 : (<u64>1) << (rate < 3 ? rate + 6 : rate - 1);
 }
 
 function secondsAt(clock: u64): u64 {
