@@ -1,11 +1,12 @@
 // Console bytes: from the guests' rings to the line, in turn, a frame a guest; and from the line to the guests. When the line is full the
 // bytes stay in the guest's ring, and the guest waits as it would for a slow line. Called by main.ts (out) and receive.ts (in).
-import * as host from "./host";
-import * as link from "./link";
+
 import { Channel, Link } from "../../protocol/link";
 import { Event } from "../../protocol/messages";
-import { Mark, exists, marks, pending, settle, top, unmark } from "./guests";
 import { sendEvent } from "./events";
+import { exists, Mark, marks, pending, settle, top, unmark } from "./guests";
+import * as host from "./host";
+import * as link from "./link";
 
 /** UARTs of a guest. */
 const PORTS: u32 = 2;
@@ -46,7 +47,7 @@ function sendConsole(slot: u32): bool {
   return more;
 }
 
-/** Input for a guest; what it has no room for is lost, and the peer is told. */
+/** Input for a guest; what it has no room for is lost, and the peer is told: the link has seen to the room for that. */
 export function takeInput(at: usize, bytes: u32): void {
   if (bytes < <u32>Link.MessageHeaderBytes) {
     link.countBad();
@@ -57,5 +58,5 @@ export function takeInput(at: usize, bytes: u32): void {
   const count = bytes - Link.MessageHeaderBytes;
   if (!exists(slot) || port >= PORTS || count == 0) return;
   const taken = host.consoleGive(slot, port, <u32>at + Link.MessageHeaderBytes, count);
-  if (taken < count && link.room() > 0) sendEvent(Event.ConsoleInputLost, slot, port, count - taken);
+  if (taken < count) sendEvent(Event.ConsoleInputLost, slot, port, count - taken);
 }

@@ -1,9 +1,10 @@
 // Operations on a guest's life: start, pause, resume, kill, destroy, nmi. Each states what RunState it needs.
-import * as host from "./host";
+
 import { GuestStartArgs, HostImport, RunState, Status } from "../../protocol/messages";
-import { arg, failWith, failWithTwo, refused } from "./message";
-import { firstBlock, inside, strike } from "./guests";
 import { returnGuest } from "./create";
+import { firstBlock, inside, strike } from "./guests";
+import * as host from "./host";
+import { arg, failWith, failWithTwo, refused } from "./message";
 
 /** A machine's own answer is no more than a number: it must not be taken for one of core's. */
 const MAX_BOOT_STATUS: u32 = 0xffff;

@@ -1,14 +1,15 @@
 // guestCreate: finds a slot and frames, scrubs when too few are clean, gives them to the host, has the machine made. What was taken goes
 // back when any step is refused, or when the session ends in the middle. A job for large guests; one piece for common ones.
-import * as host from "./host";
-import { HostFact } from "./host";
-import { BLOCK_BYTES, BLOCK_FRAMES, NO_FRAME, classifyCarved, cleanBlocks, cleanSingles, singleFrame, wholeBlocks } from "./frames";
-import { NO_BLOCK, nextBlock, returnBlocks, takeBlocks } from "./placement";
-import { scrub, scrubAgain, scrubbing } from "./scrub";
-import { enroll, freeSlot } from "./guests";
-import { LATER, arg, failWith, failWithTwo, refused, word } from "./message";
+
 import { Link } from "../../protocol/link";
 import { EndReason, GuestCreateArgs, GuestCreateReply, GuestLimit, HostImport, Status } from "../../protocol/messages";
+import { BLOCK_BYTES, BLOCK_FRAMES, classifyCarved, cleanBlocks, cleanSingles, NO_FRAME, singleFrame, wholeBlocks } from "./frames";
+import { enroll, freeSlot } from "./guests";
+import * as host from "./host";
+import { HostFact } from "./host";
+import { arg, failWith, failWithTwo, LATER, refused, word } from "./message";
+import { NO_BLOCK, nextBlock, returnBlocks, takeBlocks } from "./placement";
+import { scrub, scrubAgain, scrubbing } from "./scrub";
 
 const MIB: u64 = 0x100000;
 const RUN_BYTES: u32 = 24;
@@ -43,7 +44,7 @@ export function guestCreate(): u32 {
   requestTsc = host.fact(HostFact.Tsc);
   const bytes = arg(GuestCreateArgs.MemoryBytes);
   wallSeconds = arg(GuestCreateArgs.WallSeconds);
-  if (bytes % BLOCK_BYTES != 0 || bytes < GuestLimit.MinMiB * MIB || bytes > GuestLimit.MaxMiB * MIB) return failWith(Status.BadMemorySize, bytes);
+  if (!isMemorySize(bytes)) return failWith(Status.BadMemorySize, bytes);
   slot = freeSlot();
   if (slot == GuestLimit.Slots) return failWith(Status.NoSlot, GuestLimit.Slots);
   blockCount = <u32>(bytes / BLOCK_BYTES);
@@ -52,6 +53,10 @@ export function guestCreate(): u32 {
   stage = Stage.Placing;
   worthTrying = true;
   return createStep();
+}
+
+function isMemorySize(bytes: u64): bool {
+  return bytes % BLOCK_BYTES == 0 && bytes >= GuestLimit.MinMiB * MIB && bytes <= GuestLimit.MaxMiB * MIB;
 }
 
 export function createStep(): u32 {

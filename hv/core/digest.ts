@@ -1,11 +1,12 @@
 // guestDigest: XXH64, seed 0, of a range of guest RAM, 64 KiB a piece; the lanes keep their values between pieces. A 32-byte stripe feeds
 // four lanes; what is left at the end is mixed in by 8, 4 and 1 bytes.
 // See: github.com/Cyan4973/xxHash, doc/xxhash_spec.md, "XXH64 algorithm description".
-import * as host from "./host";
+
 import { GuestDigestArgs, HostImport, Status } from "../../protocol/messages";
-import { LATER, arg, failWithTwo, refused, word } from "./message";
-import { DIGEST, Size } from "./layout";
 import { inside } from "./guests";
+import * as host from "./host";
+import { DIGEST, Size } from "./layout";
+import { arg, failWithTwo, LATER, refused, word } from "./message";
 
 const PRIME_1: u64 = 0x9e3779b185ebca87;
 const PRIME_2: u64 = 0xc2b2ae3d27d4eb4f;

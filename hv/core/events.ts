@@ -1,11 +1,12 @@
 // What the peer is told unasked: guests that changed their state or ended. A guest's mark stays until the line has room, so that nothing
 // is forgotten. Called by main.ts; console.ts sends its own events through it.
-import * as host from "./host";
-import * as link from "./link";
+
 import { Channel, Link } from "../../protocol/link";
 import { Event, GuestEndedWords, RunState } from "../../protocol/messages";
 import { Register } from "../../protocol/state";
-import { Mark, knownState, marks, pending, setKnownState, settle, top, unmark } from "./guests";
+import { knownState, Mark, marks, pending, setKnownState, settle, top, unmark } from "./guests";
+import * as host from "./host";
+import * as link from "./link";
 
 export function sendEvents(): void {
   if (!(pending & Mark.State)) return;

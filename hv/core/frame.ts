@@ -1,9 +1,10 @@
 // One frame of the line (protocol/link.ts): header, payload, CRC. Sends a frame whole or not at all; says whether a received one
 // is sound. Stands between link.ts, which gives frames their numbers, and cobs.ts.
-import * as host from "./host";
-import { encode, encodedBound } from "./cobs";
-import { WIRE } from "./layout";
+
 import { Link } from "../../protocol/link";
+import { encode, encodedBound } from "./cobs";
+import * as host from "./host";
+import { WIRE } from "./layout";
 
 export const PAYLOAD: usize = Link.HeaderBytes;
 

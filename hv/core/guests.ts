@@ -1,10 +1,11 @@
 // The table of guests: what core remembers of each slot. The guest itself is the host's; its RAM blocks are a chain in placement.ts.
 // Used by all operations, by events.ts and console.ts. The host names the guests that have news; their marks stay until the line
 // has taken it.
-import * as host from "./host";
-import { GUESTS, Size } from "./layout";
+
 import { GuestLimit, RunState } from "../../protocol/messages";
 import { BLOCK_BYTES } from "./frames";
+import * as host from "./host";
+import { GUESTS, Size } from "./layout";
 import { NO_BLOCK } from "./placement";
 
 /** What is still to be looked at. */

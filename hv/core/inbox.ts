@@ -1,7 +1,8 @@
 // Requests that wait for their turn, in a ring; the frame that is coming in is assembled in the slot behind the last one, so that
 // nothing is copied. Filled by receive.ts, emptied by request.ts.
-import { INBOX, INBOX_BYTES, Size } from "./layout";
+
 import { PAYLOAD } from "./frame";
+import { INBOX, INBOX_BYTES, Size } from "./layout";
 
 let head: u32 = 0;
 let count: u32 = 0;

@@ -1,9 +1,10 @@
 // Operations that look at a guest: state, registers, stat. They change nothing.
-import * as host from "./host";
+
 import { GuestStatArgs, GuestStatReply, RunState, Status } from "../../protocol/messages";
 import { ExitReason, Register } from "../../protocol/state";
-import { arg, data, dataRoom, word } from "./message";
 import { memoryBytes } from "./guests";
+import * as host from "./host";
+import { arg, data, dataRoom, word } from "./message";
 
 export function guestState(slot: u32): u32 {
   const state = host.guestState(slot);

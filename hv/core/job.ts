@@ -1,11 +1,12 @@
 // The one request that takes long: worked off a piece at a time across polls, so that guests, console and the line go on. It gets as
 // much time as it leaves to the rest; all of it when nothing else is to do. Started by request.ts, driven by main.ts.
-import * as host from "./host";
-import * as link from "./link";
-import { LATER, beginReply, sendReply } from "./message";
+
 import { Op } from "../../protocol/messages";
 import { createStep, createUndo } from "./create";
 import { digestStep } from "./digest";
+import * as host from "./host";
+import * as link from "./link";
+import { beginReply, LATER, sendReply } from "./message";
 import { loadStep, saveStep } from "./store";
 
 let op: u32 = 0;

@@ -1,7 +1,8 @@
 // Where core's data lies in its linear memory: all of it is here, fixed at compile time, and nothing is allocated. Each area has one
 // owner, the file named beside it. The compiler places them after --memoryBase, without overlap.
-import { GuestLimit } from "../../protocol/messages";
+
 import { Link } from "../../protocol/link";
+import { GuestLimit } from "../../protocol/messages";
 
 export enum Size {
   /** 2 MiB blocks: 64 GiB of RAM */

@@ -3,11 +3,12 @@
 //
 //   base        sent       high        next          sequence numbers, modulo 256; next - base <= Window
 //    | in flight | to be sent (again)   | not yet sent
+
+import { Channel, FrameType, Link } from "../../protocol/link";
+import { checkFrame, frameAck, frameChannel, frameSeq, frameType, PAYLOAD, sendFrame } from "./frame";
 import * as host from "./host";
 import { HostFact } from "./host";
 import { CONTROL, OUTBOX, OUTBOX_BYTES, Size } from "./layout";
-import { PAYLOAD, checkFrame, frameAck, frameChannel, frameSeq, frameType, sendFrame } from "./frame";
-import { Channel, FrameType, Link } from "../../protocol/link";
 
 export enum Accepted {
   /** nothing for those above */
@@ -71,8 +72,9 @@ export function accept(frame: usize, length: u32, now: u64, roomForRequest: bool
   if (type != FrameType.Data) return Accepted.Nothing;
   ackOwed = true;
   const channel = frameChannel(frame);
-  // Out of order, or no room: the peer sends it again.
-  if (frameSeq(frame) != expected || (channel == Channel.Request && !roomForRequest)) return Accepted.Nothing;
+  // Out of order, or no room: the peer sends it again. Console input needs room for the word that some of it was lost.
+  if (frameSeq(frame) != expected) return Accepted.Nothing;
+  if (channel == Channel.Request ? !roomForRequest : channel == Channel.Console && room() == 0) return Accepted.Nothing;
   expected = (expected + 1) & 255;
   return channel;
 }

@@ -1,14 +1,15 @@
 // hv/core: guests, memory, and the link to the control plane. The host (hv/asm) calls init() once, then poll() whenever there is serial
 // input, a timer, a changed guest, or nothing else to do. A poll does a bounded piece of everything, in the order of what follows from
 // what: input, operations, news, output.
-import * as host from "./host";
-import * as link from "./link";
+
 import { sendConsoles } from "./console";
 import { sendEvents } from "./events";
 import { initFrames } from "./frames";
 import { noteChanges } from "./guests";
+import * as host from "./host";
 import { waiting } from "./inbox";
 import { jobActive, jobDeadline, runJob } from "./job";
+import * as link from "./link";
 import { receive } from "./receive";
 import { takeRequests } from "./request";
 import { scrub, scrubbing } from "./scrub";

@@ -1,8 +1,9 @@
 // Operations on guest RAM that fit one message: write, read. The range is checked here, and by the host again.
-import * as host from "./host";
+
 import { GuestLimit, GuestReadArgs, GuestWriteArgs, HostImport, Status } from "../../protocol/messages";
-import { added, arg, argData, argsBytes, data, failWith, failWithTwo, refused } from "./message";
 import { inside } from "./guests";
+import * as host from "./host";
+import { added, arg, argData, argsBytes, data, failWith, failWithTwo, refused } from "./message";
 
 export function guestWrite(slot: u32): u32 {
   const address = arg(GuestWriteArgs.Address);

@@ -1,8 +1,9 @@
 // The request that is being worked on, and the reply that is being composed, in place: arguments are read where they arrived, the
 // reply is written where it will be sent from. Used by request.ts and by all operations.
-import * as link from "./link";
+
 import { Channel, Link } from "../../protocol/link";
 import { Status } from "../../protocol/messages";
+import * as link from "./link";
 
 /** What an operation answers that has only begun: it goes on in job.ts, and its reply comes later. */
 export const LATER: u32 = u32.MAX_VALUE;

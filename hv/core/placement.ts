@@ -1,7 +1,8 @@
 // A guest's RAM: blocks chained in guest-physical order, in as few runs of neighbours as there are to be had. Takes from and returns to
 // frames.ts; guests.ts hands the blocks to the host.
-import { BLOCK_NEXT } from "./layout";
+
 import { BlockKind, blocks, classify, kindOf, setKind } from "./frames";
+import { BLOCK_NEXT } from "./layout";
 
 export const NO_BLOCK: u32 = 0xffff;
 

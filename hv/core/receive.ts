@@ -1,14 +1,15 @@
 // From the serial ring to those who are meant: assembles frames in the inbox, lets link.ts judge them, keeps requests, gives console
 // input to guests. Called by main.ts.
-import * as host from "./host";
-import * as link from "./link";
-import { Decoded, decode } from "./cobs";
-import { PAYLOAD } from "./frame";
-import { SERIAL, Size } from "./layout";
+
 import { Channel, Link } from "../../protocol/link";
+import { Decoded, decode } from "./cobs";
+import { takeInput } from "./console";
+import { PAYLOAD } from "./frame";
+import * as host from "./host";
 import { clearInbox, inboxRoom, incoming, keep } from "./inbox";
 import { cancelJob } from "./job";
-import { takeInput } from "./console";
+import { SERIAL, Size } from "./layout";
+import * as link from "./link";
 
 /** Chunks read in one poll: a line that never pauses must not hold the guests up. */
 const CHUNKS: u32 = 4;

@@ -1,6 +1,6 @@
 // Requests in order, one reply each: takes one from the inbox, checks its form, finds its operation. What takes long goes on as the job
 // (job.ts), and the next request waits for it. Stands between inbox.ts and the operations.
-import * as link from "./link";
+
 import { Link } from "../../protocol/link";
 import {
   GuestArgs,
@@ -14,17 +14,18 @@ import {
   Op,
   Status,
 } from "../../protocol/messages";
-import { LATER, arg, argsBytes, beginReply, failWith, fail, sendReply, setArgs } from "./message";
-import { drop, firstBytes, firstPayload, waiting } from "./inbox";
-import { jobActive, startJob } from "./job";
-import { exists } from "./guests";
-import { hello, hostStat, ping, shutdown, stopping } from "./system";
+import { guestDestroy, guestKill, guestNmi, guestPause, guestResume, guestStart } from "./control";
 import { guestCreate } from "./create";
 import { guestDigest } from "./digest";
-import { guestLoad, guestSave } from "./store";
-import { guestRead, guestWrite } from "./memory";
-import { guestDestroy, guestKill, guestNmi, guestPause, guestResume, guestStart } from "./control";
+import { exists } from "./guests";
+import { drop, firstBytes, firstPayload, waiting } from "./inbox";
 import { guestRegisters, guestStat, guestState } from "./inspect";
+import { jobActive, startJob } from "./job";
+import * as link from "./link";
+import { guestRead, guestWrite } from "./memory";
+import { arg, argsBytes, beginReply, fail, failWith, LATER, sendReply, setArgs } from "./message";
+import { guestLoad, guestSave } from "./store";
+import { hello, hostStat, ping, shutdown, stopping } from "./system";
 
 /** Requests taken up in one poll. */
 const BATCH: u32 = 16;
@@ -109,7 +110,9 @@ function dispatch(op: u32): u32 {
     case Op.GuestCreate:
       return guestCreate();
     default:
-      return exists(arg(GuestArgs.Guest)) ? dispatchGuest(op, <u32>arg(GuestArgs.Guest)) : failWith(Status.NoSuchGuest, arg(GuestArgs.Guest));
+      return exists(arg(GuestArgs.Guest))
+        ? dispatchGuest(op, <u32>arg(GuestArgs.Guest))
+        : failWith(Status.NoSuchGuest, arg(GuestArgs.Guest));
   }
 }
 

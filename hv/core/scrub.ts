@@ -1,8 +1,9 @@
 // Zeroes free frames whose content is unknown, in small pieces: in idle time, or for a guest that waits for memory. Stands beside
 // frames.ts, whose blocks it turns from dirty to clean.
+
+import { BLOCK_FRAMES, BlockKind, blocks, classify, kindOf, setKind } from "./frames";
 import * as host from "./host";
 import { FrameState } from "./host";
-import { BLOCK_FRAMES, BlockKind, blocks, classify, kindOf, setKind } from "./frames";
 
 let block: u32 = 0;
 let index: u32 = 0;

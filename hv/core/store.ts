@@ -1,11 +1,12 @@
 // guestLoad and guestSave: whole sectors between the store disk and guest RAM, 64 KiB a piece. A last sector that is only partly wanted
 // bounces: it goes through 512 bytes of the guest's RAM whose content is kept meanwhile, since the host moves whole sectors only.
+
+import { GuestLimit, GuestStoreArgs, HostImport, Op, Status } from "../../protocol/messages";
+import { inside, memoryBytes } from "./guests";
 import * as host from "./host";
 import { HostFact } from "./host";
-import { GuestLimit, GuestStoreArgs, HostImport, Op, Status } from "../../protocol/messages";
-import { LATER, arg, failWith, failWithTwo, refused } from "./message";
 import { BOUNCE, BOUNCE_KEPT } from "./layout";
-import { inside, memoryBytes } from "./guests";
+import { arg, failWith, failWithTwo, LATER, refused } from "./message";
 
 const SECTOR: u32 = GuestLimit.SectorBytes;
 /** What the host moves in one call at most. */
@@ -81,6 +82,7 @@ function bounce(op: u32, bytes: u32): u32 {
     status = move(op, 1, at);
   }
   if (!host.guestWrite(slot, at, <u32>BOUNCE_KEPT, SECTOR)) return refused(HostImport.GuestWrite);
-  if (op == Op.GuestLoad && status == Status.Ok && !host.guestWrite(slot, address, <u32>BOUNCE, bytes)) return refused(HostImport.GuestWrite);
+  if (op == Op.GuestLoad && status == Status.Ok && !host.guestWrite(slot, address, <u32>BOUNCE, bytes))
+    return refused(HostImport.GuestWrite);
   return status;
 }

@@ -1,12 +1,13 @@
 // Operations on the hypervisor as a whole: hello, ping, hostStat, shutdown.
-import * as host from "./host";
-import * as link from "./link";
-import { FrameState, HostFact } from "./host";
-import { FRAME_BYTES, BLOCK_BYTES, allBlocks, allFrames, countFrames } from "./frames";
-import { exists, guests, top } from "./guests";
-import { added, argData, argsBytes, data, dataRoom, word } from "./message";
+
 import { Link } from "../../protocol/link";
 import { Status } from "../../protocol/messages";
+import { allBlocks, allFrames, BLOCK_BYTES, countFrames, FRAME_BYTES } from "./frames";
+import { exists, guests, top } from "./guests";
+import * as host from "./host";
+import { FrameState, HostFact } from "./host";
+import * as link from "./link";
+import { added, argData, argsBytes, data, dataRoom, word } from "./message";
 
 /** How long the reply to a shutdown may take to arrive. */
 const FAREWELL: u64 = 500 * link.MILLISECOND;

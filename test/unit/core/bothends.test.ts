@@ -89,7 +89,8 @@ test.each<[string, Faults, number]>([
   "over %s every request has its reply, once and in order, and no console byte is missing",
   async (_, faults, count) => {
     const wire = new Wire();
-    link = new Link(wire, { retransmitMs: 20, maxRetransmitMs: 40, syncMs: 20 });
+    const end = new Link(wire, { retransmitMs: 20, maxRetransmitMs: 40, syncMs: 20 });
+    link = end;
     const replies: { id: number; echo: string }[] = [];
     let printed = "";
     link.on("message", (channel, payload) => {
@@ -106,7 +107,7 @@ test.each<[string, Faults, number]>([
     const text = Array.from({ length: 4000 }, (__, index) => String.fromCharCode(32 + (index % 95))).join("");
     wire.rig.host.print(0, text);
     const echo = (id: number): string => `${id}`.repeat(1 + (id % 60));
-    const sent = Array.from({ length: count }, (__, id) => link?.send(Channel.Request, message(id, Op.Ping, [], Buffer.from(echo(id)))));
+    const sent = Array.from({ length: count }, (__, id) => end.send(Channel.Request, message(id, Op.Ping, [], Buffer.from(echo(id)))));
     await Promise.all(sent);
     await until(() => replies.length >= count && printed.length >= text.length);
     expect(replies).toEqual(Array.from({ length: count }, (__, id) => ({ id, echo: echo(id) })));

@@ -6,7 +6,8 @@ import { BLOCK } from "./physical.js";
 import { Rig } from "./rig.js";
 
 const MIB = 1 << 20;
-const { h64Raw } = await xxhash();
+const xxh = await xxhash();
+const h64Raw = (bytes: Uint8Array): bigint => xxh.h64Raw(bytes);
 let rig: Rig;
 
 const bytesOf = (length: number, seed = 1): Uint8Array =>

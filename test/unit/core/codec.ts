@@ -37,7 +37,7 @@ export function stuff(bytes: Uint8Array): number[] {
 export function unstuff(bytes: readonly number[]): Uint8Array {
   const out: number[] = [];
   for (let at = 0; at < bytes.length; ) {
-    const code = bytes[at] as number;
+    const code = bytes[at];
     out.push(...bytes.slice(at + 1, at + code));
     at += code;
     if (at > bytes.length) throw new Error("a frame of core's is cut short");
@@ -75,10 +75,10 @@ export function decodeAll(bytes: readonly number[]): Frame[] {
     if (body.length - Link.HeaderBytes > Link.MaxPayload) throw new Error("a frame of core's is too long");
     const [type, seq, ack, channel] = body as unknown as number[];
     frames.push({
-      type: type as FrameType,
-      seq: seq as number,
-      ack: ack as number,
-      channel: channel as number,
+      type: type,
+      seq: seq,
+      ack: ack,
+      channel: channel,
       payload: body.subarray(Link.HeaderBytes),
     });
   }

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { Channel, Link } from "../../../protocol/link.js";
 import { EndReason, Event, GuestKind, Op, RunState } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
-import { message } from "./codec.js";
+import { data, message } from "./codec.js";
 import { Rig } from "./rig.js";
 
 const ROOM = Link.MaxPayload - Link.MessageHeaderBytes;
@@ -91,8 +91,8 @@ describe("input", () => {
     type(1, 0, "uname\n");
     type(1, 1, "second");
     rig.poll();
-    expect(Buffer.from(rig.host.guest(1).input[0] as number[]).toString()).toBe("uname\n");
-    expect(Buffer.from(rig.host.guest(1).input[1] as number[]).toString()).toBe("second");
+    expect(Buffer.from(rig.host.guest(1).input[0]).toString()).toBe("uname\n");
+    expect(Buffer.from(rig.host.guest(1).input[1]).toString()).toBe("second");
     expect(rig.news).toEqual([]);
   });
 
@@ -111,15 +111,11 @@ describe("input", () => {
     for (let id = 0; id < Link.Window; id++) rig.post(Op.Ping);
     rig.poll();
     const taken = rig.acked;
-    const sent = rig.seq;
-    type(0, 0, Buffer.alloc(640, 1));
-    type(0, 0, Buffer.alloc(640, 2));
+    // Sent before the replies were seen: it acknowledges none of them.
+    rig.give(data(rig.seq, rig.expected - Link.Window, Channel.Console, message(0, 0, [], Buffer.alloc(640, 1))));
     rig.poll();
     expect(rig.acked).toBe(taken);
     rig.acks = true;
-    rig.acknowledge();
-    rig.poll();
-    rig.seq = sent;
     type(0, 0, Buffer.alloc(640, 1));
     type(0, 0, Buffer.alloc(640, 2));
     rig.ok(Op.Ping);

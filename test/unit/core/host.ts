@@ -184,7 +184,7 @@ export class Host {
     for (let at = 0; at < length; ) {
       const offset = (address + at) % FRAME;
       const size = Math.min(FRAME - offset, length - at);
-      const block = this.guest(slot).ram[Math.floor((address + at) / BLOCK)] as number;
+      const block = this.guest(slot).ram[Math.floor((address + at) / BLOCK)];
       const frame = block * BLOCK_FRAMES + Math.floor(((address + at) % BLOCK) / FRAME);
       yield { bytes: this.physical.content(frame).subarray(offset, offset + size), at };
       at += size;

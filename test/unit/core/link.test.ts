@@ -20,7 +20,7 @@ describe("a session", () => {
     expect(rig.host.timer).toBe(0n);
     rig.poll();
     expect(types(rig.frames)).toEqual([FrameType.Sync]);
-    expect(Buffer.from(rig.frames[0]?.payload as Uint8Array)).toEqual(Buffer.from([Link.Version, 0, 0, 0, 0xed, 0xfe, 0, 0]));
+    expect(Buffer.from(rig.frames[0]?.payload)).toEqual(Buffer.from([Link.Version, 0, 0, 0, 0xed, 0xfe, 0, 0]));
     rig.poll();
     expect(rig.frames).toHaveLength(1);
     for (let count = 2; count < 6; count++) {
@@ -45,7 +45,7 @@ describe("a session", () => {
     rig.give([...sync(FrameType.Sync, 0x1234), ...data(0, 0, Channel.Request, ping(1))]);
     rig.poll();
     expect(types(rig.frames)).toEqual([FrameType.SyncAck, FrameType.Data]);
-    expect(epochOf(rig.frames[0] as Frame)).toBe(0x1234);
+    expect(epochOf(rig.frames[0])).toBe(0x1234);
   });
 
   test("does not open for another epoch, or another version", () => {
@@ -57,7 +57,7 @@ describe("a session", () => {
     expect(rig.replies.size).toBe(0);
     // The peer learns which version there is.
     expect(types(rig.frames)).toEqual([FrameType.Sync, FrameType.SyncAck]);
-    expect(Buffer.from(rig.frames[1]?.payload as Uint8Array).readUInt32LE(0)).toBe(Link.Version);
+    expect(Buffer.from(rig.frames[1]?.payload).readUInt32LE(0)).toBe(Link.Version);
   });
 
   test("does not begin again for a repeated Sync, or a late answer", () => {
@@ -127,7 +127,7 @@ describe("order", () => {
 
   test("after a lost frame all that follow wait for it", () => {
     const frames = [0, 1, 2].map((seq) => data(seq, 0, Channel.Request, ping(seq)));
-    rig.give([...(frames[1] as number[]), ...(frames[2] as number[])]);
+    rig.give([...frames[1], ...frames[2]]);
     rig.poll();
     expect(rig.replies.size).toBe(0);
     expect(rig.acked).toBe(0);
@@ -298,7 +298,7 @@ describe("bytes that are no frame", () => {
 
   const sound = data(0, 0, Channel.Request, ping(1));
   const flipped = [...sound];
-  flipped[6] = (flipped[6] as number) ^ 1 || 2;
+  flipped[6] = flipped[6] ^ 1 || 2;
 
   test.each<[string, number[]]>([
     ["a wrong CRC", flipped],

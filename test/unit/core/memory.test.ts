@@ -21,8 +21,8 @@ function create(rig: Rig, mib: number): Made {
     const [guestPhysical, hostPhysical, bytes] = numbers.slice(at) as [number, number, number];
     runs.push({ guestPhysical, hostPhysical, bytes });
   }
-  expect(runs).toHaveLength(numbers[GuestCreateReply.Runs] as number);
-  return { guest: numbers[GuestCreateReply.Guest] as number, runs };
+  expect(runs).toHaveLength(numbers[GuestCreateReply.Runs]);
+  return { guest: numbers[GuestCreateReply.Guest], runs };
 }
 
 const destroy = (rig: Rig, guest: number): void => void rig.ok(Op.GuestDestroy, [guest]);
@@ -269,7 +269,7 @@ test("1500 guests come and go, and no frame is missing", () => {
     if (reply.status === Status.Ok) alive.push(Number(reply.words[0]));
     else expect(reply.status).toBe(Status.NoMemory);
     while (alive.length > 6 || (alive.length > 0 && (reply.status !== Status.Ok || next(3) === 0))) {
-      destroy(rig, alive.splice(next(alive.length), 1)[0] as number);
+      destroy(rig, alive.splice(next(alive.length), 1)[0]);
       if (reply.status !== Status.Ok) break;
     }
   }

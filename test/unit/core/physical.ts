@@ -21,7 +21,7 @@ export class Physical {
 
   word(frame: number): bigint {
     const state = this.state[frame] ?? FrameState.Absent;
-    return state === FrameState.Owned ? (1n << 32n) | BigInt((this.owner[frame] as number) << 8) | BigInt(state) : BigInt(state);
+    return state === FrameState.Owned ? (1n << 32n) | BigInt(this.owner[frame] << 8) | BigInt(state) : BigInt(state);
   }
 
   blockCount(block: number, state: number): number {

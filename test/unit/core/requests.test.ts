@@ -157,7 +157,7 @@ describe("form", () => {
 
   test("a channel that is not the peer's is dropped and counted", () => {
     rig.send(Channel.Reply, message(1, 0));
-    rig.send(77, message(1, 0));
+    rig.send(77 as Channel, message(1, 0));
     expect(rig.ok(Op.HostStat).words[HostStatReply.FramesBad]).toBe(2n);
   });
 });
