@@ -3,14 +3,14 @@
 //   protocol/*.ts -------> protocol.inc --+
 //   hv/core, hv/machine -> asc -> wasm2c -> gcc --+--> ld -> hv.elf -> hv.elf32, hv.img
 //   hv/boot, hv/asm -----> nasm ----------+
-//   control/src ---------> tsc -> build/js
-import { existsSync } from "node:fs";
+//   control/src ---------> typescript -> build/js
 import { join } from "node:path";
+import { controlPlane } from "./control.mjs";
 import { locked } from "./lock.mjs";
 import { assembleAll, instancesObject, link, writeIdentity } from "./native.mjs";
 import { sources as protocolSources, writeProtocol } from "./protocol.mjs";
-import { BuildError, root, runNode } from "./run.mjs";
-import { files, Steps } from "./steps.mjs";
+import { BuildError, root } from "./run.mjs";
+import { Steps } from "./steps.mjs";
 import { moduleObject } from "./wasm.mjs";
 
 export { BuildError };
@@ -48,21 +48,6 @@ async function hypervisor(steps, { out, asm, modules, entries }, native) {
   if (!native) return;
   const extra = modules ? [await instancesObject(steps, options)] : [];
   await link(steps, [...objects.flat(), ...extra], options);
-}
-
-async function controlPlane(steps) {
-  if (!existsSync(join(root, "control/src/cli/main.ts"))) return;
-  await steps.step({
-    name: "tsc control, protocol -> build/js",
-    inputs: () => [
-      "tsconfig.json",
-      "package.json",
-      ...files("control/src", ".ts"),
-      ...protocolSources().filter((path) => !path.startsWith("hv/core")),
-    ],
-    outputs: ["build/js/control/src/cli/main.js"],
-    run: () => runNode("typescript/bin/tsc", ["-p", "tsconfig.json"]),
-  });
 }
 
 /** All results, or one error with the words of all that failed. */
