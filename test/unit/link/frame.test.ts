@@ -33,9 +33,7 @@ function read(...pieces: (Uint8Array | string)[]): { frames: Frame[]; lines: str
 describe("a frame's bytes", () => {
   it("are these, for an acknowledgement of frame 6", () => {
     const bytes = encodeFrame({ type: FrameType.Ack, seq: 0, ack: 7, channel: 0, payload: new Uint8Array() });
-    expect(Buffer.from(bytes).toString("hex")).toBe("02020207054c1bd6c900".replace("4c1bd6c9", Buffer.from(bytes).subarray(5, 9).toString("hex")));
-    expect([...bytes.subarray(0, 5)]).toEqual([2, 2, 2, 7, 5]);
-    expect(crc32c(Uint8Array.of(2, 0, 7, 0))).toBe(Buffer.from(bytes).readUInt32LE(5));
+    expect(Buffer.from(bytes).toString("hex")).toBe("020202070503a16d8d00");
   });
 
   it("are these, for data", () => {

@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import type { EngineOptions } from "../../../control/src/engines/engine.js";
+import { pcMemoryRuns, qemuArguments } from "../../../control/src/engines/qemu.js";
+
+const options: EngineOptions = {
+  memoryBytes: 256 * 2 ** 20,
+  accel: "auto",
+  runDir: "/run/x",
+  kernelPath: "/b/hv.elf32",
+  imagePath: "/b/a,b/hv.img",
+};
+
+/** The values of an option that is given once or more. */
+const valuesOf = (args: string[], name: string): string[] => args.filter((_, index) => args[index - 1] === name);
+
+describe("QEMU's arguments", () => {
+  it("are these", () => {
+    expect(qemuArguments(options, "tcg", "linux").join(" ")).toBe(
+      "-nodefaults -no-user-config -display none -no-reboot -machine pc,memory-backend=ram " +
+        "-object memory-backend-file,id=ram,size=256M,mem-path=/proc/self/fd/4,share=on -m 256M -accel tcg -cpu max,-la57,-pku " +
+        "-chardev socket,id=link,fd=3 -serial chardev:link -device isa-debug-exit,iobase=0xf4 -kernel /b/hv.elf32",
+    );
+  });
+
+  it("take the host's CPU under KVM, and another name for descriptors elsewhere", () => {
+    const args = qemuArguments(options, "kvm", "darwin");
+    expect(valuesOf(args, "-cpu")).toEqual(["host,-la57,-pku"]);
+    expect(valuesOf(args, "-object")[0]).toContain("mem-path=/dev/fd/4,");
+  });
+
+  it("boot the disk image without writing to it, its comma doubled", () => {
+    const args = qemuArguments({ ...options, bootFrom: "disk" }, "tcg");
+    expect(valuesOf(args, "-drive")).toEqual(["file=/b/a,,b/hv.img,format=raw,if=ide,index=0,snapshot=on"]);
+    expect(args).not.toContain("-kernel");
+  });
+
+  it("count instructions on demand, and end with what a test adds", () => {
+    const args = qemuArguments({ ...options, icount: true, extra: ["-d", "int"] }, "tcg");
+    expect(valuesOf(args, "-icount")).toEqual(["shift=0,sleep=off"]);
+    expect(args.slice(-2)).toEqual(["-d", "int"]);
+  });
+
+  it.each([0, 2 ** 20, 2 ** 24 + 1, Number.NaN])("refuse a memory of %d bytes", (memoryBytes) => {
+    expect(() => qemuArguments({ ...options, memoryBytes }, "tcg")).toThrow(expect.objectContaining({ code: "E_MEMORY_SIZE" }));
+  });
+});
+
+describe("the RAM of `pc`", () => {
+  const GIB = 2 ** 30;
+  it.each([
+    [GIB, [{ physical: 0, offset: 0, bytes: GIB }]],
+    [3.5 * GIB - 2 ** 20, [{ physical: 0, offset: 0, bytes: 3.5 * GIB - 2 ** 20 }]],
+    [
+      3.5 * GIB,
+      [
+        { physical: 0, offset: 0, bytes: 3 * GIB },
+        { physical: 4 * GIB, offset: 3 * GIB, bytes: GIB / 2 },
+      ],
+    ],
+  ])("of %d bytes", (bytes, runs) => {
+    expect(pcMemoryRuns(bytes)).toEqual(runs);
+  });
+});
