@@ -4,7 +4,7 @@
 import { acknowledge } from "./devices/pic";
 import { pitTimer } from "./devices/pit";
 import { rtcTimer } from "./devices/rtc";
-import { uartsInput, uartsRoom, uartTimer } from "./devices/uart";
+import { uartsInput, uartsRoom, uartTimer } from "./devices/uartline";
 import * as guest from "./guest";
 import { EventBit } from "./layout";
 import { com1, com2, picMaster, timers } from "./state";

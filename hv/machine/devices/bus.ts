@@ -1,6 +1,6 @@
-// The I/O ports: the one table of who is where, and the way from a port to a device. A device sees the address lines that it decodes
-// (an offset), never a port. Nobody there: reads give all ones, writes are dropped. Ports are 8 bits wide, as on a PC's bus, and io.ts splits wider
-// accesses, but for the few that `isWide` names.
+// The I/O ports: the one table of who is where, and the way from a port to a device. A device sees the address lines that it
+// decodes (an offset), never a port. Nobody there: reads give all ones, writes are dropped. Ports are 8 bits wide, as on a PC's bus:
+// io.ts splits wider accesses, but for the few that `isWide` names.
 
 import { com1, com2, picMaster, picSlave } from "../state";
 import { timersReset } from "../timers";

@@ -1,6 +1,6 @@
-// The 8042 keyboard controller (IBM PC AT technical reference, "Keyboard controller") with nothing plugged in: enough of it that a guest resets
-// the machine through it, and that a driver finds out quickly that there is no keyboard and no mouse: every byte sent to one is
-// answered at once by FEh with the timeout bit. A20 is always open; its bit is kept and does nothing.
+// The 8042 keyboard controller (IBM PC AT technical reference, "Keyboard controller") with nothing plugged in: enough of it that a
+// guest resets the machine through it, and that a driver finds out quickly that there is no keyboard and no mouse: every byte sent
+// to one is answered at once by FEh with the timeout bit. A20 is always open; its bit is kept and does nothing.
 
 import { keyboard } from "../state";
 import { setLine } from "./pic";

@@ -91,7 +91,7 @@ export function elcrRead(chip: PicRecord): u32 {
   return chip.elcr;
 }
 
-/** The timer, keyboard, cascade, RTC and coprocessor inputs are edge triggered for good (PIIX4, 4.2.7). */
+/** The timer, keyboard, cascade, RTC and coprocessor inputs are edge triggered for good (PIIX4 data sheet, ELCR1 and ELCR2). */
 export function elcrWrite(chip: PicRecord, value: u32): void {
   chip.elcr = <u8>(value & (chip === picMaster ? 0xf8 : 0xde));
   chip.irr = <u8>((chip.irr & ~levels(chip)) | (chip.lines & levels(chip)));

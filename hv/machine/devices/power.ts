@@ -1,5 +1,5 @@
-// The ways in which a guest ends itself: ACPI's sleep register where QEMU (604h) and Bochs (B004h) have it, Bochs' "Shutdown" letters at 8900h,
-// the reset control register CF9h, and QEMU's isa-debug-exit at F4h. i8042.ts comes here for its reset too.
+// The ways in which a guest ends itself: ACPI's sleep register where QEMU (604h) and Bochs (B004h) have it, Bochs' "Shutdown" letters
+// at 8900h, the reset control register CF9h, and QEMU's isa-debug-exit at F4h. i8042.ts comes here for its reset too.
 
 import { EndReason } from "../../../protocol/messages";
 import * as guest from "../guest";
@@ -8,7 +8,7 @@ import { power } from "../state";
 /** ACPI PM1_CNT: SLP_EN, and SLP_TYP 0 which is S5 in the tables of both emulators */
 const SLEEP_ENABLE: u32 = 0x2000;
 const SLEEP_TYPE: u32 = 0x1c00;
-/** CF9h: RST_CPU resets when it is written (PIIX4, 4.2.9) */
+/** CF9h: RST_CPU resets when it is written (PIIX4 data sheet, RC) */
 const RESET_CPU: u32 = 0x04;
 const RESET_PORT: u32 = 0xcf9;
 

@@ -8,61 +8,9 @@
 //   DLAB 0    RBR/THR   IER   IIR/FCR   LCR   MCR   LSR   MSR   SCR
 //   DLAB 1    DLL       DLM
 
-import * as guest from "../guest";
-import { com1, com2, timers } from "../state";
-import { NEVER, rearm } from "../timers";
-import { setLine } from "./pic";
 import { UartRecord } from "./records";
-
-const FIFO_BYTES: u32 = 16;
-const SECOND: u64 = 1000000000;
-/** of divisor 1: 1.8432 MHz / 16 */
-const BAUD: u64 = 115200;
-
-enum Ier {
-  Received = 0x01,
-  Empty = 0x02,
-  LineStatus = 0x04,
-  ModemStatus = 0x08,
-}
-
-/** In the order of priority (data sheet, table IV). */
-enum Iir {
-  LineStatus = 0x06,
-  Received = 0x04,
-  Timeout = 0x0c,
-  Empty = 0x02,
-  ModemStatus = 0x00,
-  None = 0x01,
-  Fifos = 0xc0,
-}
-
-enum Fcr {
-  Enable = 0x01,
-  ResetReceiver = 0x02,
-  ResetTransmitter = 0x04,
-  Trigger = 0xc0,
-}
-
-enum Lcr {
-  WordLength = 0x03,
-  StopBits = 0x04,
-  Parity = 0x08,
-  DivisorLatch = 0x80,
-}
-
-enum Mcr {
-  Rts = 0x02,
-  Out2 = 0x08,
-  Loop = 0x10,
-}
-
-enum Lsr {
-  DataReady = 0x01,
-  Overrun = 0x02,
-  HoldingEmpty = 0x20,
-  Empty = 0x40,
-}
+import { cause, Fcr, Ier, Iir, Mcr, refresh } from "./uartcause";
+import { Lcr, Lsr, readReceived, receivedChanged, transmit, uartInput } from "./uartline";
 
 enum Msr {
   RingTrailing = 0x04,
@@ -126,70 +74,6 @@ export function uartWrite(uart: UartRecord, offset: u32, value: u32): void {
   }
 }
 
-/** EventBit.ConsoleInput, and whenever the guest makes room: takes what fits from the console ring. */
-export function uartInput(uart: UartRecord): void {
-  if (uart.mcr & Mcr.Loop || (uart.flowControl && !(uart.mcr & Mcr.Rts))) return;
-  let taken = false;
-  while (uart.rxCount < depth(uart)) {
-    const byte = guest.consoleGet(port(uart));
-    if (byte < 0) break;
-    pushReceived(uart, byte);
-    taken = true;
-  }
-  if (taken) receivedChanged(uart);
-}
-
-/** EventBit.ConsoleRoom: sends what waited. */
-export function uartRoom(uart: UartRecord): void {
-  if (uart.txCount == 0) return;
-  while (uart.txCount && guest.consoleRoom(port(uart))) {
-    guest.consolePut(port(uart), load<u8>(transmitFifo(uart) + uart.txHead));
-    uart.txHead = (uart.txHead + 1) & 15;
-    uart.txCount--;
-  }
-  if (uart.txCount == 0) uart.empty = 1;
-  refresh(uart);
-}
-
-/** EventBit.Timer, when the character timeout's deadline has come. */
-export function uartTimer(uart: UartRecord): void {
-  setDeadline(uart, NEVER);
-  uart.timeout = uart.rxCount ? 1 : 0;
-  refresh(uart);
-}
-
-function transmit(uart: UartRecord, value: u32): void {
-  uart.empty = 0;
-  if (uart.mcr & Mcr.Loop) {
-    if (uart.rxCount < depth(uart)) pushReceived(uart, value);
-    else {
-      uart.errors |= <u8>Lsr.Overrun;
-      if (!(uart.fcr & Fcr.Enable)) store<u8>(receiveFifo(uart) + uart.rxHead, <u8>value);
-    }
-    uart.empty = 1;
-    receivedChanged(uart);
-    return;
-  }
-  if (uart.txCount == 0 && guest.consoleRoom(port(uart))) {
-    guest.consolePut(port(uart), value);
-    uart.empty = 1;
-  } else if (uart.txCount < depth(uart)) {
-    store<u8>(transmitFifo(uart) + ((uart.txHead + uart.txCount) & 15), <u8>value);
-    uart.txCount++;
-  }
-  refresh(uart);
-}
-
-function readReceived(uart: UartRecord): u32 {
-  if (uart.rxCount == 0) return 0;
-  const byte = load<u8>(receiveFifo(uart) + uart.rxHead);
-  uart.rxHead = (uart.rxHead + 1) & 15;
-  uart.rxCount--;
-  uartInput(uart);
-  receivedChanged(uart);
-  return byte;
-}
-
 function readCause(uart: UartRecord): u32 {
   const found = cause(uart);
   if (found == Iir.Empty) {
@@ -224,7 +108,7 @@ function writeEnables(uart: UartRecord, value: u32): void {
   refresh(uart);
 }
 
-/** Turning the FIFOs on or off empties both; the other bits are taken only with the enable bit (data sheet, 8.4). */
+/** Turning the FIFOs on or off empties both; the other bits are taken only with the enable bit (data sheet, 8.5). */
 function writeFifoControl(uart: UartRecord, value: u32): void {
   const toggled = ((value ^ uart.fcr) & Fcr.Enable) != 0;
   uart.fcr = value & Fcr.Enable ? <u8>(value & (Fcr.Enable | Fcr.Trigger)) : 0;
@@ -256,78 +140,6 @@ function modemLines(uart: UartRecord): u32 {
   return ((mcr & 1) << 5) | ((mcr & 2) << 3) | ((mcr & 0x0c) << 4);
 }
 
-function cause(uart: UartRecord): u32 {
-  const ier: u32 = uart.ier;
-  if (ier & Ier.LineStatus && uart.errors) return Iir.LineStatus;
-  if (ier & Ier.Received) {
-    if (uart.rxCount >= trigger(uart)) return Iir.Received;
-    if (uart.timeout) return Iir.Timeout;
-  }
-  if (ier & Ier.Empty && uart.empty) return Iir.Empty;
-  if (ier & Ier.ModemStatus && uart.deltas) return Iir.ModemStatus;
-  return Iir.None;
-}
-
-/** The IRQ passes a gate that OUT2 opens; in loopback the outputs are inactive, so it is closed (data sheet, 8.6). */
-function refresh(uart: UartRecord): void {
-  const open = (uart.mcr & (Mcr.Out2 | Mcr.Loop)) == Mcr.Out2;
-  setLine(uart === com1 ? 4 : 3, open && cause(uart) != Iir.None);
-}
-
-function pushReceived(uart: UartRecord, byte: u32): void {
-  store<u8>(receiveFifo(uart) + ((uart.rxHead + uart.rxCount) & 15), <u8>byte);
-  uart.rxCount++;
-}
-
-/** Every byte that comes or goes restarts the character timeout: four characters' time with bytes below the trigger level. */
-function receivedChanged(uart: UartRecord): void {
-  uart.timeout = 0;
-  if (uart.rxCount && uart.rxCount < trigger(uart)) {
-    const lcr: u32 = uart.lcr;
-    const bits = 7 + (lcr & Lcr.WordLength) + (lcr & Lcr.StopBits ? 1 : 0) + (lcr & Lcr.Parity ? 1 : 0);
-    setDeadline(uart, guest.clock() + (4 * <u64>bits * max<u64>(uart.divisor, 1) * SECOND) / BAUD);
-  } else setDeadline(uart, NEVER);
-  refresh(uart);
-}
-
-function setDeadline(uart: UartRecord, deadline: u64): void {
-  if (uart === com1) timers.com1 = deadline;
-  else timers.com2 = deadline;
-  rearm();
-}
-
-/** Bytes in the receiver that raise the interrupt: 1, 4, 8 or 14. */
-function trigger(uart: UartRecord): u32 {
-  return (0x0e080401 >> ((uart.fcr >> 6) << 3)) & 0xff;
-}
-
-function depth(uart: UartRecord): u32 {
-  return uart.fcr & Fcr.Enable ? FIFO_BYTES : 1;
-}
-
 function isLatchOpen(uart: UartRecord): bool {
   return (uart.lcr & Lcr.DivisorLatch) != 0;
-}
-
-function port(uart: UartRecord): u32 {
-  return uart === com1 ? 0 : 1;
-}
-
-function receiveFifo(uart: UartRecord): usize {
-  return changetype<usize>(uart) + offsetof<UartRecord>("rx0");
-}
-
-function transmitFifo(uart: UartRecord): usize {
-  return changetype<usize>(uart) + offsetof<UartRecord>("tx0");
-}
-
-/** Both, for the events that do not say which. */
-export function uartsInput(): void {
-  uartInput(com1);
-  uartInput(com2);
-}
-
-export function uartsRoom(): void {
-  uartRoom(com1);
-  uartRoom(com2);
 }
