@@ -35,7 +35,8 @@ export function stringIo(): Outcome {
   openSegment();
   // A single-step trap comes after each iteration.
   const batch: u64 = flags & Flag.TF ? 1 : BATCH;
-  const step: u64 = flags & Flag.DF ? -Io.size : Io.size;
+  const size: u64 = Io.size;
+  const step = flags & Flag.DF ? -size : size;
   const pointer: u32 = Io.input ? Register.Rdi : Register.Rsi;
   for (let done: u64 = 0; done < batch && left > 0; done++) {
     const offset = gpr(pointer) & mask;
