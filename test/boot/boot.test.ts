@@ -21,9 +21,9 @@ function said({ lines }: Ended, name: string): string[] {
   return line === undefined ? [] : (line.match(/[0-9a-f]{16}/g) ?? []);
 }
 
-function ranges({ lines }: Ended): { base: number; end: number }[] {
+function ranges({ lines }: Ended, name = "range"): { base: number; end: number }[] {
   return lines
-    .filter((line) => line.startsWith("hvkit: test: range "))
+    .filter((line) => line.startsWith(`hvkit: test: ${name} `))
     .map((line) => (line.match(/[0-9a-f]{16}/g) ?? []).map((digits) => Number(`0x${digits}`)))
     .map(([base = 0, length = 0]) => ({ base, end: base + length }));
 }
@@ -81,6 +81,16 @@ describe("QEMU", () => {
     const stick = ["-device", "qemu-xhci", "-device", "usb-storage,drive=stick", "-m", "128"];
     const ended = await inFolder((folder) => qemu(["-drive", `id=stick,file=${disk(folder, 8 * bytesMiB)},format=raw,if=none`, ...stick]));
     expectHandedOver(ended, svm, 128 * bytesMiB);
+  });
+
+  test("a map that is unsorted, overlaps and is not in pages", async () => {
+    const ended = await qemu([...kernel, "-m", "64"]);
+    expect(ranges(ended, "odd")).toEqual([
+      { base: 0x800000, end: 0x1000000 },
+      { base: 0x1002000, end: 0x1900000 },
+      { base: 0x100000000, end: 0x120000000 },
+      { base: 0x120001000, end: 0x140000000 },
+    ]);
   });
 
   test("reset to hv_main costs little", async () => {

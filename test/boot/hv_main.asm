@@ -7,13 +7,14 @@
 ;   hvkit: test: faults 000000000000003f
 ;   hvkit: test: direct 000000000000005a
 ;   hvkit: test: apic 0000000000050014
+;   hvkit: test: odd 0000000000800000 0000000000800000
 ;   hvkit: test: done
 
 %include "boot.inc"
 bits 64
 default rel
 
-extern early_puts, early_putc, early_hex, early_stop, early_alloc, early_next, boot_ranges, boot_range_count, boot_vendor
+extern early_puts, early_putc, early_hex, early_stop, early_alloc, early_next, boot_ranges, boot_range_count, boot_vendor, boot_magic, boot_info, memory_collect
 extern __text_start, __rodata_start
 global hv_main
 
@@ -46,20 +47,8 @@ hv_main:
     call early_hex
     call new_line
 
-    xor ebx, ebx
-.range:
-    SAY "hvkit: test: range "
-    mov eax, ebx
-    shl eax, 4
-    lea rbp, [boot_ranges]
-    add rbp, rax
-    HEX [rbp]
-    SAY " "
-    HEX [rbp + 8]
-    call new_line
-    inc ebx
-    cmp ebx, [boot_range_count]
-    jb .range
+    lea r12, [range_text]
+    call say_ranges
 
     SAY "hvkit: test: frame "
     call early_alloc
@@ -93,10 +82,36 @@ hv_main:
     mov eax, [rax]
     call early_hex
     call new_line
+    ; A map such as only a bad firmware leaves.
+    mov dword [boot_magic], DISK_BOOTED
+    lea rax, [odd_map]
+    mov [boot_info], eax
+    call memory_collect
+    lea r12, [odd_text]
+    call say_ranges
     SAY {"hvkit: test: done", 13, 10}
     xor eax, eax
     call early_putc
     jmp early_stop
+
+; R12 -> the line's beginning. Clobbers: RAX, RBX, RBP, RSI.
+say_ranges:
+    xor ebx, ebx
+.next:
+    mov rsi, r12
+    call early_puts
+    mov eax, ebx
+    shl eax, 4
+    lea rbp, [boot_ranges]
+    add rbp, rax
+    HEX [rbp]
+    SAY " "
+    HEX [rbp + 8]
+    call new_line
+    inc ebx
+    cmp ebx, [boot_range_count]
+    jb .next
+    ret
 
 new_line:
     SAY {13, 10}
@@ -156,6 +171,29 @@ page_fault:
     iretq
 
 section .rodata
+range_text: db "hvkit: test: range ", 0
+odd_text:   db "hvkit: test: odd ", 0
+
+%macro ENTRY 3                                  ; base, length, type
+    dq %1, %2
+    dd %3, 1
+%endmacro
+
+align 8
+odd_map:
+    dd (.end - .entries) / 24, 0
+.entries:
+    ENTRY 0x100000000, 0x40000000, 1            ; not sorted
+    ENTRY 0x800000, 0x1000800, 1                ; ends within a page
+    ENTRY 0x1000800, 0x1000, 2                  ; reserved within what is usable: both of its pages are lost
+    ENTRY 0, 0x9FC00, 1                         ; below the image
+    ENTRY 0x1700000, 0x200000, 1                ; overlaps the second
+    ENTRY 0x2000000, 0x800, 1                   ; less than a page
+    ENTRY 0x120000000, 0x1000, 3                ; a hole, and of a type that is not RAM either
+    ENTRY 0x3000000, 0, 1                       ; nothing
+    ENTRY -0x1000, 0x2000, 1                    ; past the end of the world
+.end:
+
 idt_pointer:
     dw 16 * 16 - 1
     dq idt
