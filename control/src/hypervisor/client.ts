@@ -22,7 +22,7 @@ import { encodeMessage, type Message } from "./codec.js";
 import { ConsoleInput } from "./consoleinput.js";
 import type { GuestStateInfo, GuestStatInfo, HelloInfo, HostStatInfo, HypervisorClient, HypervisorEvents, RamRun } from "./hypervisor.js";
 import type { RequestOptions } from "./requests.js";
-import { type ConnectOptions, Session } from "./session.js";
+import { type ConnectOptions, checkVersion, Session } from "./session.js";
 import { Transfer } from "./transfer.js";
 
 export type { ConnectOptions } from "./session.js";
@@ -42,7 +42,9 @@ export class RemoteHypervisor implements HypervisorClient {
     try {
       await session.open();
       const reply = await session.call(Op.Hello, [], undefined, { timeoutMs: session.remainingMs() });
-      return new RemoteHypervisor(session, decodeHello(reply));
+      const hello = decodeHello(reply);
+      checkVersion(hello.version);
+      return new RemoteHypervisor(session, hello);
     } catch (error) {
       throw await session.giveUp(error);
     }

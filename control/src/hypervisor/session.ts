@@ -79,7 +79,7 @@ export class Session extends EventEmitter<HypervisorEvents> {
           this.#options.signal?.removeEventListener("abort", abort);
         });
     });
-    if (peer.version !== LinkLimit.Version) throw versionError(peer.version);
+    checkVersion(peer.version);
   }
 
   remainingMs(): number {
@@ -199,13 +199,12 @@ const asError = (reason: unknown): Error => (reason instanceof Error ? reason : 
 
 const isLate = (error: unknown): boolean => error instanceof HvkitError && error.code === "E_HV_TIMEOUT";
 
-function versionError(theirs: number): HvkitError {
-  return new HvkitError(
-    "E_LINK_VERSION",
-    `The hypervisor speaks version ${theirs} of the link, this control plane version ${LinkLimit.Version}.`,
-    {
-      hint: "Build both from the same sources: `npm run build`, then `hvkit up`.",
-      data: { theirs, ours: LinkLimit.Version },
-    },
-  );
+/** Both sides must be built from the same protocol. */
+export function checkVersion(theirs: number): void {
+  if (theirs === LinkLimit.Version) return;
+  const message = `The hypervisor speaks version ${theirs} of the link, this control plane version ${LinkLimit.Version}.`;
+  throw new HvkitError("E_LINK_VERSION", message, {
+    hint: "Build both from the same sources: `npm run build`, then `hvkit up`.",
+    data: { theirs, ours: LinkLimit.Version },
+  });
 }

@@ -7,7 +7,9 @@ const exit = (started: EngineProcess): Promise<[number | null, string | null]> =
 
 describe("an engine's process", () => {
   it("tells its exit, to those who ask later too, and its last words", async () => {
-    const started = await EngineProcess.start({ command: node("console.log('out'); console.error('no such machine'); process.exitCode = 3") });
+    const started = await EngineProcess.start({
+      command: node("console.log('out'); console.error('no such machine'); process.exitCode = 3"),
+    });
     expect(await exit(started)).toEqual([3, null]);
     expect(await exit(started)).toEqual([3, null]);
     expect(started.lastWords().split("\n").sort()).toEqual(["no such machine", "out"]);
@@ -30,7 +32,9 @@ describe("an engine's process", () => {
   });
 
   it("is ended by force when it does not listen", async () => {
-    const started = await EngineProcess.start({ command: node("process.on('SIGTERM', () => 0); console.log('up'); setInterval(() => 0, 1000)") });
+    const started = await EngineProcess.start({
+      command: node("process.on('SIGTERM', () => 0); console.log('up'); setInterval(() => 0, 1000)"),
+    });
     while (started.lastWords() === "") await new Promise((resolve) => setTimeout(resolve, 20));
     await started.stop();
     expect(await exit(started)).toEqual([null, "SIGKILL"]);

@@ -23,7 +23,10 @@ describe("the store disk", () => {
   });
 
   it("gives back what was written, by sectors, and zeros elsewhere", async () => {
-    await store.write(3, Uint8Array.from({ length: 700 }, (_, index) => index & 255));
+    await store.write(
+      3,
+      Uint8Array.from({ length: 700 }, (_, index) => index & 255),
+    );
     expect([...(await store.read(4, 3))]).toEqual([0, 1, 2]);
     expect(await store.read(10, 512)).toEqual(new Uint8Array(512));
   });

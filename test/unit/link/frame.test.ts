@@ -51,7 +51,12 @@ describe("the codec refuses", () => {
     ["FRAME_COBS", Uint8Array.of(9, 1, 2)],
     ["FRAME_TOO_SHORT", sealed([FrameType.Ack, 0, 0])],
     ["FRAME_TOO_LONG", sealed([FrameType.Data, 0, 0, 0, ...new Uint8Array(Link.MaxPayload + 1)])],
-    ["FRAME_CRC", encodeFrame({ ...data([1, 2, 3]), ack: 9 }).map((byte, index) => (index === 3 ? 8 : byte)).subarray(0, -1)],
+    [
+      "FRAME_CRC",
+      encodeFrame({ ...data([1, 2, 3]), ack: 9 })
+        .map((byte, index) => (index === 3 ? 8 : byte))
+        .subarray(0, -1),
+    ],
     ["FRAME_TYPE", sealed([9, 0, 0, 0])],
     ["FRAME_TYPE", sealed([0, 0, 0, 0])],
     ["FRAME_CHANNEL", sealed([FrameType.Data, 0, 0, 4])],
@@ -70,7 +75,10 @@ describe("the codec refuses", () => {
       flipped[bit >> 3] ^= 1 << (bit & 7);
       const closed = bit >> 3 === bad.length - 1 ? [flipped, Uint8Array.of(0)] : [flipped];
       const { frames, faults } = read(...closed, good);
-      expect(frames.map((frame) => frame.payload), `bit ${bit}`).toEqual([Uint8Array.of(1, 2, 3)]);
+      expect(
+        frames.map((frame) => frame.payload),
+        `bit ${bit}`,
+      ).toEqual([Uint8Array.of(1, 2, 3)]);
       expect(faults.length, `bit ${bit}`).toBeGreaterThan(0);
     }
   });

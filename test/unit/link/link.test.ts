@@ -19,7 +19,12 @@ function pair(faultA?: Fault, faultB?: Fault, options = quick): { a: Link; b: Li
 }
 
 /** The hypervisor's end, by hand: what it gets, and what it sends frame by frame. */
-function byHand(options: LinkOptions = quick): { link: Link; got: Frame[]; send: (frame: Partial<Frame>) => void; raw: (bytes: Uint8Array) => void } {
+function byHand(options: LinkOptions = quick): {
+  link: Link;
+  got: Frame[];
+  send: (frame: Partial<Frame>) => void;
+  raw: (bytes: Uint8Array) => void;
+} {
   const [left, right] = MockTransport.pair();
   const got: Frame[] = [];
   const reader = new FrameReader({
@@ -202,7 +207,12 @@ describe("a bad line", () => {
     a.close();
   }
 
-  it("is one that loses nothing, for 600 messages both ways: the numbers go round twice", () => exchange((x) => [x], (x) => [x], 600));
+  it("is one that loses nothing, for 600 messages both ways: the numbers go round twice", () =>
+    exchange(
+      (x) => [x],
+      (x) => [x],
+      600,
+    ));
 
   it.each([
     ["loses", { lose: 0.2 }],

@@ -1,0 +1,263 @@
+import { describe, expect, it } from "vitest";
+import { RemoteHypervisor } from "../../../control/src/hypervisor/client.js";
+import { badLine } from "../../../control/src/transport/mock.js";
+import { Channel } from "../../../protocol/link.js";
+import { EndReason, Event, GuestStatReply, Op, RunState, Status } from "../../../protocol/messages.js";
+import { Register } from "../../../protocol/state.js";
+import { FakeHypervisor, type FakeOptions } from "./fake.js";
+
+async function connected(options: FakeOptions = {}): Promise<{ fake: FakeHypervisor; hypervisor: RemoteHypervisor }> {
+  const fake = new FakeHypervisor(options).boot();
+  return { fake, hypervisor: await RemoteHypervisor.connect(fake, { timeoutMs: 1000 }) };
+}
+
+const bytes = (length: number, seed = 1): Uint8Array => Uint8Array.from({ length }, (_, index) => (index * 7 + seed) & 255);
+
+describe("connecting", () => {
+  it("waits for the hypervisor and takes its Hello", async () => {
+    const fake = new FakeHypervisor();
+    setTimeout(() => fake.boot(), 30);
+    const hypervisor = await RemoteHypervisor.connect(fake);
+    expect(hypervisor.hello).toMatchObject({ version: 1, vendor: 2, identity: "hvkit fake" });
+    await hypervisor.close();
+  });
+
+  it("gives up at its deadline, with the last words of both", async () => {
+    const fake = new FakeHypervisor();
+    fake.text("hvkit: EPT: MISSING\r\n");
+    const lines: string[] = [];
+    const connecting = RemoteHypervisor.connect(fake, { deadlineMs: 60, onText: (line) => lines.push(line) });
+    await expect(connecting).rejects.toMatchObject({
+      code: "E_LINK_TIMEOUT",
+      message: expect.stringMatching(/EPT: MISSING\nfake: out of steam/) as string,
+    });
+    expect(lines).toEqual(["hvkit: EPT: MISSING"]);
+  });
+
+  it("says so when the engine ends instead", async () => {
+    const fake = new FakeHypervisor();
+    setTimeout(() => fake.exit(7), 20);
+    await expect(RemoteHypervisor.connect(fake)).rejects.toMatchObject({
+      code: "E_ENGINE_EXITED",
+      message: expect.stringMatching(/exit code 7.*out of steam/s) as string,
+    });
+  });
+
+  it("names both versions when they differ", async () => {
+    const fake = new FakeHypervisor({ version: 9 }).boot();
+    await expect(RemoteHypervisor.connect(fake)).rejects.toMatchObject({ code: "E_LINK_VERSION", data: { theirs: 9, ours: 1 } });
+  });
+
+  it("stops when it is told to", async () => {
+    const connecting = RemoteHypervisor.connect(new FakeHypervisor(), { signal: AbortSignal.timeout(30) });
+    await expect(connecting).rejects.toMatchObject({ name: "TimeoutError" });
+  });
+});
+
+describe("requests", () => {
+  it("are many at once, each with its own reply", async () => {
+    const { hypervisor } = await connected();
+    const pings = Array.from({ length: 100 }, (_, index) => hypervisor.ping(Uint8Array.of(index)));
+    expect((await Promise.all(pings)).map(([first]) => first)).toEqual(Array.from({ length: 100 }, (_, index) => index));
+    await hypervisor.close();
+  });
+
+  it("arrive over a line that loses, doubles and flips", async () => {
+    const rates = { lose: 0.05, double: 0.05, flip: 0.05 };
+    const { hypervisor } = await connected({ faults: [badLine(3, rates), badLine(4, rates)] });
+    const pings = Array.from({ length: 10 }, (_, index) => hypervisor.ping(bytes(50, index)));
+    for (const [index, echo] of (await Promise.all(pings)).entries()) expect(echo).toEqual(bytes(50, index));
+    await hypervisor.close();
+  });
+
+  it("that fail are E_HV_ errors with their evidence", async () => {
+    const { hypervisor } = await connected({
+      answer: { [Op.GuestCreate]: () => ({ status: Status.NoMemory, words: [2 ** 30, 2 ** 20] }) },
+    });
+    await expect(hypervisor.guestCreate({ memoryBytes: 2 ** 30, wallSeconds: 0 })).rejects.toMatchObject({
+      code: "E_HV_NO_MEMORY",
+      message: "Not enough free memory in the hypervisor: 1024 MiB wanted, 1 MiB free.",
+      data: { words: ["0x40000000", "0x100000"] },
+    });
+    await hypervisor.close();
+  });
+
+  it("time out, and their late replies are ignored", async () => {
+    const late: number[] = [];
+    const { fake, hypervisor } = await connected({ answer: { [Op.GuestPause]: (message) => void late.push(message.first) } });
+    await expect(hypervisor.request(Op.GuestPause, [0], undefined, { timeoutMs: 20 })).rejects.toMatchObject({ code: "E_HV_TIMEOUT" });
+    await fake.link.send(Channel.Reply, new Uint8Array(Uint32Array.of(late[0], 0).buffer));
+    await hypervisor.ping();
+    expect(hypervisor.linkStatistics().lateReplies).toBe(1);
+    await hypervisor.close();
+  });
+
+  it("are rejected when the engine ends, those that wait for their turn too, and those that come later", async () => {
+    const { fake, hypervisor } = await connected({ answer: { [Op.GuestPause]: () => undefined } });
+    const lost: string[] = [];
+    hypervisor.on("lost", (reason) => lost.push(reason));
+    const waiting = Array.from({ length: 40 }, () => hypervisor.guestPause(0));
+    fake.exit(3);
+    for (const outcome of await Promise.allSettled(waiting))
+      expect(outcome).toMatchObject({ status: "rejected", reason: { code: "E_ENGINE_EXITED" } });
+    await expect(hypervisor.ping()).rejects.toMatchObject({ code: "E_ENGINE_EXITED" });
+    expect(lost).toHaveLength(1);
+  });
+
+  it("are rejected when the line goes and the engine stays", async () => {
+    const { fake, hypervisor } = await connected({ answer: { [Op.GuestPause]: () => undefined } });
+    const paused = hypervisor.guestPause(0);
+    fake.line.close();
+    await expect(paused).rejects.toMatchObject({ code: "E_LINK_LOST" });
+  });
+
+  it("do not survive a message that makes no sense", async () => {
+    const { fake, hypervisor } = await connected();
+    const lost = new Promise<string>((resolve) => hypervisor.on("lost", resolve));
+    void fake.link.send(Channel.Event, Uint8Array.of(1, 2, 3)).catch(() => undefined);
+    expect(await lost).toMatch(/3 bytes where at least 8/);
+    await expect(hypervisor.ping()).rejects.toMatchObject({ code: "E_LINK_MESSAGE" });
+  });
+
+  it("shutdown waits for the engine's end", async () => {
+    const { hypervisor } = await connected();
+    await hypervisor.shutdown();
+    await expect(hypervisor.ping()).rejects.toMatchObject({ code: "E_ENGINE_EXITED" });
+  });
+});
+
+describe.each([
+  ["by the window", { window: true }, []],
+  ["by the store", { store: true }, [Op.GuestLoad, Op.GuestLoad]],
+  ["on the line", {}, [Op.GuestWrite]],
+])("bytes %s", (_, options, ops) => {
+  it("arrive, verified, and come back", async () => {
+    const { fake, hypervisor } = await connected(options);
+    const { guest, runs } = await hypervisor.guestCreate({ memoryBytes: 65536, wallSeconds: 1 });
+    expect([guest, runs.length]).toEqual([3, 2]);
+    const data = bytes(30_001);
+    const progress: number[] = [];
+    await hypervisor.guestPut(guest, 20_000, data, (done) => progress.push(done));
+    expect(Buffer.from(fake.ram.subarray(20_000, 50_001)).equals(Buffer.from(data))).toBe(true);
+    expect(progress.at(-1)).toBe(data.length);
+    for (const op of ops) expect(fake.ops).toContain(op);
+    expect(fake.ops).toContain(Op.GuestDigest);
+    expect(Buffer.from(await hypervisor.guestGet(guest, 20_001, 29_999)).equals(Buffer.from(data.subarray(1, 30_000)))).toBe(true);
+    await hypervisor.close();
+  });
+
+  it("that do not arrive as they were are E_DIGEST", async () => {
+    const { hypervisor } = await connected({ ...options, answer: { [Op.GuestDigest]: () => ({ words: [1] }) } });
+    const { guest } = await hypervisor.guestCreate({ memoryBytes: 65536, wallSeconds: 1 });
+    await expect(hypervisor.guestPut(guest, 0, bytes(9000))).rejects.toMatchObject({
+      code: "E_DIGEST",
+      data: { found: "0000000000000001" },
+    });
+    await hypervisor.close();
+  });
+});
+
+describe("the window", () => {
+  it("is not used outside of the guest's runs, nor after the guest is gone", async () => {
+    const { fake, hypervisor } = await connected({ window: true, answer: { [Op.GuestWrite]: () => ({ status: Status.NoSuchGuest }) } });
+    const { guest } = await hypervisor.guestCreate({ memoryBytes: 65536, wallSeconds: 1 });
+    await expect(hypervisor.guestPut(guest, 65_530, bytes(10))).rejects.toMatchObject({ code: "E_HV_BAD_ADDRESS" });
+    await hypervisor.guestDestroy(guest);
+    await expect(hypervisor.guestPut(guest, 0, bytes(10))).rejects.toMatchObject({ code: "E_HV_NO_SUCH_GUEST" });
+    expect(fake.ram.every((byte) => byte === 0 || byte !== bytes(10)[0])).toBe(true);
+    await hypervisor.close();
+  });
+});
+
+describe("what the hypervisor tells", () => {
+  it("comes as typed events", async () => {
+    const { fake, hypervisor } = await connected();
+    const seen: unknown[] = [];
+    hypervisor.on("guestState", (...args) => seen.push(args));
+    hypervisor.on("guestEnded", (...args) => seen.push(args));
+    hypervisor.on("consoleLost", (...args) => seen.push(args));
+    hypervisor.on("consoleInputLost", (...args) => seen.push(args));
+    hypervisor.on("console", (guest, port, text) => seen.push([guest, port, Buffer.from(text).toString()]));
+    fake.event(Event.GuestState, 1, RunState.Paused);
+    fake.event(Event.GuestEnded, 2, EndReason.UnbackedMemory, 0xffff_ffff_ffff_fff0n, 0x1000n);
+    fake.event(Event.ConsoleLost, 3, 0, 17);
+    fake.event(Event.ConsoleInputLost, 3, 1, 4);
+    fake.event(99 as Event, 0, 1);
+    fake.say(4, 1, "hello");
+    await hypervisor.ping();
+    await hypervisor.ping();
+    expect(seen).toEqual([
+      [1, RunState.Paused],
+      [2, EndReason.UnbackedMemory, 0xffff_ffff_ffff_fff0n, 0x1000n],
+      [3, 0, 17],
+      [3, 1, 4],
+      [4, 1, "hello"],
+    ]);
+    await hypervisor.close();
+  });
+
+  it("in a panic becomes one report; everything that waits is rejected with it", async () => {
+    const { fake, hypervisor } = await connected({ answer: { [Op.GuestPause]: () => undefined } });
+    const report = new Promise<string[]>((resolve) => hypervisor.on("panic", resolve));
+    const paused = hypervisor.guestPause(0);
+    fake.text("hvkit: panic: trap in core\r\nhvkit: rax=0123456789abcdef\r\nhvkit: return 0x0000000000101234\r\nhvkit: panic end\r\n");
+    expect(await report).toEqual([
+      "hvkit: panic: trap in core",
+      "hvkit: rax=0123456789abcdef",
+      "hvkit: return 0x0000000000101234",
+      "hvkit: panic end",
+    ]);
+    await expect(paused).rejects.toMatchObject({ code: "E_LINK_LOST", message: "The hypervisor panicked: trap in core" });
+  });
+});
+
+describe("typed replies", () => {
+  it("registers have a value for each number", async () => {
+    const words = Array.from({ length: Register.Count }, (_, index) => BigInt(index) << 50n);
+    const { hypervisor } = await connected({ answer: { [Op.GuestRegisters]: () => ({ words }) } });
+    expect(await hypervisor.guestRegisters(0)).toEqual(words);
+    await hypervisor.close();
+  });
+
+  it("statistics come in parts", async () => {
+    const part = (from: number, next: number): (bigint | number)[] => {
+      const words = new Array<number>(GuestStatReply.Words).fill(5);
+      words[GuestStatReply.NextReason] = next;
+      return [...words, from + 1, 100, from + 2, 200];
+    };
+    const { hypervisor } = await connected({
+      answer: { [Op.GuestStat]: (message) => ({ words: message.number(1) === 0 ? part(0, 10) : part(10, 0) }) },
+    });
+    const stat = await hypervisor.guestStat(0);
+    expect(stat).toMatchObject({ exits: 5n, overheadBytes: 5 });
+    expect([...stat.byReason]).toEqual([
+      [1, 100n],
+      [2, 200n],
+      [11, 100n],
+      [12, 200n],
+    ]);
+    await hypervisor.close();
+  });
+});
+
+describe("console input", () => {
+  it("longer than the guest's ring waits for room, and loses nothing", async () => {
+    const { fake, hypervisor } = await connected();
+    fake.room = 100;
+    const more = setInterval(() => {
+      fake.room = 150;
+    }, 10);
+    const text = bytes(2000);
+    await hypervisor.consoleWrite(1, 0, text);
+    clearInterval(more);
+    expect(Buffer.from(text).equals(fake.input)).toBe(true);
+    await hypervisor.close();
+  });
+
+  it("keeps its order when it comes in pieces", async () => {
+    const { fake, hypervisor } = await connected();
+    await Promise.all([bytes(300, 1), bytes(3, 2), bytes(500, 3)].map((piece) => hypervisor.consoleWrite(1, 0, piece)));
+    expect(fake.input.equals(Buffer.concat([bytes(300, 1), bytes(3, 2), bytes(500, 3)]))).toBe(true);
+    await hypervisor.close();
+  });
+});
