@@ -2,8 +2,18 @@
 // is here and in guest RAM. scripts/lib/layout.mjs reads this file: `export const NAME = changetype<Record>(ADDRESS)` is a record,
 // and each address follows from the record before it, so that none overlap. New records go at the end.
 
+import {
+  DebugRecord,
+  KeyboardRecord,
+  PicRecord,
+  PitRecord,
+  Port61Record,
+  PowerRecord,
+  RtcRecord,
+  TimersRecord,
+  UartRecord,
+} from "./devices/records";
 import { Layout, VcpuRecord } from "./layout";
-import { DebugRecord, KeyboardRecord, PicRecord, PitRecord, Port61Record, PowerRecord, RtcRecord, TimersRecord, UartRecord } from "./devices/records";
 import { MachineRecord } from "./records";
 
 // The vCPU's general registers: hv/asm saves and loads them (VcpuRecord of layout.ts).
