@@ -116,12 +116,22 @@ export function cleanSingles(): u32 {
   return sum;
 }
 
-/** Free frames in `state`, in all blocks. */
-export function countFrames(state: u32): u64 {
+/** Free frames, in all blocks. The host counts a block one by one: it is asked about mixed ones only. */
+export function freeFrames(): u64 {
   let sum: u64 = 0;
   for (let block: u32 = 0; block < blocks; block++) {
     const kind = kindOf(block);
-    if (kind & (BlockKind.HasClean | BlockKind.HasDirty)) sum += host.blockCount(block, state);
+    if (kind & BlockKind.Whole) sum += BLOCK_FRAMES;
+    else if (kind & BlockKind.Carved) sum += host.blockCount(block, FrameState.Clean) + host.blockCount(block, FrameState.Dirty);
+  }
+  return sum;
+}
+
+/** Those of them that are not scrubbed yet. */
+export function dirtyFrames(): u64 {
+  let sum: u64 = 0;
+  for (let block: u32 = 0; block < blocks; block++) {
+    if (kindOf(block) & BlockKind.HasDirty) sum += host.blockCount(block, FrameState.Dirty);
   }
   return sum;
 }

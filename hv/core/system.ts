@@ -2,10 +2,10 @@
 
 import { Link } from "../../protocol/link";
 import { Status } from "../../protocol/messages";
-import { allBlocks, allFrames, BLOCK_BYTES, countFrames, FRAME_BYTES } from "./frames";
+import { allBlocks, allFrames, BLOCK_BYTES, dirtyFrames, FRAME_BYTES, freeFrames } from "./frames";
 import { exists, guests, top } from "./guests";
 import * as host from "./host";
-import { FrameState, HostFact } from "./host";
+import { HostFact } from "./host";
 import * as link from "./link";
 import { added, argData, argsBytes, data, dataRoom, word } from "./message";
 
@@ -35,11 +35,10 @@ export function ping(): u32 {
 }
 
 export function hostStat(): u32 {
-  const dirty = countFrames(FrameState.Dirty);
   word(host.clock());
   word(host.fact(HostFact.IdleNs));
-  word((countFrames(FrameState.Clean) + dirty) * FRAME_BYTES);
-  word(dirty * FRAME_BYTES);
+  word(freeFrames() * FRAME_BYTES);
+  word(dirtyFrames() * FRAME_BYTES);
   word(allFrames * FRAME_BYTES);
   word(guests);
   word(link.framesIn);
