@@ -20,12 +20,13 @@ export interface TransferCalls {
 const WRITE_BYTES = roomBeside(GuestWriteArgs.Words);
 /** Below this the line is quicker than a round over the store disk, and spares its sectors. */
 const STORE_MIN_BYTES = 8192;
-/** One GuestDigest: a piece of work that the hypervisor's other guests do not feel. */
-const DIGEST_BYTES = 4 << 20;
-/** The window is written in pieces, so that a long copy does not hold up everything else. */
-const WINDOW_PIECE_BYTES = 16 << 20;
-/** One GuestLoad or GuestSave: short enough for a progress bar, at most MaxSectors. */
-const STORE_PIECE_BYTES = Math.min(8 << 20, GuestLimit.MaxSectors * GuestLimit.SectorBytes);
+/** What is copied, loaded or digested at once: short enough for a progress bar, and for the hypervisor's other guests. */
+const PIECE_BYTES = 4 << 20;
+/** On the line the same, in its measure. */
+const INLINE_PIECE_BYTES = 1 << 16;
+
+/** Bytes from `at` on are in the guest's RAM. */
+type Arrived = (at: number, size: number) => void;
 
 export class Transfer {
   readonly #calls: TransferCalls;
@@ -50,14 +51,21 @@ export class Transfer {
     this.#runs.delete(guest);
   }
 
+  /** What has arrived is verified while the rest is on its way. */
   async put(guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void> {
-    if (bytes.length === 0) return;
-    if (this.#window && this.#runs.has(guest)) await this.#putByWindow(this.#window, guest, address, bytes, onProgress);
-    else if (this.#store && this.#store.sectors > 0 && bytes.length >= STORE_MIN_BYTES) {
-      await this.#putByStore(this.#store, guest, address, bytes, onProgress);
-    } else await this.#putInline(guest, address, bytes, onProgress);
-
-    await this.#verify(guest, address, bytes);
+    const checks: Promise<void>[] = [];
+    const arrived: Arrived = (at, size) => {
+      const check = this.#verify(guest, address + at, bytes.subarray(at, at + size));
+      // Its failure is taken up at the end; until then nobody waits for it.
+      check.catch(() => undefined);
+      checks.push(check);
+      onProgress?.(at + size);
+    };
+    if (this.#window && this.#runs.has(guest)) await this.#putByWindow(this.#window, guest, address, bytes, arrived);
+    else if (this.#store && this.#store.sectors > 1 && bytes.length >= STORE_MIN_BYTES) {
+      await this.#putByStore(this.#store, guest, address, bytes, arrived);
+    } else await this.#putInline(guest, address, bytes, arrived);
+    await Promise.all(checks);
   }
 
   async get(guest: number, address: number, length: number): Promise<Uint8Array> {
@@ -67,57 +75,58 @@ export class Transfer {
       for (const part of locate(runs, address, length)) result.set(this.#window.read(part.physical, part.bytes), part.offset);
       return result;
     }
-    if (this.#store && this.#store.sectors > 0 && length >= STORE_MIN_BYTES) return this.#getByStore(this.#store, guest, address, length);
+    if (this.#store && this.#store.sectors > 1 && length >= STORE_MIN_BYTES) return this.#getByStore(this.#store, guest, address, length);
     return this.#getInline(guest, address, length);
   }
 
-  /** By pieces, which the hypervisor digests while this side does. */
+  /** The hypervisor digests while this side does. */
   async #verify(guest: number, address: number, bytes: Uint8Array): Promise<void> {
-    await inPieces(bytes.length, DIGEST_BYTES, async (at, size) => {
-      const theirs = this.#calls.guestDigest(guest, address + at, size);
-      const [found, expected] = await Promise.all([theirs, digestOf(bytes.subarray(at, at + size))]);
-      if (found !== expected) throw wrongDigest(guest, address + at, size, expected, found);
-    });
+    const theirs = this.#calls.guestDigest(guest, address, bytes.length);
+    const [found, expected] = await Promise.all([theirs, digestOf(bytes)]);
+    if (found !== expected) throw wrongDigest(guest, address, bytes.length, expected, found);
   }
 
-  async #putByWindow(
-    window: MemoryWindow,
-    guest: number,
-    address: number,
-    bytes: Uint8Array,
-    onProgress?: (done: number) => void,
-  ): Promise<void> {
-    for (let at = 0; at < bytes.length; at += WINDOW_PIECE_BYTES) {
+  async #putByWindow(window: MemoryWindow, guest: number, address: number, bytes: Uint8Array, arrived: Arrived): Promise<void> {
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
       const runs = this.#runs.get(guest);
       if (!runs) throw statusError("GuestWrite", Status.NoSuchGuest, []);
-      const piece = bytes.subarray(at, at + WINDOW_PIECE_BYTES);
+      const piece = bytes.subarray(at, at + PIECE_BYTES);
       for (const part of locate(runs, address + at, piece.length)) {
         window.write(part.physical, piece.subarray(part.offset, part.offset + part.bytes));
       }
-      onProgress?.(at + piece.length);
-      if (at + piece.length < bytes.length) await new Promise<void>((resolve) => setImmediate(resolve));
+      arrived(at, piece.length);
+      // A long copy does not hold up everything else.
+      await new Promise<void>((resolve) => setImmediate(resolve));
     }
   }
 
-  async #putByStore(store: Store, guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void> {
+  /** The store's two halves in turn: one is written while the hypervisor reads the other. */
+  async #putByStore(store: Store, guest: number, address: number, bytes: Uint8Array, arrived: Arrived): Promise<void> {
     await this.#withStore(async () => {
-      const pieceBytes = storePieceBytes(store);
+      const half = Math.floor(store.sectors / 2);
+      const pieceBytes = Math.min(PIECE_BYTES, Math.max(half, 1) * GuestLimit.SectorBytes);
+      const sectorOf = (at: number): number => ((at / pieceBytes) % 2) * half;
+      let next = store.write(0, bytes.subarray(0, pieceBytes));
       for (let at = 0; at < bytes.length; at += pieceBytes) {
-        const piece = bytes.subarray(at, at + pieceBytes);
-        await store.write(0, piece);
-        await this.#calls.guestLoad(guest, address + at, 0, piece.length);
-        onProgress?.(at + piece.length);
+        await next;
+        const size = Math.min(pieceBytes, bytes.length - at);
+        const after = at + size;
+        next = after < bytes.length ? store.write(sectorOf(after), bytes.subarray(after, after + pieceBytes)) : Promise.resolve();
+        next.catch(() => undefined);
+        await this.#calls.guestLoad(guest, address + at, sectorOf(at), size);
+        arrived(at, size);
       }
     });
   }
 
-  async #putInline(guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void> {
-    let done = 0;
-    await inPieces(bytes.length, WRITE_BYTES, async (at, size) => {
-      await this.#calls.guestWrite(guest, address + at, bytes.subarray(at, at + size));
-      done += size;
-      onProgress?.(done);
-    });
+  async #putInline(guest: number, address: number, bytes: Uint8Array, arrived: Arrived): Promise<void> {
+    for (let at = 0; at < bytes.length; at += INLINE_PIECE_BYTES) {
+      const piece = bytes.subarray(at, at + INLINE_PIECE_BYTES);
+      await inPieces(piece.length, WRITE_BYTES, (from, size) =>
+        this.#calls.guestWrite(guest, address + at + from, piece.subarray(from, from + size)),
+      );
+      arrived(at, piece.length);
+    }
   }
 
   async #getByStore(store: Store, guest: number, address: number, length: number): Promise<Uint8Array> {
@@ -163,7 +172,7 @@ export function locate(runs: readonly RamRun[], address: number, length: number)
   return parts;
 }
 
-const storePieceBytes = (store: Store): number => Math.min(STORE_PIECE_BYTES, store.sectors * GuestLimit.SectorBytes);
+const storePieceBytes = (store: Store): number => Math.min(PIECE_BYTES, store.sectors * GuestLimit.SectorBytes);
 
 /** Several pieces in flight; the requests' own limit keeps their number in bounds. The first failure is the outcome. */
 async function inPieces(length: number, pieceBytes: number, work: (at: number, size: number) => Promise<void>): Promise<void> {
