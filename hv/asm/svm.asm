@@ -21,36 +21,38 @@ svm_run:
     push qword [gs:pc.host_vcb]
     push qword [r12 + guest.region]             ; where svm_exit finds them while GS is the guest's
     mov [gs:pc.trap_rsp], rsp
-    mov rax, svm_run.trapped
+    mov rax, .trapped
     mov [gs:pc.trap_rip], rax
 .look:
+    cli
+    stgi
     call run_look
-    jc svm_run.leave
+    jc .leave
+    ; from here GIF stands for the interrupt flag: the host's interrupts reach the CPU while the guest runs (V_INTR_MASKING takes IF
+    ; as it is at VMRUN), and nothing does in between
+    clgi
+    sti
 .enter:
     cmp dword [gs:pc.attention], 0
     jne .look
     mov rbx, [gs:pc.region]
     mov rbp, [r12 + guest.vcb]
+.go:                                            ; RBX region, RBP VMCB; attention was 0
     mov rax, [rbx + VcpuRecord_Rip]
     mov [rbp + VMCB_RIP], rax
     mov rax, [rbx]
     mov [rbp + VMCB_RAX], rax
     mov rax, [r12 + guest.vcb_pa]
     LOAD_GPRS
-    ; the host's interrupts reach the CPU while the guest runs (V_INTR_MASKING), and nothing does in between (GIF)
-    clgi
-    sti
     vmload
     vmrun
 svm_exit:
-    vmsave                                  ; RAX is the host's again: the VMCB
-    cli
+    vmsave                                      ; RAX is the host's again: the VMCB
     mov rax, [rsp]                              ; GS is still the guest's
     SAVE_GPRS
     mov rbx, rax
     mov rax, [rsp + 8]
     vmload
-    stgi
     mov r12, [gs:pc.guest]
     mov rbp, [r12 + guest.vcb]
     mov rcx, [rbp + VMCB_RAX]
@@ -67,11 +69,8 @@ svm_exit:
     mov [rbx + EXIT_FROM_REGION + ExitRecord_Rflags], rax
     mov eax, [rbp + INTERRUPT_SHADOW]
     mov [rbx + EXIT_FROM_REGION + ExitRecord_Shadow], eax
-    mov rax, [rbp + EXITINFO1]
-    mov [rbx + EXIT_FROM_REGION + ExitRecord_Info1], rax
-    mov rax, [rbp + EXITINFO2]
-    mov [rbx + EXIT_FROM_REGION + ExitRecord_Info2], rax
-    mov rax, [rbp + VMCB_CR3]                   ; for the fetch
+    ; for the fetch
+    mov rax, [rbp + VMCB_CR3]
     mov [rbx + EXIT_FROM_REGION + ExitRecord_Cr3], rax
     mov rax, [rbp + VMCB_EFER]
     mov [rbx + EXIT_FROM_REGION + ExitRecord_Efer], rax
@@ -81,18 +80,19 @@ svm_exit:
     sub eax, ecx
     and eax, [svm_next_rip]                     ; 15 where the CPU tells it (for instructions), else 0: the machine decodes
     mov [rbx + EXIT_FROM_REGION + ExitRecord_Length], eax
-    CALL_MACHINE_EXIT
+    cmp edx, EXIT_IOIO - EXIT_INTR              ; unsigned: exceptions too
+    jae .information
+.machine:
+    CALL_MACHINE_EXIT stgi, clgi
+    mov edx, eax
+    or edx, [gs:pc.attention]
+    jz svm_run.go                               ; resume, and nothing has come up
     test eax, eax
-    jz svm_run.enter
+    jz svm_run.look
+    cli
+    stgi
     call run_verdict
     jnc svm_run.look
-    jmp svm_run.leave
-.host:
-    sti                                         ; the interrupt (or NMI, since STGI) is taken here
-    nop
-    cli
-    jmp svm_run.enter
-
 svm_run.leave:
     add rsp, 16
     ret
@@ -102,3 +102,14 @@ svm_run.trapped:                                ; EAX EndReason, RDX value
     mov dword [r12 + guest.lock], 0
     call run_trapped
     jmp svm_run.leave
+svm_exit.information:
+    mov rax, [rbp + EXITINFO1]
+    mov [rbx + EXIT_FROM_REGION + ExitRecord_Info1], rax
+    mov rax, [rbp + EXITINFO2]
+    mov [rbx + EXIT_FROM_REGION + ExitRecord_Info2], rax
+    jmp svm_exit.machine
+svm_exit.host:
+    stgi                                        ; the interrupt or NMI is taken here
+    nop
+    clgi
+    jmp svm_run.enter

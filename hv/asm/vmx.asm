@@ -41,6 +41,7 @@ vmx_run:
     cmp dword [gs:pc.attention], 0
     jne .look
     mov rbx, [gs:pc.region]
+.go:                                            ; RBX region; attention was 0
     mov ecx, GUEST_RIP
     vmwrite rcx, [rbx + VcpuRecord_Rip]
     mov rax, [rbx]
@@ -99,9 +100,12 @@ vmx_exit:
     mov ecx, INSTRUCTION_LENGTH
     vmread [rbx + EXIT_FROM_REGION + ExitRecord_Length], rcx
     add dword [gs:pc.vmcs_accesses], 6          ; these, and RIP at the next entry
-    CALL_MACHINE_EXIT
+    CALL_MACHINE_EXIT sti, cli
+    mov edx, eax
+    or edx, [gs:pc.attention]
+    jz vmx_run.go                               ; resume, and nothing has come up
     test eax, eax
-    jz vmx_run.enter
+    jz vmx_run.look
     call run_verdict
     jnc vmx_run.look
     ret
