@@ -115,7 +115,9 @@ describe.each(VENDORS)("CPUID on %s", (_name, vendor) => {
 
   test("what is out of range, or not there, is zeros", () => {
     const guest = new Guest({ vendor });
-    for (const leaf of [0x3, 0x5, 0xa, 0xb, 0x14, 0x16, 0x20, 0x40000011, 0x40000100, 0x8000000a, 0x8000001f, 0x80860000, 0xc0000001, 0xffffffff]) {
+    for (const leaf of [
+      0x3, 0x5, 0xa, 0xb, 0x14, 0x16, 0x20, 0x40000011, 0x40000100, 0x8000000a, 0x8000001f, 0x80860000, 0xc0000001, 0xffffffff,
+    ]) {
       expect(guest.cpuid(leaf), leaf.toString(16)).toEqual([0, 0, 0, 0]);
     }
   });

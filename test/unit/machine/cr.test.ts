@@ -11,13 +11,20 @@ function access(guest: Guest, kind: "write" | "read" | "clts" | "lmsw", cr: numb
   const rex = (cr >= 8 ? 4 : 0) | (register >= 8 ? 1 : 0);
   const modrm = 0xc0 | ((cr & 7) << 3) | (register & 7);
   const bytes =
-    kind === "clts" ? [0x0f, 0x06] : kind === "lmsw" ? [0x0f, 0x01, 0xf0 | register] : [...(rex ? [0x40 | rex] : []), 0x0f, kind === "read" ? 0x20 : 0x22, modrm];
+    kind === "clts"
+      ? [0x0f, 0x06]
+      : kind === "lmsw"
+        ? [0x0f, 0x01, 0xf0 | register]
+        : [...(rex ? [0x40 | rex] : []), 0x0f, kind === "read" ? 0x20 : 0x22, modrm];
   guest.code(bytes);
   const type = { write: 0, read: 1, clts: 2, lmsw: 3 }[kind];
   const word = kind === "lmsw" ? guest.get(register) & 0xffffn : 0n;
   const qualification = BigInt(cr | (type << 4) | (register << 8)) | (word << 16n);
   const code = kind === "read" ? cr : 0x10 + cr;
-  return guest.raw(guest.vendor === Vendor.Vmx ? 28 : code, { length: bytes.length, qualification: guest.vendor === Vendor.Vmx ? qualification : 0n });
+  return guest.raw(guest.vendor === Vendor.Vmx ? 28 : code, {
+    length: bytes.length,
+    qualification: guest.vendor === Vendor.Vmx ? qualification : 0n,
+  });
 }
 
 describe.each(VENDORS)("control registers on %s", (_name, vendor) => {
@@ -113,7 +120,15 @@ describe.each(VENDORS)("XSETBV on %s", (_name, vendor) => {
 
   test("refuses the rest, other registers, and users", () => {
     const guest = new Guest({ vendor });
-    for (const [value, index] of [[0n, 0], [2n, 0], [5n, 0], [0xfn, 0], [0xe7n, 0], [1n << 62n | 1n, 0], [1n, 1]] as const) {
+    for (const [value, index] of [
+      [0n, 0],
+      [2n, 0],
+      [5n, 0],
+      [0xfn, 0],
+      [0xe7n, 0],
+      [(1n << 62n) | 1n, 0],
+      [1n, 1],
+    ] as const) {
       setBv(guest, value, index);
       expect(guest.injected, String(value)).toEqual(GP);
     }

@@ -271,7 +271,7 @@ export class Guest {
     return new DataView(this.machine.memory.buffer);
   }
 
-  private imports(): Record<string, unknown> {
+  private imports(): WebAssembly.ModuleImports {
     const inside = (address: bigint, bytes: bigint): boolean => address + bytes <= BigInt(this.ram.length);
     const load = (bytes: number) => (address: bigint) => {
       const at = BigInt.asUintN(64, address);
