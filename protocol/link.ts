@@ -15,6 +15,7 @@
 //
 // Sync starts a session: its payload is two u32, LINK_VERSION and the sender's epoch (a number that differs at each start);
 // the peer answers SyncAck with its own version and the epoch that it got, drops all it had in flight, and both count from 0.
+// A Sync that repeats the session's epoch is answered again and changes nothing; a SyncAck counts only while no session is open.
 // Text outside frames (early boot, a panic) is lines that start with "hvkit: ", between 00h bytes.
 
 export enum FrameType {

@@ -263,7 +263,7 @@ export enum GuestReadArgs {
   Words = 3,
 }
 
-/** GuestLoad and GuestSave */
+/** GuestLoad and GuestSave. Bytes need not be whole sectors: of a last part, Load takes no more, and Save fills up with zeros. */
 export enum GuestStoreArgs {
   Guest = 0,
   Address = 1,

@@ -101,6 +101,13 @@ describe("placement", () => {
   });
 });
 
+test("64 GiB are used, and what is above is left alone", () => {
+  const rig = Rig.open({ memoryMiB: (64 << 10) + 64, scrubbed: false });
+  check(rig, create(rig, 16));
+  const { words } = rig.ok(Op.HostStat);
+  expect(words[HostStatReply.TotalBytes]).toBe((64n << 30n) - 300n * 4096n);
+});
+
 describe("refusals", () => {
   test.each([
     0n,

@@ -7,14 +7,14 @@ export const BLOCK = FRAME * BLOCK_FRAMES;
 
 export class Physical {
   readonly state: Uint8Array;
-  readonly owner: Int32Array;
+  readonly owner: Int16Array;
   readonly #contents = new Map<number, Uint8Array>();
   scrubbed = 0;
 
   /** Frames below `hostFrames` are the hypervisor's, those of `holes` are absent; the rest is free and unknown. */
   constructor(frames: number, { hostFrames = 300, holes = [] as [from: number, to: number][] } = {}) {
     this.state = new Uint8Array(frames).fill(FrameState.Dirty);
-    this.owner = new Int32Array(frames).fill(-1);
+    this.owner = new Int16Array(frames).fill(-1);
     this.state.fill(FrameState.Host, 0, hostFrames);
     for (const [from, to] of holes) this.state.fill(FrameState.Absent, from, to);
   }
