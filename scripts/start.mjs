@@ -92,7 +92,8 @@ async function showConsole(client, Console, name) {
   });
   const guest = await Console.open(client, name, {
     onBytes: (bytes) => {
-      process.stdout.write(bytes);
+      // A terminal would answer the shell's question where the cursor is (ESC [ 6 n), and nobody would read it.
+      process.stdout.write(Buffer.from(bytes).toString("latin1").replaceAll("\x1b[6n", ""), "latin1");
       seen = (seen + Buffer.from(bytes).toString("latin1")).slice(-4096);
       if (seen.includes(LANDMARK)) reached(true);
     },

@@ -1,6 +1,7 @@
 // A terminal on a guest's console, for `run` and `console`: raw keys in, bytes out, ^] leaves.
 import type { Client } from "../client/client.js";
 import { Console, type ConsoleEnd } from "../client/console.js";
+import { HvkitError } from "../errors.js";
 import { note, style } from "./output.js";
 
 /** ^] as telnet and virsh have it */
@@ -24,6 +25,11 @@ export async function attach(client: Client, guest: string, { forwardInput, tail
     const typed = leave < 0 ? bytes : bytes.subarray(0, leave);
     if (typed.length > 0) {
       console.write(typed).catch((error: Error) => {
+        // A guest that does not read its console takes no more keys; it still writes.
+        if (error instanceof HvkitError && error.code === "E_CONSOLE_FULL") {
+          if (raw) process.stderr.write("\x07");
+          return;
+        }
         failed = error;
         console.close();
       });
