@@ -90,8 +90,8 @@ async function connected(listener: SocketListener, process: EngineProcess, log: 
   let timer: NodeJS.Timeout | undefined;
   const failed = new Promise<never>((_, reject) => {
     const fail = (what: string): void => {
-      listener.close();
       reject(new HvkitError("E_ENGINE_START", `Bochs ${what}. Its last words:\n${lastWordsOf(process, log)}`));
+      listener.close();
     };
     timer = setTimeout(() => fail(`did not connect its serial line within ${CONNECT_MS / 1000} s`), CONNECT_MS);
     process.onExit((code, signal) => fail(`ended at its start (${signal ?? `exit code ${code}`})`));
