@@ -146,21 +146,35 @@ block_claim:
     stc
     ret
 
-; In: EDI block, ESI slot: its 512 frames, known to be the guest's, become Dirty.  Clobbers: RAX RCX RDX
+; A guest's block becomes Dirty. In: EDI block, ESI slot. Frames that are not the guest's stay as they are.
+; Clobbers: RAX RCX RDX RDI R8
 block_release:
-    push rbx
-    push rbp
-    mov ebx, edi
-    shl ebx, 9
-    mov ebp, 512
+    mov edi, edi
+    shl rdi, 12                                 ; 512 entries of 8 bytes
+    add rdi, [frame_table]
+    mov r8, rdi
+    mov rax, OWNED_ONCE
+    mov edx, esi
+    shl edx, 8
+    or rax, rdx
+    mov ecx, 512
+    repe scasq
+    je .whole
+    ; not all alike: the ones that are the guest's, one by one
+    mov ecx, 512
 .frame:
-    mov edi, ebx
-    call frame_release
-    inc ebx
-    dec ebp
-    jnz .frame
-    pop rbp
-    pop rbx
+    cmp [r8], rax
+    jne .next
+    mov qword [r8], FrameState_Dirty
+.next:
+    add r8, 8
+    loop .frame
+    ret
+.whole:
+    mov rdi, r8
+    mov eax, FrameState_Dirty
+    mov ecx, 512
+    rep stosq
     ret
 
 ; Zeroes Dirty frames and makes them Clean. In: EDI frame, ESI count (1..512)  Out: EAX 1, or 0 refused (nothing done)

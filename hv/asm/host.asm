@@ -5,7 +5,7 @@
 global core_init, core_poll, core_memory, core_bytes
 extern Z_core_instantiate, Z_coreZ_init, Z_coreZ_poll, wasm_place_memory, wasm_place_table, early_alloc
 extern boot_vendor, tsc_khz, tsc_base, ns_of_tsc, ready_tsc, store_sectors, host_xcr0, idle_tsc, serial_overruns, frame_count, frame_table, core_deadline
-extern clock_ns, tsc_from_ns, crc32c, serial_read, serial_write, serial_room, frame_scrub, block_count, xxh64, store_read, store_write
+extern clock_ns, tsc_from_ns, crc32c, serial_read, serial_write, serial_room, frame_scrub, block_count, store_read, store_write
 extern guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, window_entry
 extern field_read, core_pending, build_identity, build_identity_bytes, svm_next_rip, power_off, core_instance_memory, core_instance_bytes, panic
 
@@ -548,8 +548,12 @@ IMPORT guestRead                                ; ESI slot, RDX address, ECX to,
     call ram_range
     jc .no
     mov rdi, rcx
-.copy:
+.copy:                                          ; by quadwords: digests and images go this way
     mov ecx, edx
+    shr ecx, 3
+    rep movsq
+    mov ecx, edx
+    and ecx, 7
     rep movsb
     mov eax, 1
     DONE
@@ -568,15 +572,6 @@ IMPORT guestWrite                               ; ESI slot, RDX address, ECX fro
     mov rdi, rsi
     mov rsi, rcx
     jmp Z_hostZ_guestRead.copy
-
-IMPORT guestDigest                              ; ESI slot, RDX address, RCX bytes
-    GUEST refused
-    mov rsi, rdx
-    mov rdx, rcx
-    call ram_range
-    jc Z_hostZ_guestRead.no
-    call xxh64
-    DONE
 
 IMPORT storeRead                                ; RSI sector, EDX count, ECX slot, R8 address
     mov rdi, store_read

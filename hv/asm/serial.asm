@@ -115,7 +115,6 @@ transmit:
     dec esi
     jnz .byte
     mov [tx_tail], ecx
-    mov dword [core_pending], 1
     mov al, 3
     jmp .enable
 .empty:

@@ -161,10 +161,6 @@ export declare function guestRead(slot: u32, address: u64, to: u32, bytes: u32):
 // @ts-ignore: decorator
 @external("host", "guestWrite")
 export declare function guestWrite(slot: u32, address: u64, from: u32, bytes: u32): bool;
-/** XXH64 (seed 0) of a range of guest RAM (check the range with guestRam's sum first; outside gives 0). */
-// @ts-ignore: decorator
-@external("host", "guestDigest")
-export declare function guestDigest(slot: u32, address: u64, bytes: u64): u64;
 /** Store disk sectors into (or out of) guest RAM, at most 128 sectors a call: 0, or ATA status | error << 8; FFFFFFFFh: refused. */
 // @ts-ignore: decorator
 @external("host", "storeRead")

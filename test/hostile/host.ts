@@ -80,7 +80,6 @@ function slots(n: u32, slot: u32): void {
   expect(n + 15, host.guestExits(slot, 1) == 0);
   expect(n + 16, !host.guestRead(slot, 0, MEMORY, 16));
   expect(n + 17, !host.guestWrite(slot, 0, MEMORY, 16));
-  expect(n + 18, host.guestDigest(slot, 0, 4096) == 0);
   expect(n + 19, host.storeRead(0, 1, slot, 0) != 0);
   expect(n + 20, host.storeWrite(0, 1, slot, 0) != 0);
   expect(n + 21, host.consoleTake(slot, 0, MEMORY, 16) == 0);
@@ -125,8 +124,6 @@ function memory(n: u32, at: u32): void {
 function addresses(n: u32, at: u64): void {
   expect(n + 1, !host.guestRead(RUNNING, at, MEMORY, 16));
   expect(n + 2, !host.guestWrite(RUNNING, at, MEMORY, 16));
-  expect(n + 3, host.guestDigest(RUNNING, at, 4096) == 0);
-  expect(n + 4, host.guestDigest(RUNNING, 4096, at) == 0);
   expect(n + 5, host.storeRead(0, 1, RUNNING, at) != 0);
   expect(n + 6, host.storeWrite(0, 1, RUNNING, at) != 0);
   expect(n + 7, host.storeRead(at, 1, RUNNING, 0) != 0);

@@ -63,7 +63,7 @@ export class Host {
   /** the machine traps in init or boot */
   trap: EndReason = EndReason.None;
   storeStatus = 0;
-  /** nanoseconds that each guestDigest or store call takes */
+  /** nanoseconds that each store call takes */
   cost = 0n;
   stopped = false;
 
