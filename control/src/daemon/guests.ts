@@ -31,13 +31,15 @@ export type Progress = (stage: string, done: number, total: number) => void;
 /** A guest that resets at once, again and again, is slowed down: twice as long each time, up to the last. */
 const RESET_DELAYS_MS = [0, 100, 200, 400, 800, 1600, 3200];
 const QUICK_RESET_MS = 1000;
+/** that the console of a guest that was ended has to come out */
+const LAST_WORDS_MS = 2000;
 const LIVE: readonly GuestState[] = ["running", "paused", "restarting"];
 
 export class Guests extends EventEmitter<GuestsEvents> {
   readonly #guests = new Map<string, Guest>();
   readonly #bySlot = new Map<number, Guest>();
   /** guests that are being taken down by us: that they end is no news */
-  readonly #expected = new Set<Guest>();
+  readonly #expected = new Map<Guest, (end: GuestEnd) => void>();
   readonly #resetTimers = new Map<Guest, NodeJS.Timeout>();
   readonly #quickResets = new Map<Guest, number>();
 
@@ -206,24 +208,27 @@ export class Guests extends EventEmitter<GuestsEvents> {
     if (!LIVE.includes(guest.state)) {
       throw new HvkitError("E_GUEST_NOT_RUNNING", `guest '${guest.name}' is ${guest.state}, not running`, { data: { state: guest.state } });
     }
-    if (guest.slot !== undefined) {
-      const { slot } = guest;
-      this.#expected.add(guest);
-      try {
-        await this.host.hypervisor.guestKill(slot);
-        end.rip = hex((await this.host.hypervisor.guestState(slot)).rip);
-      } finally {
-        this.#expected.delete(guest);
-      }
+    this.#finish(guest, guest.slot === undefined ? end : await this.#killSlot(guest, guest.slot, end));
+  }
+
+  /** How it ended: by us, or by itself just before. The event comes after the guest's last words, the reply may come earlier. */
+  async #killSlot(guest: Guest, slot: number, end: GuestEnd): Promise<GuestEnd> {
+    const ended = new Promise<GuestEnd>((resolve) => this.#expected.set(guest, resolve));
+    try {
+      const refusal: unknown = await this.host.hypervisor.guestKill(slot).catch((error: unknown) => error);
+      const found = await Promise.race([ended, new Promise<undefined>((resolve) => setTimeout(resolve, LAST_WORDS_MS, undefined).unref())]);
+      if (!found && refusal !== undefined) throw refusal as Error;
+      return found && found.code !== endReasonCode(EndReason.Killed) ? found : { ...end, rip: found?.rip ?? end.rip };
+    } finally {
+      this.#expected.delete(guest);
     }
-    this.#finish(guest, end);
   }
 
   /** The hypervisor's part of the guest goes: its RAM is free again. */
   async #takeDown(guest: Guest): Promise<void> {
     const { slot } = guest;
     if (slot === undefined) return;
-    this.#expected.add(guest);
+    this.#expected.set(guest, () => {});
     try {
       const { hypervisor } = this.host;
       const { state } = await hypervisor.guestState(slot);
@@ -245,7 +250,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
     });
     hypervisor.on("guestEnded", (slot, reason, value, rip) => {
       const guest = this.#bySlot.get(slot);
-      if (guest && !this.#expected.has(guest)) this.#onEnded(guest, reason, value, rip);
+      if (guest) this.#onEnded(guest, reason, value, rip);
     });
     hypervisor.on("console", (slot, port, bytes) => {
       const guest = this.#bySlot.get(slot);
@@ -266,8 +271,11 @@ export class Guests extends EventEmitter<GuestsEvents> {
 
   #onEnded(guest: Guest, reason: EndReason, value: bigint, rip: bigint): void {
     this.log.info({ guest: guest.name, reason: endReasonCode(reason), value: hex(value), rip: hex(rip) }, "guest ended");
-    if (reason === EndReason.Reset) this.#scheduleReset(guest);
-    else this.#finish(guest, { code: endReasonCode(reason), text: describeEnd(reason, value), value: hex(value), rip: hex(rip) });
+    const end = { code: endReasonCode(reason), text: describeEnd(reason, value), value: hex(value), rip: hex(rip) };
+    const expected = this.#expected.get(guest);
+    if (expected) expected(end);
+    else if (reason === EndReason.Reset) this.#scheduleReset(guest);
+    else this.#finish(guest, end);
   }
 
   #scheduleReset(guest: Guest): void {

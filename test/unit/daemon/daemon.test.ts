@@ -54,11 +54,37 @@ describe("a guest in the daemon", () => {
     await expect(client.call("pause", { guest: "web" })).rejects.toMatchObject({ code: "E_GUEST_STATE" });
     expect(await harness.call(client, "unpause", { guest: "web" })).toMatchObject({ state: "running" });
     await expect(client.call("rm", { guest: "web" })).rejects.toMatchObject({ code: "E_GUEST_RUNNING" });
-    expect(await harness.call(client, "kill", { guest: "web" })).toMatchObject({ state: "exited", end: { code: "killed", rip: "0x1234" } });
+    expect(await harness.call(client, "kill", { guest: "web" })).toMatchObject({ state: "exited", end: { code: "killed", rip: "0x7c00" } });
     await expect(client.call("kill", { guest: "web" })).rejects.toMatchObject({ code: "E_GUEST_NOT_RUNNING" });
     await harness.call(client, "rm", { guest: "web" });
     expect(await harness.call(client, "ps", {})).toEqual([]);
     expect(harness.hypervisor.guests.size).toBe(0);
+  });
+
+  it("that ends by itself while it is killed ended by itself", async () => {
+    await harness.call(client, "run", { image: "sector", name: "web" });
+    harness.hypervisor.guestKill = (guest) => {
+      harness.hypervisor.end(guest, EndReason.PowerOff);
+      return Promise.reject(new HvkitError("E_HV_BAD_STATE", "The guest is ended: it cannot do that now."));
+    };
+    expect(await harness.call(client, "kill", { guest: "web" })).toMatchObject({ state: "exited", end: { code: "power-off" } });
+  });
+
+  it("says its last words before it is told to have ended", async () => {
+    await harness.call(client, "run", { image: "sector", name: "web" });
+    const seen: string[] = [];
+    client.on("console", ({ data }) => seen.push(Buffer.from(data, "base64").toString()));
+    client.on("console.end", ({ end }) => seen.push(end?.code ?? ""));
+    await harness.call(client, "console.attach", { guest: "web" });
+    harness.hypervisor.guestKill = (guest) => {
+      setTimeout(() => {
+        harness.hypervisor.write(guest, "last words");
+        harness.hypervisor.end(guest, EndReason.Killed);
+      }, 20);
+      return Promise.resolve();
+    };
+    await harness.call(client, "kill", { guest: "web" });
+    expect(seen).toEqual(["last words", "killed"]);
   });
 
   it("is removed by force while it runs", async () => {
