@@ -1,6 +1,6 @@
 // QEMU: KVM where it runs hypervisors, else TCG, which emulates SVM. The serial line is an inherited socket pair, the machine's RAM an
 // unlinked file that both sides map: neither has a name that another user could reach, or that could be left behind.
-import { closeSync, ftruncateSync, openSync, unlinkSync } from "node:fs";
+import { closeSync, existsSync, ftruncateSync, openSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
@@ -32,7 +32,7 @@ export class QemuEngine implements Engine {
     let memory: FileWindow | undefined;
     try {
       memory = new FileWindow(memoryFd, pcMemoryRuns(options.memoryBytes));
-      const command = [program, ...qemuArguments(options, accel)];
+      const command = [program, ...qemuArguments(options, accel, thisHost())];
       const process = await EngineProcess.start({ command, descriptors: ["pipe", memoryFd], cwd: options.runDir });
       return new RunningQemu(process, command, accel, memory);
     } catch (error) {
@@ -44,8 +44,23 @@ export class QemuEngine implements Engine {
   }
 }
 
-/** QEMU's arguments: a pure function of the options. */
-export function qemuArguments(options: EngineOptions, accel: Accel, platform: string = process.platform): string[] {
+export interface QemuHost {
+  platform: string;
+  /** path of qboot.rom: firmware that comes with QEMU, and takes a third of SeaBIOS' instructions; it boots -kernel only */
+  qboot: string | undefined;
+}
+
+const FIRMWARE_FOLDERS = ["/usr/share/qemu", "/usr/share/qboot", "/usr/local/share/qemu", "/opt/homebrew/share/qemu"];
+
+function thisHost(): QemuHost {
+  return {
+    platform: process.platform,
+    qboot: FIRMWARE_FOLDERS.map((folder) => join(folder, "qboot.rom")).find((path) => existsSync(path)),
+  };
+}
+
+/** QEMU's arguments: a pure function of the options and of what the host has. */
+export function qemuArguments(options: EngineOptions, accel: Accel, host: QemuHost): string[] {
   const mebibytes = options.memoryBytes / MIB;
   if (!Number.isInteger(mebibytes) || mebibytes < 16) {
     throw new HvkitError(
@@ -53,7 +68,7 @@ export function qemuArguments(options: EngineOptions, accel: Accel, platform: st
       `A machine cannot have ${options.memoryBytes} bytes of memory: whole mebibytes are needed, at least 16.`,
     );
   }
-  const memoryPath = platform === "linux" ? `/proc/self/fd/${MEMORY_FD}` : `/dev/fd/${MEMORY_FD}`;
+  const memoryPath = host.platform === "linux" ? `/proc/self/fd/${MEMORY_FD}` : `/dev/fd/${MEMORY_FD}`;
   const cpu = [accel === "kvm" ? "host" : "max", ...FEATURES_OFF.map((feature) => `-${feature}`)].join(",");
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none"],
@@ -70,7 +85,7 @@ export function qemuArguments(options: EngineOptions, accel: Accel, platform: st
     ...(options.icount ? ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm"] : []),
     ...(options.bootFrom === "disk"
       ? ["-drive", `file=${commaSafe(options.imagePath)},format=raw,if=ide,index=0,snapshot=on`, "-boot", "c"]
-      : ["-kernel", options.kernelPath]),
+      : [...(host.qboot ? ["-bios", host.qboot] : []), "-kernel", options.kernelPath]),
     ...(options.extra ?? []),
   ];
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { EngineOptions } from "../../../control/src/engines/engine.js";
-import { pcMemoryRuns, qemuArguments } from "../../../control/src/engines/qemu.js";
+import { pcMemoryRuns, type QemuHost, qemuArguments } from "../../../control/src/engines/qemu.js";
 
 const options: EngineOptions = {
   memoryBytes: 256 * 2 ** 20,
@@ -10,38 +10,42 @@ const options: EngineOptions = {
   imagePath: "/b/a,b/hv.img",
 };
 
+const host: QemuHost = { platform: "linux", qboot: "/usr/share/qemu/qboot.rom" };
+
 /** The values of an option that is given once or more. */
 const valuesOf = (args: string[], name: string): string[] => args.filter((_, index) => args[index - 1] === name);
 
 describe("QEMU's arguments", () => {
   it("are these", () => {
-    expect(qemuArguments(options, "tcg", "linux").join(" ")).toBe(
+    expect(qemuArguments(options, "tcg", host).join(" ")).toBe(
       "-nodefaults -no-user-config -display none -no-reboot -machine pc,memory-backend=ram " +
         "-object memory-backend-file,id=ram,size=256M,mem-path=/proc/self/fd/4,share=on -m 256M -accel tcg -cpu max,-la57,-pku " +
-        "-chardev socket,id=link,fd=3 -serial chardev:link -device isa-debug-exit,iobase=0xf4 -kernel /b/hv.elf32",
+        "-chardev socket,id=link,fd=3 -serial chardev:link -device isa-debug-exit,iobase=0xf4 -bios /usr/share/qemu/qboot.rom -kernel /b/hv.elf32",
     );
   });
 
   it("take the host's CPU under KVM, and another name for descriptors elsewhere", () => {
-    const args = qemuArguments(options, "kvm", "darwin");
+    const args = qemuArguments(options, "kvm", { platform: "darwin", qboot: undefined });
     expect(valuesOf(args, "-cpu")).toEqual(["host,-la57,-pku"]);
     expect(valuesOf(args, "-object")[0]).toContain("mem-path=/dev/fd/4,");
+    expect(args).not.toContain("-bios");
   });
 
   it("boot the disk image without writing to it, its comma doubled", () => {
-    const args = qemuArguments({ ...options, bootFrom: "disk" }, "tcg");
+    const args = qemuArguments({ ...options, bootFrom: "disk" }, "tcg", host);
     expect(valuesOf(args, "-drive")).toEqual(["file=/b/a,,b/hv.img,format=raw,if=ide,index=0,snapshot=on"]);
     expect(args).not.toContain("-kernel");
+    expect(args).not.toContain("-bios");
   });
 
   it("count instructions on demand, and end with what a test adds", () => {
-    const args = qemuArguments({ ...options, icount: true, extra: ["-d", "int"] }, "tcg");
+    const args = qemuArguments({ ...options, icount: true, extra: ["-d", "int"] }, "tcg", host);
     expect(valuesOf(args, "-icount")).toEqual(["shift=0,sleep=off"]);
     expect(args.slice(-2)).toEqual(["-d", "int"]);
   });
 
   it.each([0, 2 ** 20, 2 ** 24 + 1, Number.NaN])("refuse a memory of %d bytes", (memoryBytes) => {
-    expect(() => qemuArguments({ ...options, memoryBytes }, "tcg")).toThrow(expect.objectContaining({ code: "E_MEMORY_SIZE" }));
+    expect(() => qemuArguments({ ...options, memoryBytes }, "tcg", host)).toThrow(expect.objectContaining({ code: "E_MEMORY_SIZE" }));
   });
 });
 
