@@ -94,10 +94,11 @@ guest_new:
     shl rcx, WINDOW_SHIFT
     mov rdx, WINDOWS
     add rcx, rdx
-    mov [rax + guest.linear], rcx
     mov rdx, WINDOW_RAM
-    add rcx, rdx
-    mov [rax + guest.ram], rcx
+    add rdx, rcx
+    mov [rax + guest.ram], rdx
+    add rcx, InstancePage_Bytes
+    mov [rax + guest.linear], rcx
     inc ebx
     cmp ebx, [guest_high]
     jbe .high
@@ -230,7 +231,7 @@ guest_init:
     cmp eax, 1 + Layout_End / PAGE + 2 + 1 + 1 + 2
     jb .refused
 
-    ; the linear memory, at the window's start
+    ; at the window's start the guest block once more, then the linear memory
     call pool_take
     mov [r12 + guest.window_pd], rax
     mov r14, rax
@@ -240,9 +241,13 @@ guest_init:
     call window_entry
     mov [rax], rdx
     call pool_take
-    mov rdx, rax
+    lea rdx, [rax + 8]
     TO_ENTRY PTE_P | PTE_W
     mov [r14], rax
+    mov rax, r12
+    TO_ENTRY PTE_P | PTE_W
+    bts rax, 63
+    mov [rdx - 8], rax
     xor ebx, ebx
 .page:
     call pool_take
@@ -275,7 +280,8 @@ guest_init:
     mov [r12 + guest.region], rcx
     mov rax, [r12 + guest.table]
     mov [wasm_place_table], rax
-    lea rax, [r12 + guest.instance]
+    mov rax, [r12 + guest.linear]
+    add rax, InstancePage_Instance - InstancePage_Bytes
     mov [r12 + guest.instance_ptr], rax
     call context_init
     call [vendor_vcpu_init]

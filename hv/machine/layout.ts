@@ -15,6 +15,13 @@ export enum Layout {
   End = 0x10000,
 }
 
+/** The page directly below the linear memory, out of the module's reach (addresses are unsigned): the guest block, and at an offset the
+ *  module's instance struct. Generated code so finds the memory at a constant distance from its instance, without a load. */
+export enum InstancePage {
+  Bytes = 0x1000,
+  Instance = 0xa00,
+}
+
 /** Offsets from Layout.Exit. */
 export enum ExitRecord {
   /** u32: VMX exit reason (bits 15:0, 31 entry failure); SVM EXITCODE */

@@ -1,12 +1,13 @@
 // AssemblyScript to an object file: asc -> .wasm, wasm2c -> C, gcc -> .o. One row a module.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, posix } from "node:path";
-import { root, run, runNode } from "./run.mjs";
+import { enumsOf } from "./protocol.mjs";
+import { BuildError, root, run, runNode } from "./run.mjs";
 
 /** What each module's compilation is told. Memory is fixed: nothing grows after the start. */
 const modules = {
   // The exit path: speed. Layout.Data of hv/machine/layout.ts is the memory base.
-  machine: { base: 0x8000, pages: 1, optimize: "-O2" },
+  machine: { base: 0x8000, pages: 1, optimize: "-O2", besideInstance: true },
   // Off the exit path: size.
   core: { base: 0x1000, pages: 4, optimize: "-Os" },
 };
@@ -35,7 +36,7 @@ function entryOf(module, folder) {
 
 /** Steps for one module; resolves to its object file. */
 export async function moduleObject(steps, module, { out, entries, native }) {
-  const { base, pages, optimize } = modules[module];
+  const { base, pages, optimize, besideInstance } = modules[module];
   const entry = entryOf(module, entries);
   const wasm = `${out}/${module}.wasm`;
   const c = `${out}/gen/${module}.c`;
@@ -55,10 +56,13 @@ export async function moduleObject(steps, module, { out, entries, native }) {
     name: `wasm2c ${wasm} -> ${c}`,
     inputs: [wasm],
     outputs: [c, c.replace(/c$/, "h")],
-    key: translate.join(" "),
-    run: () => run("wasm2c", translate),
+    key: [...translate, nameMemoryBase].join(" "),
+    run: async () => {
+      await run("wasm2c", translate);
+      nameMemoryBase(join(root, c));
+    },
   });
-  const compile = [optimize, ...cFlags, "-c", c, "-o", object];
+  const compile = [optimize, ...cFlags, `-DMEMORY_BASE(memory)=${await memoryBase(module, besideInstance)}`, "-c", c, "-o", object];
   await steps.step({
     name: `gcc ${c} -> ${object}`,
     inputs: [c, c.replace(/c$/, "h")],
@@ -67,6 +71,21 @@ export async function moduleObject(steps, module, { out, entries, native }) {
     run: () => run("gcc", compile),
   });
   return object;
+}
+
+/** Loads and stores find the linear memory by a macro, MEMORY_BASE(wasm_rt_memory_t*), instead of by a load of their own. */
+function nameMemoryBase(path) {
+  const text = readFileSync(path, "utf8");
+  const named = text.replaceAll("&mem->data[addr]", "&MEMORY_BASE(mem)[addr]");
+  if (named === text) throw new BuildError(`${path}: wasm2c's loads and stores have another form than expected`);
+  writeFileSync(path, named);
+}
+
+/** The macro's body: a load, or where the memory lies beside the instance struct (InstancePage of hv/machine/layout.ts), a distance. */
+async function memoryBase(module, besideInstance) {
+  if (!besideInstance) return "((memory)->data)";
+  const page = Object.fromEntries((await enumsOf("hv/machine/layout.ts")).get("InstancePage"));
+  return `((u8*)(memory)+${page.Bytes - page.Instance}-offsetof(Z_${module}_instance_t,w2c_memory))`;
 }
 
 /** The file and all that it imports, directly or not. */
