@@ -84,7 +84,7 @@ export class Daemon {
   #forward(): void {
     const { guests, host } = this;
     const attached = (guest: Guest, port: number) => this.#server.connections().filter((connection) => connection.isAttached(guest, port));
-    guests.on("console", (guest, port, offset, bytes) => {
+    guests.slots.on("console", (guest, port, offset, bytes) => {
       const readers = attached(guest, port);
       if (readers.length === 0) return;
       const data = Buffer.from(bytes).toString("base64");
@@ -96,7 +96,7 @@ export class Daemon {
       this.#server.broadcast("event", { type: "removed", id: guest.id, name: guest.name });
     });
     guests.on("changed", (guest) => this.#server.broadcast("event", { type: "guest", guest: guest.summary() }));
-    guests.on("consoleLost", (guest, port, count) =>
+    guests.slots.on("consoleLost", (guest, port, count) =>
       this.#server.broadcast("event", { type: "console-lost", id: guest.id, port, count: String(count) }),
     );
     host.on("state", (state, reason) => this.#server.broadcast("event", { type: "hypervisor", state, reason, restarts: host.restarts }));

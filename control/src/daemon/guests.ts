@@ -7,39 +7,29 @@ import { EventEmitter } from "node:events";
 import { EndReason, RunState } from "../../../protocol/messages.js";
 import type { GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
-import type { HypervisorClient } from "../hypervisor/hypervisor.js";
-import { describeEnd, endReasonCode } from "../hypervisor/texts.js";
 import type { Image } from "../images/catalog.js";
-import { loadPlan } from "../images/loader.js";
-import { Guest, type GuestOptions, hex } from "./guest.js";
+import { Guest, type GuestOptions } from "./guest.js";
 import type { Host } from "./host.js";
 import type { Log } from "./log.js";
 import { generateName } from "./names.js";
+import { type Progress, Slots } from "./slots.js";
 
 export interface GuestsEvents {
   changed: [guest: Guest];
   removed: [guest: Guest];
-  /** offset: of the first byte in the guest's console log */
-  console: [guest: Guest, port: number, offset: number, bytes: Uint8Array];
-  consoleLost: [guest: Guest, port: number, count: number];
   /** it will write no more, until somebody resets it */
   ended: [guest: Guest];
 }
 
-export type Progress = (stage: string, done: number, total: number) => void;
-
 /** A guest that resets at once, again and again, is slowed down: twice as long each time, up to the last. */
 const RESET_DELAYS_MS = [0, 100, 200, 400, 800, 1600, 3200];
 const QUICK_RESET_MS = 1000;
-/** that the console of a guest that was ended has to come out */
-const LAST_WORDS_MS = 2000;
 const LIVE: readonly GuestState[] = ["running", "paused", "restarting"];
 
 export class Guests extends EventEmitter<GuestsEvents> {
   readonly #guests = new Map<string, Guest>();
-  readonly #bySlot = new Map<number, Guest>();
-  /** guests that are being taken down by us: that they end is no news */
-  readonly #expected = new Map<Guest, (end: GuestEnd) => void>();
+  /** what they have in the hypervisor, and the console bytes from there */
+  readonly slots: Slots;
   readonly #resetTimers = new Map<Guest, NodeJS.Timeout>();
   readonly #quickResets = new Map<Guest, number>();
 
@@ -49,7 +39,11 @@ export class Guests extends EventEmitter<GuestsEvents> {
     private readonly log: Log,
   ) {
     super();
-    host.on("up", (hypervisor) => this.#listen(hypervisor));
+    this.slots = new Slots(host);
+    this.slots.on("paused", (guest) => {
+      if (guest.state === "running") this.#set(guest, "paused");
+    });
+    this.slots.on("ended", (guest, end, reason) => this.#onEnded(guest, end, reason));
     host.on("lost", ({ reason }) => this.#lose(reason));
   }
 
@@ -138,7 +132,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
     }
     this.#cancelReset(guest);
     await guest.exclusive(async () => {
-      await this.#takeDown(guest);
+      await this.slots.destroy(guest);
       this.#forget(guest);
     });
   }
@@ -156,43 +150,20 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   async #start(guest: Guest, progress: Progress): Promise<void> {
-    const { hypervisor } = this.host;
-    const times = [performance.now()];
-    const plan = await loadPlan(guest.image, { ...guest.options, tscKhz: hypervisor.hello.tscKhz });
-    guest.setPlan(plan);
-    times.push(performance.now());
-    const { guest: slot } = await hypervisor.guestCreate({
-      memoryBytes: guest.options.memoryBytes,
-      wallSeconds: Math.floor(Date.now() / 1000),
-    });
-    guest.slot = slot;
-    this.#bySlot.set(slot, guest);
-    times.push(performance.now());
-    try {
-      for (const { what, address, bytes } of plan.placements) {
-        await hypervisor.guestPut(slot, address, bytes, (done) => progress(what, done, bytes.length));
-      }
-      times.push(performance.now());
+    await this.slots.start(guest, progress, () => {
       guest.end = undefined;
       guest.endedAt = undefined;
       guest.startedAt = new Date();
-      this.#set(guest, "running"); // before the call: it may end before its reply is here
-      await hypervisor.guestStart({ guest: slot, kind: plan.kind, block: plan.block, blockBytes: plan.blockBytes });
-    } catch (error) {
-      await this.#takeDown(guest).catch((later: unknown) => this.log.warn({ err: later, guest: guest.name }, "take down"));
-      throw error;
-    }
-    times.push(performance.now());
-    const [begin = 0, loaded = 0, created = 0, uploaded = 0, started = 0] = times;
-    guest.timings = { load: loaded - begin, create: created - loaded, upload: uploaded - created, start: started - uploaded };
-    this.log.info({ guest: guest.name, slot, timings: guest.timings }, "guest started");
+      this.#set(guest, "running");
+    });
+    this.log.info({ guest: guest.name, slot: guest.slot, timings: guest.timings }, "guest started");
   }
 
   async #restart(guest: Guest): Promise<void> {
     this.host.require();
     this.#set(guest, "restarting");
     try {
-      await this.#takeDown(guest);
+      await this.slots.destroy(guest);
       guest.restarts++;
       await this.#start(guest, () => {});
     } catch (error) {
@@ -208,73 +179,12 @@ export class Guests extends EventEmitter<GuestsEvents> {
     if (!LIVE.includes(guest.state)) {
       throw new HvkitError("E_GUEST_NOT_RUNNING", `guest '${guest.name}' is ${guest.state}, not running`, { data: { state: guest.state } });
     }
-    this.#finish(guest, guest.slot === undefined ? end : await this.#killSlot(guest, guest.slot, end));
+    this.#finish(guest, guest.slot === undefined ? end : await this.slots.kill(guest, guest.slot, end));
   }
 
-  /** How it ended: by us, or by itself just before. The event comes after the guest's last words, the reply may come earlier. */
-  async #killSlot(guest: Guest, slot: number, end: GuestEnd): Promise<GuestEnd> {
-    const ended = new Promise<GuestEnd>((resolve) => this.#expected.set(guest, resolve));
-    try {
-      const refusal: unknown = await this.host.hypervisor.guestKill(slot).catch((error: unknown) => error);
-      const found = await Promise.race([ended, new Promise<undefined>((resolve) => setTimeout(resolve, LAST_WORDS_MS, undefined).unref())]);
-      if (!found && refusal !== undefined) throw refusal as Error;
-      return found && found.code !== endReasonCode(EndReason.Killed) ? found : { ...end, rip: found?.rip ?? end.rip };
-    } finally {
-      this.#expected.delete(guest);
-    }
-  }
-
-  /** The hypervisor's part of the guest goes: its RAM is free again. */
-  async #takeDown(guest: Guest): Promise<void> {
-    const { slot } = guest;
-    if (slot === undefined) return;
-    this.#expected.set(guest, () => {});
-    try {
-      const { hypervisor } = this.host;
-      const { state } = await hypervisor.guestState(slot);
-      if (state !== RunState.Ended && state !== RunState.Created) await hypervisor.guestKill(slot);
-      await hypervisor.guestDestroy(slot);
-    } catch (error) {
-      if (guest.slot !== undefined) throw error; // else the hypervisor went meanwhile, and the guest with it
-    } finally {
-      this.#expected.delete(guest);
-    }
-    this.#bySlot.delete(slot);
-    guest.slot = undefined;
-  }
-
-  #listen(hypervisor: HypervisorClient): void {
-    hypervisor.on("guestState", (slot, state) => {
-      const guest = this.#bySlot.get(slot);
-      if (guest && state === RunState.Paused && guest.state === "running") this.#set(guest, "paused");
-    });
-    hypervisor.on("guestEnded", (slot, reason, value, rip) => {
-      const guest = this.#bySlot.get(slot);
-      if (guest) this.#onEnded(guest, reason, value, rip);
-    });
-    hypervisor.on("console", (slot, port, bytes) => {
-      const guest = this.#bySlot.get(slot);
-      const log = guest?.logs[port];
-      if (!guest || !log) return;
-      const offset = log.end;
-      log.append(bytes);
-      this.emit("console", guest, port, offset, bytes);
-    });
-    hypervisor.on("consoleLost", (slot, port, count) => {
-      const guest = this.#bySlot.get(slot);
-      const log = guest?.logs[port];
-      if (!guest || !log) return;
-      log.lost += count;
-      this.emit("consoleLost", guest, port, count);
-    });
-  }
-
-  #onEnded(guest: Guest, reason: EndReason, value: bigint, rip: bigint): void {
-    this.log.info({ guest: guest.name, reason: endReasonCode(reason), value: hex(value), rip: hex(rip) }, "guest ended");
-    const end = { code: endReasonCode(reason), text: describeEnd(reason, value), value: hex(value), rip: hex(rip) };
-    const expected = this.#expected.get(guest);
-    if (expected) expected(end);
-    else if (reason === EndReason.Reset) this.#scheduleReset(guest);
+  #onEnded(guest: Guest, end: GuestEnd, reason: EndReason): void {
+    this.log.info({ guest: guest.name, end }, "guest ended");
+    if (reason === EndReason.Reset) this.#scheduleReset(guest);
     else this.#finish(guest, end);
   }
 
@@ -297,10 +207,9 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   #lose(reason: string): void {
-    this.#bySlot.clear();
+    this.slots.clear();
     for (const guest of this.all()) {
       this.#cancelReset(guest);
-      guest.slot = undefined;
       if (guest.state === "exited" || guest.state === "lost") continue;
       this.#finish(guest, killed("lost", `It went down with the hypervisor: ${reason}`), "lost");
     }

@@ -1,0 +1,131 @@
+// The guests' part in the hypervisor: a slot from create to destroy, what is put into its RAM, and the events that come from it.
+// Below guests.ts, which decides what the events mean.
+import { EventEmitter } from "node:events";
+import { EndReason, RunState } from "../../../protocol/messages.js";
+import type { GuestEnd } from "../api/schemas.js";
+import type { HypervisorClient } from "../hypervisor/hypervisor.js";
+import { describeEnd, endReasonCode } from "../hypervisor/texts.js";
+import { loadPlan } from "../images/loader.js";
+import { type Guest, hex } from "./guest.js";
+import type { Host } from "./host.js";
+
+export interface SlotsEvents {
+  paused: [guest: Guest];
+  /** it ended by itself */
+  ended: [guest: Guest, end: GuestEnd, reason: EndReason];
+  /** offset: of the first byte in the guest's console log */
+  console: [guest: Guest, port: number, offset: number, bytes: Uint8Array];
+  consoleLost: [guest: Guest, port: number, count: number];
+}
+
+export type Progress = (stage: string, done: number, total: number) => void;
+
+/** that the console of a guest that was ended has to come out */
+const LAST_WORDS_MS = 2000;
+
+export class Slots extends EventEmitter<SlotsEvents> {
+  readonly #guests = new Map<number, Guest>();
+  /** guests that are being ended by us: that they end is no news, but an answer */
+  readonly #expected = new Map<Guest, (end: GuestEnd) => void>();
+
+  constructor(private readonly host: Host) {
+    super();
+    host.on("up", (hypervisor) => this.#listen(hypervisor));
+  }
+
+  /** Makes the guest's slot, fills its RAM and starts it; `onStart` comes just before it runs. When it fails, nothing stays. */
+  async start(guest: Guest, progress: Progress, onStart: () => void): Promise<void> {
+    const { hypervisor } = this.host;
+    const times = [performance.now()];
+    const plan = await loadPlan(guest.image, { ...guest.options, tscKhz: hypervisor.hello.tscKhz });
+    guest.setPlan(plan);
+    times.push(performance.now());
+    const wallSeconds = Math.floor(Date.now() / 1000);
+    const { guest: slot } = await hypervisor.guestCreate({ memoryBytes: guest.options.memoryBytes, wallSeconds });
+    guest.slot = slot;
+    this.#guests.set(slot, guest);
+    times.push(performance.now());
+    try {
+      for (const { what, address, bytes } of plan.placements) {
+        await hypervisor.guestPut(slot, address, bytes, (done) => progress(what, done, bytes.length));
+      }
+      times.push(performance.now());
+      onStart(); // before the call: it may end before its reply is here
+      await hypervisor.guestStart({ guest: slot, kind: plan.kind, block: plan.block, blockBytes: plan.blockBytes });
+    } catch (error) {
+      await this.destroy(guest).catch(() => {}); // the first error says more
+      throw error;
+    }
+    times.push(performance.now());
+    const [begin = 0, loaded = 0, created = 0, uploaded = 0, started = 0] = times;
+    guest.timings = { load: loaded - begin, create: created - loaded, upload: uploaded - created, start: started - uploaded };
+  }
+
+  /** How it ended: by us, or by itself just before. The event comes after the guest's last words, the reply may come earlier. */
+  async kill(guest: Guest, slot: number, end: GuestEnd): Promise<GuestEnd> {
+    const ended = new Promise<GuestEnd>((resolve) => this.#expected.set(guest, resolve));
+    try {
+      const refusal: unknown = await this.host.hypervisor.guestKill(slot).catch((error: unknown) => error);
+      const found = await Promise.race([ended, new Promise<undefined>((resolve) => setTimeout(resolve, LAST_WORDS_MS, undefined).unref())]);
+      if (!found && refusal !== undefined) throw refusal as Error;
+      return found && found.code !== endReasonCode(EndReason.Killed) ? found : { ...end, rip: found?.rip ?? end.rip };
+    } finally {
+      this.#expected.delete(guest);
+    }
+  }
+
+  /** The slot is free, and the guest's RAM, whatever state it was in. */
+  async destroy(guest: Guest): Promise<void> {
+    const { slot } = guest;
+    if (slot === undefined) return;
+    this.#expected.set(guest, () => {});
+    try {
+      const { hypervisor } = this.host;
+      const { state } = await hypervisor.guestState(slot);
+      if (state !== RunState.Ended && state !== RunState.Created) await hypervisor.guestKill(slot);
+      await hypervisor.guestDestroy(slot);
+    } catch (error) {
+      if (guest.slot !== undefined) throw error; // else the hypervisor went meanwhile, and the guest with it
+    } finally {
+      this.#expected.delete(guest);
+    }
+    this.#guests.delete(slot);
+    guest.slot = undefined;
+  }
+
+  /** The hypervisor is gone, and all slots with it. */
+  clear(): void {
+    for (const guest of this.#guests.values()) guest.slot = undefined;
+    this.#guests.clear();
+  }
+
+  #listen(hypervisor: HypervisorClient): void {
+    hypervisor.on("guestState", (slot, state) => {
+      const guest = this.#guests.get(slot);
+      if (guest && state === RunState.Paused) this.emit("paused", guest);
+    });
+    hypervisor.on("guestEnded", (slot, reason, value, rip) => {
+      const guest = this.#guests.get(slot);
+      if (!guest) return;
+      const end = { code: endReasonCode(reason), text: describeEnd(reason, value), value: hex(value), rip: hex(rip) };
+      const expected = this.#expected.get(guest);
+      if (expected) expected(end);
+      else this.emit("ended", guest, end, reason);
+    });
+    hypervisor.on("console", (slot, port, bytes) => {
+      const guest = this.#guests.get(slot);
+      const log = guest?.logs[port];
+      if (!guest || !log) return;
+      const offset = log.end;
+      log.append(bytes);
+      this.emit("console", guest, port, offset, bytes);
+    });
+    hypervisor.on("consoleLost", (slot, port, count) => {
+      const guest = this.#guests.get(slot);
+      const log = guest?.logs[port];
+      if (!guest || !log) return;
+      log.lost += count;
+      this.emit("consoleLost", guest, port, count);
+    });
+  }
+}
