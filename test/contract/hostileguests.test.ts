@@ -64,7 +64,8 @@ onEachEngine("hostile guests", (target) => {
       // In all of the memory that there is, so that the next guest cannot but get some of it.
       const holders: Guest[] = [];
       const hold = () => machine().run("secret", { memory: "64M", append: `secret=0x${secret.toString(16)}` });
-      for (let holder = await hold().catch(noMemory); holder && holders.length < 12; holder = await hold().catch(noMemory)) holders.push(holder);
+      for (let holder = await hold().catch(noMemory); holder && holders.length < 12; holder = await hold().catch(noMemory))
+        holders.push(holder);
       expect(holders.length).toBeGreaterThan(0);
       for (const holder of holders) await holder.shows("secret: everywhere", 60);
       const seen = Buffer.from(await machine().hypervisor.guestGet(holders[0]?.slot ?? 0, 32 * 2 ** 20, 8)).readBigUInt64LE();

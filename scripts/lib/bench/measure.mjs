@@ -1,0 +1,169 @@
+// Measures one engine: instruction counts on a machine whose TSC counts instructions, wall-clock figures on one that runs freely.
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { BootBlock, BootLimit } from "../../../build/js/protocol/boot.js";
+import { GuestKind, Op } from "../../../build/js/protocol/messages.js";
+import { root } from "../run.mjs";
+import { directLinux } from "./direct.mjs";
+import { metrics, none } from "./metrics.mjs";
+import { Bench } from "./session.mjs";
+
+const MIB = 2 ** 20;
+const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+const rounded = (value) => Math.round(value * 10) / 10;
+
+/** Instruction counts: name -> (bench, engine) -> values. */
+const counted = {
+  exits: { of: ["exit.cpuid", "exit.hypercall", "exit.out", "exit.in", "exit.rdmsr"], measure: exits },
+  vmcs: { of: ["exit.vmcs_accesses"], measure: vmcsAccesses },
+  create: { of: ["guest.create"], measure: guestCreate },
+  ready: { of: ["boot.reset_to_ready"], measure: async ({ hypervisor }) => ({ "boot.reset_to_ready": Number(hypervisor.hello.readyTsc) }) },
+  linux: { of: ["linux.to_init", "guest.overhead_bytes"], measure: linux },
+};
+/** Wall-clock figures. */
+const timed = {
+  exits: { of: ["linux.exits"], measure: linuxExits },
+  rpc: { of: ["rpc.median_ms"], measure: rpc },
+  upload: { of: ["upload.mb_per_s"], measure: upload },
+};
+
+export async function measureEngine(engine, { only, note }) {
+  const values = {};
+  let flags;
+  const wanted = (names) => !only || names.some((name) => only.includes(name));
+  const take = async (parts, options) => {
+    const chosen = Object.entries(parts).filter(([, { of }]) => wanted(of));
+    if (chosen.length === 0) return;
+    const bench = await Bench.start(engine, options);
+    try {
+      for (const [name, { of, measure }] of chosen) {
+        const start = performance.now();
+        try {
+          Object.assign(values, await measure(bench, engine));
+        } catch (error) {
+          for (const metric of of) values[metric] = none(`it failed: ${error.message.split("\n")[0]}`);
+        }
+        note(`${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+      }
+    } finally {
+      flags ??= bench.flags;
+      await bench.stop();
+    }
+  };
+  if (engine.accel === "kvm")
+    for (const { of } of Object.values(counted))
+      for (const name of of) values[name] = none("KVM's machines have no counter of instructions");
+  else await take(counted, { icount: true });
+  await take(timed);
+  if (wanted(["image.bytes"])) values["image.bytes"] = statSync(join(root, "build/hv.img")).size;
+  if (wanted(["linux.direct"])) values["linux.direct"] = await directLinux(engine, { flags, note });
+  const ordered = Object.keys(metrics).flatMap((name) => (name in values && wanted([name]) ? [[name, values[name]]] : []));
+  return { engine: engine.engine, accel: engine.accel, vendor: engine.vendor, metrics: Object.fromEntries(ordered) };
+}
+
+async function exits(bench) {
+  const guest = await bench.run("exits");
+  const output = await bench.output(guest);
+  await bench.remove(guest);
+  const found = Object.fromEntries([...output.matchAll(/^(exit\.\w+) ([\d.]+)/gm)].map(([, name, value]) => [name, Number(value)]));
+  return Object.fromEntries(counted.exits.of.map((name) => [name, found[name] ?? none("the guest `exits` could not measure it")]));
+}
+
+/** What one CPUID exit needs: the difference of two runs with different numbers of them. */
+async function vmcsAccesses(bench, { vendor }) {
+  if (vendor !== "Intel VMX") return { "exit.vmcs_accesses": none("SVM has no VMCS") };
+  const accesses = async (count) => {
+    const guest = await bench.run("cpuids", { append: `count=${count}` });
+    await bench.output(guest);
+    const stat = await bench.hypervisor.guestStat(guest);
+    await bench.remove(guest);
+    return Number(stat.vmcsAccesses);
+  };
+  const few = await accesses(1000);
+  return { "exit.vmcs_accesses": rounded(((await accesses(11000)) - few) / 10000) };
+}
+
+/**
+ * From the request to the guest's first instruction: requests that follow each other without a reply in between (a halted CPU's TSC goes
+ * on, and its idle time is subtracted). The guest is a boot sector that never halts, so nothing is idle after its start.
+ */
+async function guestCreate(bench) {
+  const { hypervisor } = bench;
+  const memory = 256 * MIB;
+  const sector = readFileSync(join(root, "build/bench/spin16/spin16"));
+  const block = memory - BootLimit.BlockBytes;
+  const words = new Array(BootBlock.Words).fill(0n);
+  words[BootBlock.Magic] = BigInt(BootLimit.Magic);
+  words[BootBlock.Kernel] = BigInt(MIB);
+  words[BootBlock.KernelBytes] = BigInt(sector.length);
+  words[BootBlock.CommandLine] = BigInt(block);
+  const bytes = Buffer.alloc(words.length * 8);
+  words.forEach((word, index) => bytes.writeBigUInt64LE(word, index * 8));
+  const counts = [];
+  for (let turn = 0; turn < 5; turn++) {
+    await bench.scrubbed();
+    const [before, created] = await Promise.all([
+      hypervisor.hostStat(),
+      hypervisor.guestCreate({ memoryBytes: memory, wallSeconds: 0 }),
+      hypervisor.request(Op.GuestWrite, [0, MIB], sector),
+      hypervisor.request(Op.GuestWrite, [0, block], bytes),
+      hypervisor.request(Op.GuestStart, [0, GuestKind.BootSector, block, bytes.length]),
+    ]);
+    if (created.guest !== 0) throw new Error("the guest did not get slot 0");
+    const stat = await hypervisor.guestStat(0);
+    const after = await hypervisor.hostStat();
+    const idle = Number(after.idleNs - before.idleNs) * (hypervisor.hello.tscKhz / 1e6);
+    counts.push(Number(stat.firstEntryTsc - created.requestTsc) - idle);
+    await hypervisor.guestKill(0);
+    await hypervisor.guestDestroy(0);
+  }
+  return { "guest.create": Math.round(median(counts)) };
+}
+
+/** A guest's TSC is 0 at its first instruction. The time that it was halted is the hypervisor's count. */
+async function linux(bench) {
+  const guest = await bench.run("linux", { append: "bench=1" });
+  const output = await bench.output(guest);
+  const stat = await bench.hypervisor.guestStat(guest);
+  await bench.remove(guest);
+  const tsc = Number(/hvkit: tsc (\d+)/.exec(output)?.[1]);
+  bench.flags = /hvkit: flags (.*)/.exec(output)?.[1];
+  return { "linux.to_init": tsc - Number(stat.haltTsc), "guest.overhead_bytes": stat.overheadBytes };
+}
+
+/** On a machine that runs freely: where TSC ticks are instructions, loops that poll a clock poll it as often as exits are short. */
+async function linuxExits(bench) {
+  const guest = await bench.run("linux", { append: "bench=1" });
+  await bench.output(guest);
+  const stat = await bench.hypervisor.guestStat(guest);
+  await bench.remove(guest);
+  return { "linux.exits": Number(stat.exits) };
+}
+
+/** Through the hypervisor and back: a Ping of 16 bytes, one at a time, while nothing else runs. */
+async function rpc({ hypervisor }) {
+  const data = Buffer.alloc(16, 7);
+  const times = [];
+  for (let turn = 0; turn < 220; turn++) {
+    const start = performance.now();
+    await hypervisor.ping(data);
+    if (turn >= 20) times.push(performance.now() - start);
+  }
+  return { "rpc.median_ms": Math.round(median(times) * 1000) / 1000 };
+}
+
+/** An initrd's way: bytes into guest RAM, verified there. */
+async function upload({ hypervisor }, { engine }) {
+  const bytes = Buffer.alloc((engine === "bochs" ? 16 : 64) * MIB);
+  for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE((at * 2654435761) >>> 0, at);
+  const { guest } = await hypervisor.guestCreate({ memoryBytes: 128 * MIB, wallSeconds: 0 });
+  const rates = [];
+  for (let turn = 0; turn < 5; turn++) {
+    bytes.writeUInt32LE(turn, 0);
+    const start = performance.now();
+    await hypervisor.guestPut(guest, 2 * MIB, bytes);
+    rates.push(bytes.length / 1e6 / ((performance.now() - start) / 1000));
+  }
+  await hypervisor.guestDestroy(guest);
+  return { "upload.mb_per_s": rounded(median(rates)) };
+}

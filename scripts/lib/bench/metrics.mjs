@@ -1,0 +1,42 @@
+// Every metric: its unit and target, and which way is better. docs/bench.md says how each is measured.
+// `target` is a number, or one for each vendor or engine.
+
+export const metrics = {
+  "exit.cpuid": { unit: "instructions", target: { "Intel VMX": 150, "AMD SVM": 200 } },
+  "exit.hypercall": { unit: "instructions", target: { "Intel VMX": 150, "AMD SVM": 200 } },
+  "exit.out": { unit: "instructions", target: 300 },
+  "exit.in": { unit: "instructions" },
+  "exit.rdmsr": { unit: "instructions" },
+  "exit.vmcs_accesses": { unit: "accesses", target: { "Intel VMX": 6 } },
+  "boot.reset_to_ready": { unit: "instructions", target: { qemu: 12e6 } },
+  "linux.to_init": { unit: "instructions", atMost: { metric: "linux.direct", factor: 1.03 } },
+  "linux.direct": { unit: "instructions" },
+  "linux.exits": { unit: "exits", target: 5000 },
+  "image.bytes": { unit: "bytes", target: 96 * 1024 },
+  "guest.create": { unit: "instructions", target: 1e6 },
+  "guest.overhead_bytes": { unit: "bytes", target: 256 * 1024 },
+  "upload.mb_per_s": { unit: "MB/s", target: { qemu: 200, bochs: 8 }, more: true },
+  "rpc.median_ms": { unit: "ms", target: { qemu: 3 } },
+};
+
+/** A metric that an engine does not have. */
+export const none = (reason) => ({ value: null, reason });
+
+/** The number to reach, or undefined. */
+export function targetOf(name, { engine, vendor, metrics: values }) {
+  const { target, atMost } = metrics[name];
+  if (atMost) {
+    const base = values[atMost.metric];
+    return typeof base === "number" ? base * atMost.factor : undefined;
+  }
+  return typeof target === "object" ? (target[engine] ?? target[vendor]) : target;
+}
+
+/** PASS, over or under; undefined without a target or a value. */
+export function verdictOf(name, result) {
+  const value = result.metrics[name];
+  const target = targetOf(name, result);
+  if (typeof value !== "number" || target === undefined) return undefined;
+  if (metrics[name].more) return value >= target ? "PASS" : "under";
+  return value <= target ? "PASS" : "over";
+}

@@ -1,0 +1,107 @@
+// One hypervisor for a measurement: the engine, the link, guests from images, and their consoles. Made of the built control plane.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createEngine } from "../../../build/js/control/src/engines/engines.js";
+import { RemoteHypervisor } from "../../../build/js/control/src/hypervisor/client.js";
+import { Catalog } from "../../../build/js/control/src/images/catalog.js";
+import { imageMemory, loadPlan } from "../../../build/js/control/src/images/loader.js";
+import { root } from "../run.mjs";
+
+const CONSOLE_SECONDS = 240;
+
+export class Bench {
+  #consoles = new Map();
+  #ended = new Map();
+  #wake = new Set();
+
+  constructor(engine, hypervisor, runDir) {
+    this.engine = engine;
+    this.hypervisor = hypervisor;
+    this.runDir = runDir;
+    hypervisor.on("console", (guest, port, bytes) => {
+      if (port === 0) this.#consoles.set(guest, (this.#consoles.get(guest) ?? "") + Buffer.from(bytes).toString("latin1"));
+      for (const wake of this.#wake) wake();
+    });
+    hypervisor.on("guestEnded", (guest, reason) => {
+      this.#ended.set(guest, reason);
+      for (const wake of this.#wake) wake();
+    });
+  }
+
+  /** icount: the engine's TSC counts instructions (Bochs' always does). */
+  static async start({ engine, accel }, { memoryMiB = 640, icount = false } = {}) {
+    const runDir = mkdtempSync(join(tmpdir(), "hvkit-bench-"));
+    const path = (name) => join(root, "build", name);
+    const running = await createEngine(engine).start({
+      memoryBytes: memoryMiB * 2 ** 20,
+      accel: accel === "emulated" ? "auto" : accel,
+      runDir,
+      kernelPath: path("hv.elf32"),
+      imagePath: path("hv.img"),
+      icount,
+    });
+    try {
+      return new Bench(running, await RemoteHypervisor.connect(running, { symbolsPath: path("hv.elf") }), runDir);
+    } catch (error) {
+      await running.stop();
+      rmSync(runDir, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** An image of images/ or bench/: its guest, started. */
+  async run(name, { append = "" } = {}) {
+    const catalog = new Catalog(root);
+    const image = await catalog.find(name).catch(() => catalog.find(join(root, "build/bench", name)));
+    const memoryBytes = imageMemory(image, undefined);
+    const { tscKhz } = this.hypervisor.hello;
+    const plan = await loadPlan(image, { memoryBytes, append, added: [], tscKhz });
+    const { guest } = await this.hypervisor.guestCreate({ memoryBytes, wallSeconds: 0 });
+    this.#consoles.delete(guest);
+    this.#ended.delete(guest);
+    for (const { address, bytes } of plan.placements) await this.hypervisor.guestPut(guest, address, bytes);
+    await this.hypervisor.guestStart({ guest, kind: plan.kind, block: plan.block, blockBytes: plan.blockBytes });
+    return guest;
+  }
+
+  /** All that the guest wrote until it ended. */
+  async output(guest) {
+    await this.#until(() => this.#ended.has(guest), `guest ${guest} to end`);
+    await new Promise((resolve) => setTimeout(resolve, 300)); // the last bytes may come after the news
+    return this.#consoles.get(guest) ?? "";
+  }
+
+  async remove(guest) {
+    if (!this.#ended.has(guest)) await this.hypervisor.guestKill(guest);
+    await this.hypervisor.guestDestroy(guest);
+  }
+
+  /** Until every freed frame is scrubbed. */
+  async scrubbed() {
+    while ((await this.hypervisor.hostStat()).dirtyBytes > 0) await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+
+  async stop() {
+    await this.hypervisor.close().catch(() => {});
+    await this.engine.stop();
+    rmSync(this.runDir, { recursive: true, force: true });
+  }
+
+  #until(condition, what) {
+    return new Promise((resolve, reject) => {
+      const wake = () => {
+        if (!condition()) return;
+        clearTimeout(timer);
+        this.#wake.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.#wake.delete(wake);
+        reject(new Error(`waited ${CONSOLE_SECONDS} s for ${what}: ${[...this.#consoles.values()].join("").slice(-500)}`));
+      }, CONSOLE_SECONDS * 1000);
+      this.#wake.add(wake);
+      wake();
+    });
+  }
+}
