@@ -13,8 +13,6 @@ import { ExitRecord, Layout } from "./layout";
 import { Access, entryAddress, entryValue, Walk, WalkResult, walk } from "./paging";
 import { anyGpr, codeBytes } from "./vcpu";
 
-/** L in the VMCB's form of CS attributes. */
-const VMCB_LONG: u32 = 0x200;
 const MAX_LENGTH: u32 = 15;
 
 /** By ExitReason: opcode bytes, length << 24. 0: not decoded here. CacheControl has INVD; WBINVD differs in bit 8. */
@@ -27,25 +25,25 @@ let page: u64 = 0;
 let reach: u64 = 0;
 let base: u64 = 0;
 let root: u64 = u64.MAX_VALUE;
+/** EFER and CS attributes of the exit record: 64-bit mode */
+let mode: u64 = 0;
 let address0: u64 = 0;
 let value0: u64 = 0;
 let address1: u64 = 0;
 let value1: u64 = 0;
-// Large pages have fewer entries: 0.
 let address2: u64 = 0;
 let value2: u64 = 0;
+// Large pages have no fourth entry: 0. (A page of 1 GiB has no third one either: its second stands there again.)
 let address3: u64 = 0;
 let value3: u64 = 0;
 // The remembered instruction: RIP, guest-physical address, first four bytes, length.
-let lastRip: u64 = 0;
+let lastRip: u64 = u64.MAX_VALUE;
 let lastPhysical: u64 = 0;
 let lastWord: u32 = 0;
 let lastBytes: u32 = 0;
 
 /** Bytes of the instruction that exited for `reason`; 0: not decodable. */
 export function instructionLength(reason: u32): u32 {
-  const known = lastLength();
-  if (known) return known;
   const row = load<u32>(OPCODES + (reason << 2));
   const bytes = row >>> 24;
   const offset = rip() - page;
@@ -59,20 +57,24 @@ export function instructionLength(reason: u32): u32 {
   return decodeLength(reason, row, bytes);
 }
 
-/** The remembered instruction's length, if it is the one that exited; else 0. */
+/** The instruction that exited is the remembered one; lastLength() then has its length. */
+// @ts-ignore: decorator
+@inline
+export function isLast(): bool {
+  return rip() == lastRip && isMapped() && guest.ramLoad32(lastPhysical) == lastWord;
+}
+// @ts-ignore: decorator
+@inline
 export function lastLength(): u32 {
-  return rip() == lastRip && isMapped() && guest.ramLoad32(lastPhysical) == lastWord ? lastBytes : 0;
+  return lastBytes;
 }
 
-/** The remembered page is still mapped as it was, in 64-bit mode: LMA (bit 10) and L (bit 9), from the exit record. */
+/** The remembered page is still mapped as it was, in the same mode. */
 // @ts-ignore: decorator
 @inline
 function isMapped(): bool {
-  if (load<u64>(Layout.Exit + ExitRecord.Cr3) != root) return false;
-  if (!((load<u32>(Layout.Exit + ExitRecord.Efer) >> 1) & load<u32>(Layout.Exit + ExitRecord.CsAttributes) & VMCB_LONG)) return false;
-  if (guest.ramLoad64(address0) != value0 || guest.ramLoad64(address1) != value1) return false;
-  if (!address2) return true;
-  if (guest.ramLoad64(address2) != value2) return false;
+  if (load<u64>(Layout.Exit + ExitRecord.Cr3) != root || load<u64>(Layout.Exit + ExitRecord.Efer) != mode) return false;
+  if (guest.ramLoad64(address0) != value0 || guest.ramLoad64(address1) != value1 || guest.ramLoad64(address2) != value2) return false;
   return !address3 || guest.ramLoad64(address3) == value3;
 }
 
@@ -89,18 +91,19 @@ function remember(linear: u64): void {
   page = linear & ~mask;
   reach = Walk.pageBytes - 4;
   base = Walk.physical & ~mask;
-  root = guest.read(Register.Cr3);
+  root = load<u64>(Layout.Exit + ExitRecord.Cr3);
+  mode = load<u64>(Layout.Exit + ExitRecord.Efer);
   address0 = entryAddress(0);
   value0 = entryValue(0);
   address1 = entryAddress(1);
   value1 = entryValue(1);
-  address2 = Walk.entries > 2 ? entryAddress(2) : 0;
-  value2 = entryValue(2);
+  const third: u32 = Walk.entries > 2 ? 2 : 1;
+  address2 = entryAddress(third);
+  value2 = entryValue(third);
   address3 = Walk.entries > 3 ? entryAddress(3) : 0;
   value3 = entryValue(3);
-  // The instruction is not known yet.
-  lastRip = 0;
-  lastBytes = 0;
+  // The instruction is not known yet; none that is remembered could lie there.
+  lastRip = u64.MAX_VALUE;
 }
 
 // The instruction's bytes, and how far they are read.

@@ -38,10 +38,10 @@ export enum ExitRecord {
   Info2 = 32,
   /** SVM only, where it is cheaper here than by guest.read: what fetching an instruction needs. u64: the guest's CR3 */
   Cr3 = 40,
-  /** u64: EFER as the VMCB has it */
+  /** u32: EFER as the VMCB has it */
   Efer = 48,
-  /** u32: CS attributes as the VMCB has them (12 bits: L is bit 9) */
-  CsAttributes = 56,
+  /** u32: CS attributes as the VMCB has them (12 bits: L is bit 9); written after Efer, whose upper half is zeros */
+  CsAttributes = 52,
 }
 
 /** Offsets from Layout.Region: what NASM saves and loads at each world switch, one u64 each, in Register's order. */

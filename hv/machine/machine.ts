@@ -4,7 +4,7 @@ import { EndReason } from "../../protocol/messages";
 import { ExitReason, Register } from "../../protocol/state";
 import { answer, cpuid, isFixed, rowOf } from "./cpuid";
 import { controlRegister, xsetbv } from "./cr";
-import { instructionLength, lastLength } from "./decode";
+import { instructionLength, isLast, lastLength } from "./decode";
 import { closeNmiWindow, closeWindow, deliver, eventPending, inject, injecting, reflect } from "./events";
 import { exitFlags, exitLength, exitShadow, Flag, Io, Outcome, rawReason, rip, Vector } from "./exit";
 import * as guest from "./guest";
@@ -54,10 +54,14 @@ export function exitInFull(): u32 {
 // @ts-ignore: decorator
 @inline
 function quickCpuid(): u32 {
-  const length = quickLength();
+  let length = exitLength();
+  if (!length) {
+    if (!isLast()) return exitInFull();
+    length = lastLength();
+  }
   const before = rip();
   const row = rowOf(<u32>gpr(Register.Rax));
-  if (!length || isUnusual(before, before + length) || !isFixed(row)) return exitInFull();
+  if (isUnusual(before, before + length) || !isFixed(row)) return exitInFull();
   answer(row);
   setRip(before + length);
   guest.count(ExitReason.Cpuid);
@@ -67,20 +71,17 @@ function quickCpuid(): u32 {
 // @ts-ignore: decorator
 @inline
 function quickHypercall(): u32 {
-  const length = quickLength();
+  let length = exitLength();
+  if (!length) {
+    if (!isLast()) return exitInFull();
+    length = lastLength();
+  }
   const before = rip();
-  if (!length || isUnusual(before, before + length) || <u32>gpr(Register.Rax) != Hypercall.Nothing) return exitInFull();
+  if (isUnusual(before, before + length) || <u32>gpr(Register.Rax) != Hypercall.Nothing) return exitInFull();
   setGpr(Register.Rax, 0);
   setRip(before + length);
   guest.count(ExitReason.Hypercall);
   return Verdict.Resume;
-}
-
-// @ts-ignore: decorator
-@inline
-function quickLength(): u32 {
-  const length = exitLength();
-  return length ? length : lastLength();
 }
 
 // @ts-ignore: decorator

@@ -186,7 +186,7 @@ export class Guest {
     if (!vmx) {
       const attributes = Number(this.get(Register.CsAttributes));
       this.record.setBigUint64(at(ExitRecord.Cr3), this.get(Register.Cr3), true);
-      this.record.setBigUint64(at(ExitRecord.Efer), this.get(Register.Efer) | SVME, true);
+      this.record.setUint32(at(ExitRecord.Efer), Number(this.get(Register.Efer) | SVME), true);
       this.record.setUint32(at(ExitRecord.CsAttributes), (attributes & 0xff) | ((attributes >> 4) & 0xf00), true);
     }
     this.registers.set(ExitField.Qualification, qualification);
