@@ -79,6 +79,7 @@ context_drop:
     mov [r10 + context.dr + 24], rax
     call [vendor_context_save]
     mov qword [gs:pc.loaded], 0
+    mov dword [gs:pc.attention], 1              ; the guest that runs here gets it back before its next entry
 .done:
     pop r12
     ret
