@@ -61,6 +61,8 @@ type State = "idle" | "syncing" | "open" | "closed";
 
 const SYNC_BYTES = 8;
 const EMPTY = new Uint8Array();
+/** Closes whatever noise left on the line, so that it does not take the next frame with it; after a whole frame it means nothing. */
+const FRESH_START = Uint8Array.of(0);
 
 export class Link extends EventEmitter<LinkEvents> {
   readonly #transport: Transport;
@@ -216,6 +218,7 @@ export class Link extends EventEmitter<LinkEvents> {
     this.#retransmitMs = Math.min(this.#retransmitMs * 2, this.#options.maxRetransmitMs);
     // What our own side has not got rid of yet need not be sent a second time.
     if (this.#transport.pending <= this.#options.maxPending) {
+      this.#transport.write(FRESH_START);
       for (const [index, { channel, payload }] of this.#inFlight.entries()) {
         this.#counters.framesResent++;
         this.#transmit(FrameType.Data, (this.#base + index) & 0xff, channel, payload);
@@ -225,6 +228,7 @@ export class Link extends EventEmitter<LinkEvents> {
   }
 
   #sync(): void {
+    this.#transport.write(FRESH_START);
     this.#transmit(FrameType.Sync, 0, 0, syncPayload(this.#options.epoch));
     this.#timer = setTimeout(() => this.#sync(), this.#options.syncMs);
   }
