@@ -8,7 +8,7 @@ import { FakeHypervisor, type FakeOptions } from "./fake.js";
 
 async function connected(options: FakeOptions = {}): Promise<{ fake: FakeHypervisor; hypervisor: RemoteHypervisor }> {
   const fake = new FakeHypervisor(options).boot();
-  return { fake, hypervisor: await RemoteHypervisor.connect(fake, { timeoutMs: 1000 }) };
+  return { fake, hypervisor: await RemoteHypervisor.connect(fake, { timeoutMs: 10_000 }) };
 }
 
 const bytes = (length: number, seed = 1): Uint8Array => Uint8Array.from({ length }, (_, index) => (index * 7 + seed) & 255);
