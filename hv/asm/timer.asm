@@ -16,6 +16,7 @@ LAPIC_DIVIDE    equ 0x3E0
 ; PIT input clocks in the calibration: 2 ms. Under icount each is an instruction spent (reset to ready has a budget).
 PIT_CLOCKS      equ 2386
 PIT_HZ          equ 1193182
+TRIES           equ 10
 
 
 section .bss
@@ -32,6 +33,9 @@ section .text
 ; In: -  Out: -  Clobbers: caller-saved
 timer_init:
     push rbx
+    push rbp
+    push r12
+    push r13
     mov ecx, 0x1B                               ; IA32_APIC_BASE: enabled, not x2APIC (SDM vol. 3, 11.4.4)
     rdmsr
     or eax, 1 << 11
@@ -42,6 +46,11 @@ timer_init:
     mov dword [r9 + LAPIC_LVT_TIMER], 0x10000 | VEC_TIMER
     mov dword [r9 + LAPIC_DIVIDE], 0x0B              ; by 1
 
+    ; An emulator's CPU thread may stand still in the middle. So each try brackets the interval: it is at least from after the start to
+    ; the last look that found OUT low, at most from before the start to the look that found it high. The narrowest of TRIES is taken.
+    mov r12d, TRIES
+    mov r13, -1                                 ; narrowest bracket so far
+.try:
     ; channel 2, mode 0, gate on, speaker off: OUT rises after PIT_CLOCKS
     in al, 0x61
     and al, 0xFC
@@ -51,23 +60,47 @@ timer_init:
     out 0x43, al
     mov al, PIT_CLOCKS & 0xFF
     out 0x42, al
+    RDTSC64
+    mov rsi, rax                                ; before the start
     mov dword [r9 + LAPIC_INITIAL], 0xFFFFFFFF
     mov al, PIT_CLOCKS >> 8
     out 0x42, al
     RDTSC64
-    mov rbx, rax
+    mov rdi, rax                                ; after it
+    mov r10, rax
     mov ecx, 10000000
 .wait:
+    mov r8, r10                                 ; when OUT was low for sure
+    RDTSC64
+    mov r10, rax
     in al, 0x61
     test al, 0x20
     loopz .wait
+    mov r11d, [r9 + LAPIC_CURRENT]
     RDTSC64
-    mov r8d, [r9 + LAPIC_CURRENT]
     mov dword [r9 + LAPIC_INITIAL], 0
+    mov rcx, rax
+    sub rcx, rsi                                ; at most
+    sub r8, rdi                                 ; at least
+    mov rdx, rcx
+    sub rdx, r8
+    cmp rdx, r13
+    jae .worse
+    mov r13, rdx
+    lea rbx, [rcx + r8]
+    shr rbx, 1                                  ; TSC ticks: the middle
+    not r11d
+    mov ebp, r11d                               ; APIC counts
     mov [tsc_base], rax
-    sub rax, rbx                                ; TSC ticks
-    not r8d                                     ; APIC counts
-    mov rbx, rax
+    shl rdx, 8
+    cmp rdx, rbx                                ; the bracket is below 0.4%: good enough
+    jb .good
+.worse:
+    dec r12d
+    jnz .try
+.good:
+    mov rax, rbx
+    mov r8d, ebp
 
     ; kHz = ticks * PIT_HZ / (PIT_CLOCKS * 1000)
     mov ecx, PIT_HZ
@@ -94,6 +127,9 @@ timer_init:
     imul rax, [tsc_khz], 10
     mov [watch_tsc], rax
     mov dword [r9 + LAPIC_LVT_TIMER], VEC_TIMER      ; one-shot
+    pop r13
+    pop r12
+    pop rbp
     pop rbx
     ret
 

@@ -161,6 +161,10 @@ export declare function guestRead(slot: u32, address: u64, to: u32, bytes: u32):
 // @ts-ignore: decorator
 @external("host", "guestWrite")
 export declare function guestWrite(slot: u32, address: u64, from: u32, bytes: u32): bool;
+/** XXH64's inner loop over guest RAM: 32-byte stripes into the four u64 lanes at `lanes` in core's memory. False: not wholly inside. */
+// @ts-ignore: decorator
+@external("host", "guestStripes")
+export declare function guestStripes(slot: u32, address: u64, stripes: u32, lanes: u32): bool;
 /** Store disk sectors into (or out of) guest RAM, at most 128 sectors a call: 0, or ATA status | error << 8; FFFFFFFFh: refused. */
 // @ts-ignore: decorator
 @external("host", "storeRead")

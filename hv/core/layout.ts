@@ -14,7 +14,8 @@ export enum Size {
   SerialChunk = 1024,
   /** a frame, encoded */
   Wire = 680,
-  DigestChunk = 16384,
+  /** four lanes and a tail shorter than a stripe */
+  Digest = 64,
   Bounce = 512,
   GuestRecord = 8,
 }
@@ -40,7 +41,7 @@ export const WIRE: usize = memory.data(Size.Wire);
 /** receive.ts */
 export const SERIAL: usize = memory.data(Size.SerialChunk);
 /** digest.ts */
-export const DIGEST: usize = memory.data(Size.DigestChunk);
+export const DIGEST: usize = memory.data(Size.Digest);
 /** store.ts */
 export const BOUNCE_KEPT: usize = memory.data(Size.Bounce);
 export const BOUNCE: usize = memory.data(Size.Bounce);

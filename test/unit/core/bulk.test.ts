@@ -33,7 +33,7 @@ describe("digest", () => {
       expect(rig.replies.has(ping)).toBe(false);
       rig.poll(1);
     }
-    expect(polls).toBe(64);
+    expect(polls).toBe(16);
     expect(rig.replies.get(digest)?.words).toEqual([h64Raw(new Uint8Array(4 * MIB))]);
     rig.poll();
     expect(rig.replies.has(ping)).toBe(true);

@@ -132,6 +132,7 @@ export class Host {
       guestChanged: (from: number) => this.#guestChanged(from),
       guestRead: (slot: number, address: bigint, to: number, bytes: number) => this.#copy(slot, address, to, bytes, true),
       guestWrite: (slot: number, address: bigint, from: number, bytes: number) => this.#copy(slot, address, from, bytes, false),
+      guestStripes: (slot: number, address: bigint, stripes: number, lanes: number) => this.#stripes(slot, address, stripes, lanes),
       storeRead: (sector: bigint, count: number, slot: number, address: bigint) => this.#transfer(sector, count, slot, address, true),
       storeWrite: (sector: bigint, count: number, slot: number, address: bigint) => this.#transfer(sector, count, slot, address, false),
       consoleTake: (slot: number, port: number, to: number, max: number) =>
@@ -329,6 +330,24 @@ export class Host {
     const core = this.#bytes(at, bytes);
     if (out) core.set(this.ramRead(slot, Number(address), bytes));
     else this.ramWrite(slot, Number(address), core);
+    return true;
+  }
+
+  /** XXH64's rounds, as the specification has them. */
+  #stripes(slot: number, address: bigint, stripes: number, lanes: number): boolean {
+    if (!this.#inside(slot, address, stripes * 32)) throw new Error(`core goes outside guest RAM: ${address}+${stripes * 32}`);
+    const at = this.#bytes(lanes, 32);
+    const view = new DataView(at.buffer, at.byteOffset, 32);
+    const ram = this.ramRead(slot, Number(address), stripes * 32);
+    const words = new DataView(ram.buffer, ram.byteOffset, ram.length);
+    for (let lane = 0; lane < 4; lane++) {
+      let value = view.getBigUint64(8 * lane, true);
+      for (let stripe = 0; stripe < stripes; stripe++) {
+        value = BigInt.asUintN(64, value + words.getBigUint64(32 * stripe + 8 * lane, true) * 0xc2b2ae3d27d4eb4fn);
+        value = BigInt.asUintN(64, ((value << 31n) | (value >> 33n)) * 0x9e3779b185ebca87n);
+      }
+      view.setBigUint64(8 * lane, value, true);
+    }
     return true;
   }
 
