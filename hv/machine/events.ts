@@ -16,6 +16,7 @@ import { exception } from "./vendor";
 //   +--------------+---+------------+-----+-----+--------+
 export const EVENT_VALID: u64 = 0x80000000;
 const EVENT_ERROR: u64 = 0x800;
+const DR7_GD: u64 = 0x2000;
 enum EventType {
   Interrupt = 0,
   Nmi = 2,
@@ -65,9 +66,16 @@ export function reflect(): bool {
     // A software interrupt runs again: RIP is still at it.
   }
   if (vector == Vector.PF) guest.write(Register.Cr2, Fault.address);
-  else if (vector == Vector.DB && Fault.address) guest.write(Register.Dr6, guest.read(Register.Dr6) | Fault.address);
+  else if (vector == Vector.DB) debugRegisters();
   inject(vector, Fault.hasError, Fault.error);
   return true;
+}
+
+/** What the delivery of a #DB does besides, and an injection does not (SDM vol. 3, 28.2): new bits in DR6, GD off in DR7. */
+function debugRegisters(): void {
+  if (Fault.address) guest.write(Register.Dr6, guest.read(Register.Dr6) | Fault.address);
+  const dr7 = guest.read(Register.Dr7);
+  if (dr7 & DR7_GD) guest.write(Register.Dr7, dr7 & ~DR7_GD);
 }
 
 /** Something waits to be taken by the guest. */

@@ -6,7 +6,7 @@ import { answer, cpuid, isFixed, rowOf } from "./cpuid";
 import { controlRegister, xsetbv } from "./cr";
 import { instructionLength, isLast, lastLength } from "./decode";
 import { closeNmiWindow, closeWindow, deliver, eventPending, inject, injecting, reflect } from "./events";
-import { exitFlags, exitLength, exitShadow, Flag, Io, Outcome, rawReason, rip, Vector } from "./exit";
+import { exitFlags, exitLength, exitShadow, Flag, Io, Outcome, rawReason, rip, setExitLength, Vector } from "./exit";
 import * as guest from "./guest";
 import { Hypercall, hypercall } from "./hypercall";
 import { deviceEvent } from "./interrupts";
@@ -104,6 +104,8 @@ function handle(reason: u32): Outcome {
     case ExitReason.Rdmsr:
       return rdmsr();
     case ExitReason.Wrmsr:
+      // Fetched before it is done: a new EFER.NXE changes the walk.
+      if (!exitLength()) setExitLength(instructionLength(reason));
       return wrmsr();
     case ExitReason.CrAccess:
       return crAccess() ? controlRegister() : end(EndReason.Undecodable, rip());

@@ -136,6 +136,17 @@ test.each([
   expect(guest.ended?.reason).toBe(EndReason.Undecodable);
 });
 
+test("a WRMSR that ends NXE is fetched by the walk before it", () => {
+  const guest = new Guest();
+  guest.set(Register.Efer, 0xd00);
+  guest.ram.writeBigUInt64LE((1n << 63n) | 0xe3n, 0x3000);
+  guest.set(Register.Rcx, 0xc0000080);
+  guest.set(Register.Rax, 0x500);
+  guest.set(Register.Rdx, 0);
+  expect(guest.exit("wrmsr", [0x0f, 0x30])).toBe(Verdict.Resume);
+  expect([guest.get(Register.Efer), guest.get(Register.Rip)]).toEqual([0x500n, 0x100002n]);
+});
+
 describe("what is remembered of the last fetch is checked each time", () => {
   /** 64-bit code in a 4 KiB page; the same instruction twice, so that it is remembered. */
   function warm(): Guest {

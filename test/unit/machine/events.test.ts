@@ -214,6 +214,13 @@ describe.each(VENDORS)("exceptions on %s", (_name, vendor) => {
     expect(guest.get(Register.Rip)).toBe(0x100000n);
   });
 
+  test("a #DB turns DR7.GD off, or its handler could not read DR6", () => {
+    const guest = new Guest({ vendor });
+    guest.set(Register.Dr7, 0x2401);
+    exception(guest, 1);
+    expect(guest.get(Register.Dr7)).toBe(0x401n);
+  });
+
   test.each([
     ["#GP in #NP", 13, 11, 8],
     ["#GP in #PF", 13, 14, 8],
