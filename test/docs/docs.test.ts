@@ -36,7 +36,9 @@ function pattern(expected: readonly string[]): RegExp {
   return new RegExp(`^${lines.join("")}$`);
 }
 
-const files = ["README.md", "CONTRIBUTING.md", ...readdirSync("docs").map((name) => join("docs", name))].filter((name) => name.endsWith(".md"));
+const files = ["README.md", "CONTRIBUTING.md", ...readdirSync("docs").map((name) => join("docs", name))].filter((name) =>
+  name.endsWith(".md"),
+);
 
 describe.each(files.map((file) => ({ file, blocks: sessions(file) })).filter(({ blocks }) => blocks.length > 0))("$file", ({ blocks }) => {
   let runtime = "";

@@ -1,11 +1,11 @@
 // A core module with three more operations, for tests: a trap, an endless loop, and every import called with bad arguments. All else
 // is the product's. Built by `npm run build -- --variant hostile`; test/contract/isolation.test.ts asks for them.
 import * as host from "../../hv/core/host";
-import * as product from "../../hv/core/main";
 import { drop, firstPayload, waiting } from "../../hv/core/inbox";
+import { room } from "../../hv/core/link";
+import * as product from "../../hv/core/main";
 import { beginReply, sendReply, word } from "../../hv/core/message";
 import { receive } from "../../hv/core/receive";
-import { room } from "../../hv/core/link";
 import { Status } from "../../protocol/messages";
 import { badImports, firstGranted, granted, refused } from "./host";
 

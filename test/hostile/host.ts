@@ -138,5 +138,5 @@ function expect(n: u32, condition: bool): void {
   granted++;
   // The first four, 16 bits each: what a test that fails shows.
   if (granted == 1) firstGranted = n;
-  else if (granted <= 4) firstGranted |= <u64>n << ((granted - 1) << 4);
+  else if (granted <= 4) firstGranted |= (<u64>n) << ((granted - 1) << 4);
 }

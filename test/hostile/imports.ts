@@ -11,10 +11,12 @@ export let firstGranted: u64 = 0;
 /** Guest-physical: the number of the last call that came back, for whoever has to find out which one did not. */
 const LAST: u64 = 0x3ffff0;
 const FAR: StaticArray<u64> = [
-  0x0000000100000000, 0x0000000200000000, 0x0000008000000000, 0x0000800000000000, 0x7fffffffffffffff, 0x8000000000000000, 0xffff800000000000,
-  0xfffffffffff00000, 0xfffffffffffffff0, 0xffffffffffffffff,
+  0x0000000100000000, 0x0000000200000000, 0x0000008000000000, 0x0000800000000000, 0x7fffffffffffffff, 0x8000000000000000,
+  0xffff800000000000, 0xfffffffffff00000, 0xfffffffffffffff0, 0xffffffffffffffff,
 ];
-const FIELDS: StaticArray<u32> = [80, 81, 95, 108, 109, 127, 128, 255, 256, 0x681e, 0x6c16, 0x2000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff];
+const FIELDS: StaticArray<u32> = [
+  80, 81, 95, 108, 109, 127, 128, 255, 256, 0x681e, 0x6c16, 0x2000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff,
+];
 const PORTS: StaticArray<u32> = [2, 3, 255, 256, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff];
 
 export function badImports(): void {
@@ -122,5 +124,5 @@ function expect(n: u32, condition: bool): void {
   granted++;
   // The first four, 16 bits each: what a test that fails shows.
   if (granted == 1) firstGranted = n;
-  else if (granted <= 4) firstGranted |= <u64>n << ((granted - 1) << 4);
+  else if (granted <= 4) firstGranted |= (<u64>n) << ((granted - 1) << 4);
 }

@@ -1,12 +1,13 @@
 // A machine module that does what a machine must not do, when its guest asks for it: CPUID with EAX = ATTACK + n (test/guests/attack).
 // All else is the product's. Built by `npm run build -- --variant hostile`; test/contract/isolation.test.ts runs it.
-import * as product from "../../hv/machine/main";
+
 import { Layout, VcpuRecord, Verdict } from "../../hv/machine/layout";
+import * as product from "../../hv/machine/main";
 import { Register } from "../../protocol/state";
 import { attack } from "./attacks";
 import { badImports, firstGranted, granted, refused } from "./imports";
 
-export { init, bootValue, event } from "../../hv/machine/main";
+export { bootValue, event, init } from "../../hv/machine/main";
 
 const ATTACK: u32 = 0x48560000;
 const CPUID_BYTES: u64 = 2;

@@ -122,14 +122,14 @@ async function untilDone(program, args, serial) {
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env });
   let text = "";
   let words = "";
-  child.stdout.on("data", (bytes) => serial === undefined && (text += bytes));
+  child.stdout.on("data", (bytes) => {
+    if (serial === undefined) text += bytes;
+  });
   child.stderr.on("data", (bytes) => (words += bytes));
   const exited = new Promise((resolve) => child.on("close", resolve));
   child.on("error", (error) => (words += error.message));
-  let running = true;
-  exited.then(() => (running = false));
   const limit = Date.now() + SECONDS * 1000;
-  while (running && !/hvkit: flags .*\n/.test(text) && Date.now() < limit) {
+  while (child.exitCode === null && child.signalCode === null && !/hvkit: flags .*\n/.test(text) && Date.now() < limit) {
     await new Promise((resolve) => setTimeout(resolve, 200));
     if (serial !== undefined) text = read(serial);
   }

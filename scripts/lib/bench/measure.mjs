@@ -98,7 +98,7 @@ async function guestCreate(bench) {
   words[BootBlock.KernelBytes] = BigInt(sector.length);
   words[BootBlock.CommandLine] = BigInt(block);
   const bytes = Buffer.alloc(words.length * 8);
-  words.forEach((word, index) => bytes.writeBigUInt64LE(word, index * 8));
+  for (const [index, word] of words.entries()) bytes.writeBigUInt64LE(word, index * 8);
   const counts = [];
   for (let turn = 0; turn < 5; turn++) {
     await bench.scrubbed();

@@ -2,8 +2,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { FrameType } from "../../../protocol/link.js";
 import { BootLimit } from "../../../protocol/boot.js";
+import { FrameType } from "../../../protocol/link.js";
 import { EndReason, Op } from "../../../protocol/messages.js";
 import { locked } from "../../../scripts/lib/lock.mjs";
 import { enumsOf, writeProtocol } from "../../../scripts/lib/protocol.mjs";
@@ -78,7 +78,13 @@ describe("the lock", () => {
   test("of a process that is gone does not count", async () => {
     const path = join(folder, "stale");
     writeFileSync(path, "4194303999"); // above any process id
-    expect(await locked(path, () => {}, () => Promise.resolve("in"))).toBe("in");
+    expect(
+      await locked(
+        path,
+        () => {},
+        () => Promise.resolve("in"),
+      ),
+    ).toBe("in");
   });
 });
 
