@@ -10,7 +10,7 @@ const hidden = "//:@";
 const hide = (text) => text.replaceAll(/^(\s*)@(?=\w)/gm, `$1${hidden}`);
 const show = (text) => text.replaceAll(hidden, "@");
 
-/** What AssemblyScript means otherwise than TypeScript: == is what === is, u64 is exact, decorated imports need @ts-ignore. */
+/** What AssemblyScript means otherwise than TypeScript: == is what === is, u64 is exact, decorated imports need a ts-ignore. */
 const config = {
   formatter: JSON.parse(readFileSync(join(root, "biome.json"), "utf8")).formatter,
   linter: {
@@ -31,13 +31,13 @@ export async function checkAssemblyScript({ fix = false } = {}) {
       mkdirSync(dirname(join(folder, path)), { recursive: true });
       writeFileSync(join(folder, path), hide(readFileSync(join(root, path), "utf8")));
     }
-    writeFileSync(join(folder, "biome.json"), JSON.stringify(config));
+    writeFileSync(join(folder, "biome.json"), `${JSON.stringify(config, null, 2)}\n`);
     await runNode("@biomejs/biome/bin/biome", [
       "check",
       ...(fix ? ["--write"] : []),
       "--max-diagnostics=50",
       `--config-path=${folder}`,
-      folder,
+      ...["hv", "test"].map((name) => join(folder, name)),
     ]);
   } finally {
     if (fix) for (const path of sources) writeBack(folder, path);
