@@ -31,9 +31,10 @@ section .text
 %endmacro
 
 ; What every guest is controlled by (SDM vol. 3, 25.6): wanted bits; what the CPU demands is added by `adjust`.
-; pin: external interrupts and NMIs are the host's; preemption timer 6, where there is one: Bochs masks external interrupts in a
-; guest that is entered with IF=0 until its IF changes, and a guest that spins so would never exit
-WANT_PIN        equ 1 << 0 | 1 << 3 | 1 << 6
+; pin: external interrupts 0 and NMIs 3 are the host's; virtual NMIs 5, which NMI-window exiting needs (27.2.1.1); preemption timer 6,
+; where there is one: Bochs masks external interrupts in a guest that is entered with IF=0 until its IF changes, and a guest that
+; spins so would never exit
+WANT_PIN        equ 1 << 0 | 1 << 3 | 1 << 5 | 1 << 6
 PREEMPTION_US   equ 1000                        ; each entry starts it anew: no VMWRITE on the exit path
 ; primary: TSC offset 3, HLT 7, MWAIT 10, RDPMC 11, CR8 load 19 and store 20, all I/O 24, MSR bitmaps 28, MONITOR 29, secondary 31
 WANT_PRIMARY    equ 1 << 3 | 1 << 7 | 1 << 10 | 1 << 11 | 1 << 19 | 1 << 20 | 1 << 24 | 1 << 28 | 1 << 29 | 1 << 31
