@@ -1,8 +1,8 @@
-; Intel VMX: turning it on, making a vCPU, and the VMCS behind the neutral fields. svm_vcpu.asm mirrors this file.
+; Intel VMX: turning it on, making a vCPU, what changes hands with it. svm_vcpu.asm mirrors this file; the fields are in vmx_fields.asm.
 %include "hv.inc"
 %include "vmcs.inc"
 
-global vmx_enable, vmx_vcpu_init, vmx_read, vmx_write, vmx_set_cr0, vmx_set_cr3, vmx_set_cr4, vmx_set_efer, vmx_set_tsc_offset
+global vmx_enable, vmx_vcpu_init
 global vmx_vcpu_end, vmx_flush, vmx_context_load, vmx_context_save, vmx_nested_entry
 extern vmx_select, vmx_exit, panic, host_gdtr, host_idtr, host_tss, cr4_backed, tsc_khz
 
@@ -38,15 +38,12 @@ WANT_PIN        equ 1 << 0 | 1 << 3 | 1 << 5 | 1 << 6
 PREEMPTION_US   equ 1000                        ; each entry starts it anew: no VMWRITE on the exit path
 ; primary: TSC offset 3, HLT 7, MWAIT 10, RDPMC 11, CR8 load 19 and store 20, all I/O 24, MSR bitmaps 28, MONITOR 29, secondary 31
 WANT_PRIMARY    equ 1 << 3 | 1 << 7 | 1 << 10 | 1 << 11 | 1 << 19 | 1 << 20 | 1 << 24 | 1 << 28 | 1 << 29 | 1 << 31
-PRIMARY_WINDOW  equ 1 << 2
-PRIMARY_NMI_WINDOW equ 1 << 22
 ; secondary: EPT 1, VPID 5, WBINVD 6, unrestricted guest 7. RDTSCP, INVPCID, XSAVES stay off: #UD
 WANT_SECONDARY  equ 1 << 1 | 1 << 5 | 1 << 6 | 1 << 7
 ; exit: save debug controls 2, 64-bit host 9, save and load PAT 18 19, save and load EFER 20 21
 WANT_EXITS      equ 1 << 2 | 1 << 9 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21
 ; entry: load debug controls 2, PAT 14, EFER 15
 WANT_ENTRIES    equ 1 << 2 | 1 << 14 | 1 << 15
-ENTRY_LONG      equ 1 << 9
 
 ; #DB 1 and #AC 17 are intercepted: delivering them can loop inside the CPU for ever (CVE-2015-8104, CVE-2015-5307)
 EXCEPTIONS      equ 1 << 1 | 1 << 17
@@ -219,233 +216,6 @@ vmx_vcpu_end:
     pop rax
     ret
 
-; Register and ExitField -> VMCS field. 0 means: not here (fields.asm has it, or nobody).
-; In: ESI field, R12 guest block  Out: CF=1 not here; RAX  Clobbers: RCX
-vmx_read:
-    movzx ecx, word [vmcs_of + rsi * 2]
-    test ecx, ecx
-    jz .special
-    call vmx_select
-    inc dword [gs:pc.vmcs_accesses]
-    vmread rax, rcx
-    clc
-    ret
-.special:
-    cmp esi, Register_Cr0
-    je .cr0
-    cmp esi, Register_Cr4
-    je .cr4
-    cmp esi, Register_InterruptShadow
-    je .shadow
-    cmp esi, Register_NmiBlocked
-    je .nmi
-    cmp esi, ExitField_InterruptWindow
-    je .window
-    cmp esi, ExitField_NmiWindow
-    je .nmi_window
-    cmp esi, ExitField_Inject
-    je .inject
-    cmp esi, Register_Cr8
-    je .cr8
-    stc
-    ret
-.cr0:                                           ; NE is the host's; the guest sees what it wrote
-    call vmx_select
-    add dword [gs:pc.vmcs_accesses], 2
-    mov ecx, GUEST_CR0
-    vmread rax, rcx
-    mov ecx, CR0_SHADOW
-    vmread rcx, rcx
-    and eax, ~CR0_NE
-    and ecx, CR0_NE
-    or eax, ecx
-    ret
-.cr4:
-    call vmx_select
-    inc dword [gs:pc.vmcs_accesses]
-    mov ecx, GUEST_CR4
-    vmread rax, rcx
-    and rax, [cr4_backed]
-    ret
-.cr8:
-    mov rax, [r12 + guest.region]
-    mov rax, [rax + VcpuRecord_Cr8]
-    ret
-.shadow:
-    call .interruptibility
-    test al, 3
-    setnz al
-    movzx eax, al
-    ret
-.nmi:
-    call .interruptibility
-    shr eax, 3
-    and eax, 1
-    ret
-.interruptibility:
-    call vmx_select
-    inc dword [gs:pc.vmcs_accesses]
-    mov ecx, GUEST_INTERRUPTIBILITY
-    vmread rax, rcx
-    ret
-.window:
-    call .primary
-    shr eax, 2
-    and eax, 1
-    ret
-.nmi_window:
-    call .primary
-    shr eax, 22
-    and eax, 1
-    ret
-.primary:
-    call vmx_select
-    inc dword [gs:pc.vmcs_accesses]
-    mov ecx, PRIMARY_CONTROLS
-    vmread rax, rcx
-    ret
-.inject:
-    call vmx_select
-    add dword [gs:pc.vmcs_accesses], 2
-    mov ecx, ENTRY_ERROR
-    vmread rax, rcx
-    shl rax, 32
-    mov ecx, ENTRY_INTERRUPTION
-    vmread rcx, rcx
-    or rax, rcx
-    clc
-    ret
-
-; Writes what fields.asm has let through. In: ESI field, RDX value, R12 guest block  Out: CF=1 not here  Clobbers: RAX RCX
-vmx_write:
-    cmp esi, Register_Count                     ; what an exit left is read only
-    jae .special
-    movzx ecx, word [vmcs_of + rsi * 2]
-    test ecx, ecx
-    jz .special
-.plain:
-    call vmx_select
-    inc dword [gs:pc.vmcs_accesses]
-    vmwrite rcx, rdx
-    clc
-    ret
-.special:
-    cmp esi, Register_InterruptShadow
-    je .shadow
-    cmp esi, Register_NmiBlocked
-    je .nmi
-    cmp esi, ExitField_InterruptWindow
-    je .window
-    cmp esi, ExitField_NmiWindow
-    je .nmi_window
-    cmp esi, ExitField_Inject
-    je .inject
-    mov ecx, ENTRY_LENGTH
-    cmp esi, ExitField_InjectLength
-    je .plain
-    cmp esi, Register_Cr8
-    je .cr8
-    stc
-    ret
-.cr8:
-    mov rax, [r12 + guest.region]
-    mov [rax + VcpuRecord_Cr8], rdx
-    clc
-    ret
-.shadow:
-    call vmx_read.interruptibility
-    and eax, ~3
-    and edx, 1
-    or edx, eax
-    mov ecx, GUEST_INTERRUPTIBILITY
-    jmp .plain
-.nmi:
-    call vmx_read.interruptibility
-    and eax, ~8
-    and edx, 1
-    shl edx, 3
-    or edx, eax
-    mov ecx, GUEST_INTERRUPTIBILITY
-    jmp .plain
-.window:
-    call vmx_read.primary
-    and eax, ~PRIMARY_WINDOW
-    and edx, 1
-    shl edx, 2
-    jmp .set_primary
-.nmi_window:
-    call vmx_read.primary
-    and eax, ~PRIMARY_NMI_WINDOW
-    and edx, 1
-    shl edx, 22
-.set_primary:
-    or edx, eax
-    mov ecx, PRIMARY_CONTROLS
-    jmp .plain
-.inject:
-    call vmx_select
-    add dword [gs:pc.vmcs_accesses], 2
-    mov ecx, ENTRY_INTERRUPTION
-    mov eax, edx
-    vmwrite rcx, rax
-    mov ecx, ENTRY_ERROR
-    shr rdx, 32
-    vmwrite rcx, rdx
-    clc
-    ret
-
-; In: RDX CR0 as the guest shall see it  Clobbers: RAX RCX
-vmx_set_cr0:
-    call vmx_select
-    add dword [gs:pc.vmcs_accesses], 2
-    mov ecx, CR0_SHADOW
-    vmwrite rcx, rdx
-    mov rax, rdx
-    or eax, CR0_NE
-    mov ecx, GUEST_CR0
-    vmwrite rcx, rax
-    ret
-
-vmx_set_cr3:
-    mov ecx, GUEST_CR3
-    jmp vmx_write.plain
-
-vmx_set_cr4:
-    call vmx_select
-    inc dword [gs:pc.vmcs_accesses]
-    mov rax, rdx
-    or eax, CR4_VMXE                            ; Bochs wants it, as the CPU does (24.8)
-    mov ecx, GUEST_CR4
-    vmwrite rcx, rax
-    ret
-
-; In: RDX EFER, its LMA right. "IA-32e mode guest" must be the same (27.3.1.1)
-vmx_set_efer:
-    call vmx_select
-    add dword [gs:pc.vmcs_accesses], 3
-    mov ecx, GUEST_EFER
-    vmwrite rcx, rdx
-    mov ecx, ENTRY_CONTROLS
-    vmread rax, rcx
-    and eax, ~ENTRY_LONG
-    test edx, EFER_LMA
-    jz .write
-    or eax, ENTRY_LONG
-.write:
-    vmwrite rcx, rax
-    ret
-
-; In: RDX offset
-vmx_set_tsc_offset:
-    mov ecx, TSC_OFFSET
-    jmp vmx_write.plain
-
-; The four PDPTEs of PAE paging: entry does not load them from CR3 (27.3.2.4). In: ESI 0..3, RDX entry
-global vmx_set_pdpte
-vmx_set_pdpte:
-    lea ecx, [GUEST_PDPTE0 + rsi * 2]
-    jmp vmx_write.plain
-
 ; Drops all nested translations of this CPU. Clobbers: RAX
 vmx_flush:
     mov eax, 2                                  ; all contexts
@@ -531,47 +301,3 @@ constant_fields:
     dd HOST_ES, SEL_DATA
     dd HOST_TR, SEL_TSS
 .end:
-
-; by Register and ExitField number
-%macro FIELD 2                                  ; number, VMCS field
-    times (%1 - ($ - vmcs_of) / 2) dw 0
-    dw %2
-%endmacro
-%macro SEGMENT_FIELDS 2                         ; first Register of four, name
-    FIELD %1, GUEST_ %+ %2
-    FIELD %1 + 1, GUEST_ %+ %2 %+ _BASE
-    FIELD %1 + 2, GUEST_ %+ %2 %+ _LIMIT
-    FIELD %1 + 3, GUEST_ %+ %2 %+ _ACCESS
-%endmacro
-vmcs_of:
-    FIELD Register_Rsp, GUEST_RSP
-    FIELD Register_Rflags, GUEST_RFLAGS
-    FIELD Register_Cr3, GUEST_CR3
-    FIELD Register_Efer, GUEST_EFER
-    SEGMENT_FIELDS Register_EsSelector, ES
-    SEGMENT_FIELDS Register_CsSelector, CS
-    SEGMENT_FIELDS Register_SsSelector, SS
-    SEGMENT_FIELDS Register_DsSelector, DS
-    SEGMENT_FIELDS Register_FsSelector, FS
-    SEGMENT_FIELDS Register_GsSelector, GS
-    SEGMENT_FIELDS Register_LdtrSelector, LDTR
-    SEGMENT_FIELDS Register_TrSelector, TR
-    FIELD Register_GdtrBase, GUEST_GDTR_BASE
-    FIELD Register_GdtrLimit, GUEST_GDTR_LIMIT
-    FIELD Register_IdtrBase, GUEST_IDTR_BASE
-    FIELD Register_IdtrLimit, GUEST_IDTR_LIMIT
-    FIELD Register_Dr7, GUEST_DR7
-    FIELD Register_SysenterCs, GUEST_SYSENTER_CS
-    FIELD Register_SysenterEsp, GUEST_SYSENTER_ESP
-    FIELD Register_SysenterEip, GUEST_SYSENTER_EIP
-    FIELD Register_Pat, GUEST_PAT
-    FIELD Register_PendingDebug, GUEST_PENDING_DEBUG
-    FIELD ExitField_Qualification, QUALIFICATION
-    FIELD ExitField_Info2, GUEST_PHYSICAL
-    FIELD ExitField_Interruption, EXIT_INTERRUPTION
-    FIELD ExitField_InterruptionError, EXIT_ERROR
-    FIELD ExitField_Vectoring, VECTORING
-    FIELD ExitField_VectoringError, VECTORING_ERROR
-    FIELD ExitField_InstructionInfo, INSTRUCTION_INFO
-    FIELD ExitField_LinearAddress, GUEST_LINEAR
-    times (ExitField_NmiWindow + 1 - ($ - vmcs_of) / 2) dw 0

@@ -1,0 +1,264 @@
+; Core's imports about guests: their life, their state. guests.asm does the work; slots and states are checked here.
+%include "hv.inc"
+%include "host.inc"
+
+extern ns_of_tsc, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, field_read
+
+section .text
+
+IMPORT guestNew                                 ; ESI slot, EDX frame
+    call guest_of
+    jnc refused
+    cmp esi, GuestLimit_Slots
+    jae refused
+    mov edi, esi
+    mov esi, edx
+    jmp guest_new
+
+IMPORT guestPool                                ; ESI slot, EDX frame
+    GUEST refused
+    mov esi, edx
+    call guest_pool
+    DONE
+
+IMPORT guestRam                                 ; ESI slot, EDX block, RCX address
+    GUEST refused
+    mov esi, edx
+    mov rdx, rcx
+    call guest_ram
+    DONE
+
+IMPORT guestInit                                ; ESI slot, RDX wall seconds
+    GUEST refused
+    call guest_init
+    DONE
+
+IMPORT guestBoot                                ; ESI slot, EDX kind, RCX block, R8D bytes
+    call guest_of
+    jc .none
+    push r12
+    mov r12, rax
+    mov esi, edx
+    mov rdx, rcx
+    mov ecx, r8d
+    call guest_boot
+    DONE
+.none:
+    mov eax, Status_NoSuchGuest
+    ret
+
+IMPORT guestRun                                 ; ESI slot
+    GUEST refused
+    xor eax, eax
+    cmp dword [r12 + guest.state], RunState_Ended
+    je .done
+    cmp dword [r12 + guest.paused], 0
+    jne .unpause
+    cmp dword [r12 + guest.state], RunState_Created
+    jne .done
+    cmp qword [r12 + guest.instance_ptr], 0
+    je .done
+    mov dword [r12 + guest.state], RunState_Runnable
+    jmp .ok
+.unpause:
+    mov dword [r12 + guest.paused], 0
+.ok:
+    mov dword [r12 + guest.changed], 1
+    mov eax, 1
+.done:
+    DONE
+
+IMPORT guestPause                               ; ESI slot
+    GUEST refused
+    xor eax, eax
+    cmp dword [r12 + guest.paused], 0
+    jne .done
+    mov ecx, [r12 + guest.state]
+    sub ecx, RunState_Runnable
+    cmp ecx, RunState_Halted - RunState_Runnable
+    ja .done
+    mov dword [r12 + guest.paused], 1
+    mov dword [r12 + guest.changed], 1
+    mov eax, 1
+.done:
+    DONE
+
+IMPORT guestKill                                ; ESI slot
+    GUEST refused
+    xor eax, eax
+    cmp dword [r12 + guest.state], RunState_Ended
+    je .done
+    mov eax, EndReason_Killed
+    xor edx, edx
+    call guest_end
+    mov eax, 1
+.done:
+    DONE
+
+IMPORT guestFree                                ; ESI slot
+    GUEST refused
+    xor eax, eax
+    mov ecx, [r12 + guest.state]
+    cmp ecx, RunState_Created
+    je .free
+    cmp ecx, RunState_Ended
+    jne .done
+.free:
+    call guest_free
+    mov eax, 1
+.done:
+    DONE
+
+IMPORT guestNmi                                 ; ESI slot
+    GUEST refused
+    xor eax, eax
+    mov ecx, [r12 + guest.state]
+    sub ecx, RunState_Runnable
+    cmp ecx, RunState_Halted - RunState_Runnable
+    ja .done
+    or dword [r12 + guest.events], EventBit_Nmi
+    mov eax, 1
+.done:
+    DONE
+
+IMPORT guestState                               ; ESI slot
+    GUEST refused                               ; RunState.Empty
+    mov eax, [r12 + guest.state]
+    cmp dword [r12 + guest.paused], 0
+    je .done
+    cmp eax, RunState_Ended
+    je .done
+    mov eax, RunState_Paused
+.done:
+    DONE
+
+IMPORT guestReason                              ; ESI slot
+    GUEST refused
+    xor eax, eax
+    cmp dword [r12 + guest.state], RunState_Ended
+    jne .done
+    mov eax, [r12 + guest.reason]
+.done:
+    DONE
+
+IMPORT guestValue                               ; ESI slot
+    GUEST refused
+    mov rax, [r12 + guest.value]
+    DONE
+
+IMPORT guestRegister                            ; ESI slot, EDX field
+    GUEST refused
+    xor eax, eax
+    cmp qword [r12 + guest.instance_ptr], 0
+    je .done
+    cmp edx, Register_Count
+    jae .done
+    mov rdi, r12
+    mov esi, edx
+    call field_read
+.done:
+    DONE
+
+IMPORT guestStat                                ; ESI slot, EDX GuestStatReply
+    GUEST refused
+    xor eax, eax
+    cmp edx, GuestStatReply_Words
+    jae .done
+    jmp [stats + rdx * 8]
+.exits:
+    xor ecx, ecx
+.sum:
+    add rax, [r12 + guest.exits + rcx * 8]
+    inc ecx
+    cmp ecx, ExitReason_Count
+    jb .sum
+    jmp .done
+.run:
+    mov rax, [r12 + guest.run_tsc]
+    jmp .to_ns
+.halt:
+    mov rax, [r12 + guest.halt_tsc]
+.to_ns:
+    mul qword [ns_of_tsc]
+    shrd rax, rdx, 32
+    jmp .done
+.halt_tsc:
+    mov rax, [r12 + guest.halt_tsc]
+    jmp .done
+.vmcs:
+    mov rax, [r12 + guest.vmcs_accesses]
+    jmp .done
+.injected:
+    mov rax, [r12 + guest.injected]
+    jmp .done
+.first:
+    mov rax, [r12 + guest.tsc0]
+    jmp .done
+.overhead:
+    mov eax, [r12 + guest.pool_count]
+    inc eax
+    shl eax, 12
+    mov ecx, eax
+    call .tables
+    sub ecx, eax
+    mov eax, ecx
+    jmp .done
+.nested:
+    call .tables
+    jmp .done
+.faults:
+    mov rax, [r12 + guest.exits + ExitReason_NestedFault * 8]
+    jmp .done
+.done:
+    DONE
+; EAX = bytes of nested tables: two roots and a page directory each started GiB
+.tables:
+    mov rax, [r12 + guest.ram_bytes]
+    add rax, (1 << 30) - 1
+    shr rax, 30
+    add eax, 2
+    shl eax, 12
+    ret
+
+IMPORT guestExits                               ; ESI slot, EDX ExitReason
+    GUEST refused
+    xor eax, eax
+    cmp edx, ExitReason_Count
+    jae .done
+    mov rax, [r12 + guest.exits + rdx * 8]
+.done:
+    DONE
+
+IMPORT guestChanged                             ; ESI from
+.next:
+    cmp esi, [guest_high]
+    jae .none
+    mov eax, esi
+    mov rax, [guest_table + rax * 8]
+    test rax, rax
+    jz .skip
+    cmp dword [rax + guest.changed], 0
+    jne .found
+    mov ecx, [rax + guest.out_head]
+    cmp ecx, [rax + guest.out_tail]
+    jne .found
+    mov ecx, [rax + guest.out_head + 4]
+    cmp ecx, [rax + guest.out_tail + 4]
+    jne .found
+.skip:
+    inc esi
+    jmp .next
+.found:
+    mov dword [rax + guest.changed], 0
+    mov eax, esi
+    ret
+.none:
+    mov eax, -1
+    ret
+
+section .rodata
+align 8
+stats:
+    dq Z_hostZ_guestStat.exits, Z_hostZ_guestStat.run, Z_hostZ_guestStat.halt, Z_hostZ_guestStat.vmcs, Z_hostZ_guestStat.injected
+    dq Z_hostZ_guestStat.first, Z_hostZ_guestStat.overhead, Z_hostZ_guestStat.nested, Z_hostZ_guestStat.faults, Z_hostZ_guestStat.halt_tsc
+    dq Z_hostZ_guestStat.done
