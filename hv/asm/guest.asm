@@ -1,5 +1,6 @@
 ; The machine's imports (hv/machine/guest.ts). RDI is the guest block: the instance pointer that wasm2c passes, and so the
-; capability; nothing here takes another guest's name. Every argument is hostile.
+; capability; nothing here takes another guest's name. Every argument is hostile; the upper half of a register that carries a u32
+; is not even defined (System V ABI), so what becomes an index is extended first.
 %include "hv.inc"
 
 extern boot_vendor, tsc_khz, ns_of_tsc, tsc_of_ns, field_read, field_write, core_pending, flush_deadline, memmove, memset
@@ -165,10 +166,12 @@ refused:
     xor eax, eax
     ret
 
-IMPORT read
+IMPORT read                                     ; ESI field
+    mov esi, esi
     jmp field_read
 
-IMPORT write
+IMPORT write                                    ; ESI field, RDX value
+    mov esi, esi
     jmp field_write
 
 ; --- console rings: free-running indices; the size of port 0's output ring is OUT_RING, port 1's OUT_RING2 --------------
@@ -180,6 +183,7 @@ IMPORT write
 %endmacro
 
 IMPORT consolePut                               ; ESI port, EDX byte
+    mov esi, esi
     cmp esi, 1
     ja refused
     OUT_SIZE r8d, esi
@@ -226,6 +230,7 @@ IMPORT consolePut                               ; ESI port, EDX byte
     ret
 
 IMPORT consoleRoom                              ; ESI port
+    mov esi, esi
     cmp esi, 1
     ja refused
     OUT_SIZE eax, esi
@@ -237,6 +242,7 @@ IMPORT consoleRoom                              ; ESI port
     ret
 
 IMPORT consoleGet                               ; ESI port
+    mov esi, esi
     cmp esi, 1
     ja .none
     mov ecx, [rdi + guest.in_tail + rsi * 4]
@@ -254,6 +260,7 @@ IMPORT consoleGet                               ; ESI port
     ret
 
 IMPORT count                                    ; ESI ExitReason
+    mov esi, esi
     cmp esi, ExitReason_Count
     jae .unknown
     inc qword [rdi + guest.exits + rsi * 8]

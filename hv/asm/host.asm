@@ -138,6 +138,7 @@ ram_range:
 ; --- facts, time, wire --------------------------------------------------------------------------------------------------
 
 IMPORT fact                                     ; ESI HostFact
+    mov esi, esi
     cmp esi, HostFact_PoolFrames
     ja refused
     jmp [facts + rsi * 8]

@@ -91,6 +91,7 @@ IMPORT consoleGive                              ; ESI slot, EDX port, ECX from, 
 IMPORT consoleLost                              ; ESI slot, EDX port
     GUEST refused
     xor eax, eax
+    mov edx, edx
     cmp edx, 1
     ja .done
     xchg eax, [r12 + guest.lost + rdx * 4]

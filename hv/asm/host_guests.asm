@@ -162,6 +162,7 @@ IMPORT guestRegister                            ; ESI slot, EDX field
 IMPORT guestStat                                ; ESI slot, EDX GuestStatReply
     GUEST refused
     xor eax, eax
+    mov edx, edx
     cmp edx, GuestStatReply_Words
     jae .done
     jmp [stats + rdx * 8]
@@ -223,6 +224,7 @@ IMPORT guestStat                                ; ESI slot, EDX GuestStatReply
 IMPORT guestExits                               ; ESI slot, EDX ExitReason
     GUEST refused
     xor eax, eax
+    mov edx, edx
     cmp edx, ExitReason_Count
     jae .done
     mov rax, [r12 + guest.exits + rdx * 8]

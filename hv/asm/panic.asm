@@ -2,16 +2,10 @@
 ; The control plane finds the lines by their prefix and puts names to the addresses from hv.elf.
 %include "hv.inc"
 
-global panic, panic_trap
+global panic
 extern __text_start, __text_end
 
 section .text
-
-; A trap of core. In: EDI code, return address on the stack
-panic_trap:
-    mov rdi, core_trap
-    xor esi, esi
-    ; fall through
 
 ; In: RDI what (zero-terminated), RSI frame of traps.asm or 0. Never returns.
 panic:
@@ -197,7 +191,6 @@ head:       db "hvkit: panic: ", 0
 prefix:     db "hvkit: ", 0
 tail:       db "hvkit: panic end", 13, 10, 0
 crlf:       db 13, 10, 0
-core_trap:  db "trap in core", 0
 return_name: db "hvkit: return 0x", 0
 exit_name:  db "hvkit: exit reason=", 0
 exit_none:  db "none", 0

@@ -76,6 +76,10 @@ stub_common:
     cmp eax, VEC_PIC + 7
     je .leave                                   ; nor for a spurious IRQ 7
     mov rdi, unexpected
+    cmp eax, VEC_CORE_TRAP
+    jne .panic
+    mov rdi, core_trap
+.panic:
     mov rsi, rsp
     jmp panic
 .timer:
@@ -144,6 +148,7 @@ exception:
 
 section .rodata
 unexpected: db "unexpected interrupt", 0
+core_trap: db "trap in core", 0
 %macro NAMES 1-*
   %assign n 0
   %rep %0

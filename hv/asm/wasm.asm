@@ -6,7 +6,6 @@ global wasm_rt_trap, wasm_rt_register_func_type, wasm_rt_allocate_memory, wasm_r
 global wasm_rt_allocate_funcref_table, wasm_rt_free_funcref_table, wasm_rt_grow_funcref_table, wasm_rt_is_initialized
 global memcpy, memmove, memset, memcmp
 global wasm_place_memory, wasm_place_table, machine_trapped, machine_call
-extern panic_trap
 
 section .bss
 alignb 8
@@ -27,14 +26,16 @@ section .text
 ; A trap that generated code found itself. In: EDI wasm_rt_trap_t
 wasm_rt_trap:
     cmp qword [gs:pc.in_machine], 0
-    je panic_trap
+    je .core
     cmp edi, 8
     jbe .known
     xor edi, edi
 .known:
     mov eax, [trap_reasons + rdi * 4]
     mov rdx, [rsp]                              ; the value: where in the module
-    ; fall through
+    jmp machine_trapped
+.core:
+    int VEC_CORE_TRAP                           ; a panic, with the registers as they are
 
 ; Leaves the machine that runs on this CPU: its frames are dropped, machine_call or the run loop goes on with the reason.
 ; In: EAX EndReason, RDX value; any stack. Interrupts are off afterwards.

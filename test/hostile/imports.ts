@@ -61,7 +61,7 @@ function moves(n: u32, address: u64, size: u64): void {
   expect(n + 2, !guest.ramMove(0, address, 16));
   expect(n + 3, !guest.ramMove(address, address, 0xffffffffffffffff));
   expect(n + 4, !guest.ramFill(address, 0, 16));
-  expect(n + 5, !guest.ramFill(1, 0, 0 - address < size ? size : address));
+  expect(n + 5, !guest.ramFill(1, 0, address < size ? size : address));
   expect(n + 6, !guest.ramMove(0, 16, size));
   // a length that wraps around
   expect(n + 7, !guest.ramFill(16, 0, 0 - <u64>8));
