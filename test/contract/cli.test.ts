@@ -40,6 +40,7 @@ onEachEngine("command line", (target) => {
   };
   const json = async (...args: string[]): Promise<Record<string, unknown>> =>
     JSON.parse(await ok(...args, "--json")) as Record<string, unknown>;
+  const inspect = async (guest: string): Promise<unknown> => (JSON.parse(await ok("inspect", guest, "--json")) as unknown[])[0];
   const fails = async (code: string, ...args: string[]): Promise<void> => {
     const ran = await hvkit(...args);
     expect(ran.stderr).toContain(code);
@@ -74,8 +75,8 @@ onEachEngine("command line", (target) => {
     async () => {
       const args = ["up", "--engine", target.engine, "--memory", "640M", ...(target.engine === "qemu" ? ["--accel", target.accel] : [])];
       const status = await json(...args);
-      expect(status).toMatchObject({ state: "running", hypervisor: { vendor: target.vendor === "Intel VMX" ? "VMX" : "SVM" } });
-      await fails("E_", ...args); // it is up already
+      expect(status).toMatchObject({ state: "running", hypervisor: { vendor: target.vendor } });
+      await fails("E_ALREADY_UP", ...args);
     },
     within(target, 120),
   );
@@ -102,7 +103,7 @@ onEachEngine("command line", (target) => {
       const guests = JSON.parse(await ok("ps", "--json")) as { name: string; state: string }[];
       expect(guests.map(({ name, state }) => `${name} ${state}`).sort()).toEqual(["hello running", "web running"]);
       expect(await ok("ps")).toMatch(/web/);
-      expect(await json("inspect", "web")).toMatchObject({ name: "web", kind: "linux", state: "running" });
+      expect(await inspect("web")).toMatchObject({ name: "web", kind: "linux", state: "running" });
       expect(await ok("regs", "web")).toMatch(/rip/i);
       expect(await json("regs", "web")).toHaveProperty("registers.rip");
       const memory = await json("mem", "hello", "0x100000", "4");
@@ -148,12 +149,12 @@ onEachEngine("command line", (target) => {
     "pause, unpause, reset, kill, stop, rm",
     async () => {
       await ok("pause", "hello");
-      expect(await json("inspect", "hello")).toMatchObject({ state: "paused" });
+      expect(await inspect("hello")).toMatchObject({ state: "paused" });
       await ok("unpause", "hello");
       await ok("reset", "hello");
-      expect(await json("inspect", "hello")).toMatchObject({ state: "running", restarts: 1 });
+      expect(await inspect("hello")).toMatchObject({ state: "running", restarts: 1 });
       await ok("kill", "hello");
-      expect(await json("inspect", "hello")).toMatchObject({ state: "exited", end: { code: "killed" } });
+      expect(await inspect("hello")).toMatchObject({ state: "exited", end: { code: "killed" } });
       await ok("rm", "hello");
       const done = await ok("run", "hello16");
       expect(done).toContain("hello16: done");
@@ -169,7 +170,7 @@ onEachEngine("command line", (target) => {
       const doctor = await hvkit("doctor");
       expect(doctor.stdout).toMatch(/hvkit up/);
       await ok("down");
-      await fails("E_NOT_UP", "status");
+      await fails("E_NOT_UP", "ps");
     },
     within(target, 60),
   );

@@ -34,7 +34,7 @@ onEachEngine("hostile guests", (target) => {
         for (const seed of [1, 2, 3, 4, 5, 6]) {
           const guest = await machine().run("garbage", { append: `seed=${seed}` });
           await guest.shows("garbage: now");
-          await guest.ends(1).catch(() => undefined);
+          await guest.ends(0.3).catch(() => undefined);
           await guest.remove();
         }
       }),

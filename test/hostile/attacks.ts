@@ -21,7 +21,7 @@ export function attack(n: u32): u64 {
     case 5:
       return recurse(<u32>1);
     case 6:
-      return hugeFrames(<u32>1);
+      return hugeFrame(ZERO, 1);
     case 7:
       return call_indirect<u32>(load<u32>(ZERO) + 0xfffff);
     case 8:
@@ -40,11 +40,6 @@ export function attack(n: u32): u64 {
 /** No tail call: the sum needs the result. */
 function recurse(depth: u32): u64 {
   return recurse(depth + 1) + load<u64>(ZERO) + depth;
-}
-
-/** Frames larger than a guard page: without probes one would step over it. */
-function hugeFrames(depth: u32): u64 {
-  return hugeFrame(ZERO, depth) + hugeFrames(depth + 1) + depth;
 }
 
 /** Random values into every field: the guest may end as it likes, by a failed entry for one. */

@@ -1,7 +1,6 @@
-// A function whose frame is larger than a guard page (4 KiB): an expression 516 deep, whose values all wait on the stack for the
-// call in its middle. + and ^ in turn keep the compiler from adding them up before it. Written by a program; there is nothing to read.
-import { clock } from "../../hv/machine/guest";
-
+// A function whose frame is larger than a guard page (4 KiB), and which calls itself: without probes a frame could step over the page.
+// An expression 516 deep, whose values all wait on the stack for the call in its middle. + and ^ in turn keep the compiler from
+// adding them up before it. Written by a program; there is nothing to read.
 // biome-ignore format: one expression
 export function hugeFrame(p: usize, depth: u32): u64 {
   return (
@@ -91,7 +90,7 @@ export function hugeFrame(p: usize, depth: u32): u64 {
     load<u64>(p, 400) ^ (load<u64>(p, 408) + (load<u64>(p, 416) ^ (load<u64>(p, 424) + (load<u64>(p, 432) ^ (load<u64>(p, 440) + (
     load<u64>(p, 448) ^ (load<u64>(p, 456) + (load<u64>(p, 464) ^ (load<u64>(p, 472) + (load<u64>(p, 480) ^ (load<u64>(p, 488) + (
     load<u64>(p, 496) ^ (load<u64>(p, 504) + (load<u64>(p, 0) ^ (load<u64>(p, 8) + (load<u64>(p, 16) ^ (load<u64>(p, 24) + (
-    clock() + depth
+    hugeFrame(p, depth + 1)
     ))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))
     ))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))
     ))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))

@@ -18,10 +18,11 @@ const includes = "images/lib";
 
 /** One NASM source to a flat file; ELF headers, where they are wanted, are in the source. */
 export function flatStep(steps, source, output) {
-  const args = ["-f", "bin", "-I", `${includes}/`, "-o", output, source];
+  const own = source.slice(0, source.lastIndexOf("/"));
+  const args = ["-f", "bin", "-I", `${includes}/`, "-I", `${own}/`, "-o", output, source];
   return steps.step({
     name: `nasm ${source}`,
-    inputs: () => [source, ...files(includes, ".inc")],
+    inputs: () => [source, ...files(includes, ".inc"), ...files(own, ".inc")],
     outputs: [output],
     key: args.join(" "),
     run: () => run("nasm", args),

@@ -22,6 +22,8 @@ export interface MachineOptions {
   memoryMiB?: number;
   bootFrom?: "kernel" | "disk";
   icount?: boolean;
+  /** further arguments of the engine */
+  extra?: string[];
 }
 
 export interface RunOptions {
@@ -49,7 +51,7 @@ export class Machine {
     hypervisor.on("guestEnded", (guest, reason, value, rip) => this.#guests.get(guest)?.finish({ reason, value, rip }));
   }
 
-  static async start(target: Target, { variant, memoryMiB = 512, bootFrom, icount }: MachineOptions = {}): Promise<Machine> {
+  static async start(target: Target, { variant, memoryMiB = 512, bootFrom, icount, extra }: MachineOptions = {}): Promise<Machine> {
     const runDir = mkdtempSync(join(tmpdir(), "hvkit-contract-"));
     const build = variant ? join(root, "build", variant) : join(root, "build");
     const lines: string[] = [];
@@ -61,6 +63,7 @@ export class Machine {
       imagePath: join(build, "hv.img"),
       ...(bootFrom ? { bootFrom } : {}),
       ...(icount ? { icount } : {}),
+      ...(extra ? { extra } : {}),
     });
     try {
       const onText = (line: string): void => void lines.push(line);
