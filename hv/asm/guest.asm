@@ -86,11 +86,11 @@ IMPORT ramSize
 %endmacro
 
 IMPORT ramLoad8
-    RAM 1, ones
+    RAM 1, ones8
     movzx eax, byte [rax + rsi]
     ret
 IMPORT ramLoad16
-    RAM 2, ones
+    RAM 2, ones16
     movzx eax, word [rax + rsi]
     ret
 IMPORT ramLoad32
@@ -100,6 +100,12 @@ IMPORT ramLoad32
 IMPORT ramLoad64
     RAM 8, ones
     mov rax, [rax + rsi]
+    ret
+ones8:
+    mov eax, 0xFF
+    ret
+ones16:
+    mov eax, 0xFFFF
     ret
 ones:
     mov rax, -1
