@@ -54,15 +54,17 @@ export async function installPackages(root, progress) {
   const needsKernel = !existsSync(join(root, "build/images/linux/vmlinuz"));
   const wanted = [...missing, ...(needsKernel ? [KERNEL] : [])];
   if (wanted.length === 0) return "all installed";
-  if (!(await knows(wanted))) await apt(["update"], progress);
+  const install = ["install", "-y", "--no-install-recommends", ...missing];
+  const apt = (args) => aptGet(args, { progress, byHand: missing.length > 0 ? [["update"], install] : [["update"]] });
+  if (!(await knows(wanted))) await apt(["update"]);
   if (missing.length === 0) return "all installed";
   progress(`installing ${missing.join(" ")}`);
   try {
-    await apt(["install", "-y", "--no-install-recommends", ...missing], progress);
+    await apt(install);
   } catch {
     // The lists may be older than what the mirror has.
-    await apt(["update"], progress);
-    await apt(["install", "-y", "--no-install-recommends", ...missing], progress);
+    await apt(["update"]);
+    await apt(install);
   }
   return `installed ${missing.length} package${missing.length === 1 ? "" : "s"}`;
 }
@@ -81,18 +83,31 @@ async function knows(packages) {
   return candidates.length >= packages.length;
 }
 
-async function apt(args, progress) {
-  const options = ["-q", "-o", "Dpkg::Use-Pty=0", ...args];
+/** As root, or by sudo. `byHand`: what to say where neither goes. */
+async function aptGet(args, { progress, byHand }) {
+  // A fresh machine may be busy with updates of its own: wait for these.
+  const options = ["-q", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300", ...args];
   const env = { DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" };
   if (process.getuid() === 0) return run("apt-get", options, { env, onLine: progress });
-  if (!existsSync("/usr/bin/sudo")) {
-    throw new StepFailed(
-      `Debian packages are missing, and there is no sudo. As root:\n  apt-get update && apt-get install -y --no-install-recommends ${args.slice(3).join(" ")}`,
-    );
-  }
   // Without a terminal nobody can type a password: sudo says so at once.
   const ask = process.stdin.isTTY ? [] : ["-n"];
-  return run("sudo", [...ask, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...options], { onLine: progress, input: "inherit" });
+  const sudo = existsSync("/usr/bin/sudo") && (await allowed(ask));
+  if (!sudo) {
+    const commands = byHand.map((each) => `  apt-get ${each.join(" ")}`).join("\n");
+    throw new StepFailed(`apt has work to do, and neither root nor sudo is at hand to do it. As root:\n${commands}`);
+  }
+  return run("sudo", [...ask, "env", ...Object.entries(env).map(([name, value]) => `${name}=${value}`), "apt-get", ...options], {
+    onLine: progress,
+    input: "inherit",
+  });
+}
+
+/** Asks for the password where one is needed; the terminal is sudo's meanwhile. */
+async function allowed(ask) {
+  return run("sudo", [...ask, "true"], { input: "inherit" }).then(
+    () => true,
+    () => false,
+  );
 }
 
 const PROGRAMS = [
