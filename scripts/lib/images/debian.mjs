@@ -6,6 +6,8 @@ import { BuildError, root, run } from "../run.mjs";
 
 const folder = "build/downloads";
 
+export const hasApt = existsSync("/usr/bin/apt-get");
+
 /** The package's .deb below build/downloads, if one is there. `name` may be a regular expression's source. */
 function downloaded(name) {
   if (!existsSync(join(root, folder))) return undefined;

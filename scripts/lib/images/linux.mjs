@@ -2,9 +2,9 @@
 // of ours. Stands between the packages (debian.mjs) and the archive (cpio.mjs).
 import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { root, run } from "../run.mjs";
+import { BuildError, root, run } from "../run.mjs";
 import { writeArchive } from "./cpio.mjs";
-import { metaPackage, packageFile, unpack } from "./debian.mjs";
+import { hasApt, metaPackage, packageFile, unpack } from "./debian.mjs";
 
 const source = "images/linux";
 const programs = ["tsc", "poweroff"];
@@ -20,6 +20,7 @@ export async function linuxSteps(steps, to) {
       inputs: [],
       outputs: [`${to}/vmlinuz`],
       async run() {
+        if (!hasApt) return brought(`${to}/vmlinuz`, "a Linux kernel (bzImage)");
         const deb = await metaPackage("linux-image-cloud-amd64", "linux-image-[0-9.-]+-cloud-amd64");
         await unpack(deb, "./boot/vmlinuz-*", `${to}/vmlinuz`);
         return `  from ${deb}`;
@@ -44,8 +45,17 @@ export async function linuxSteps(steps, to) {
   });
 }
 
+/** Where there is no apt, these files are the user's to bring, once. */
+function brought(path, what) {
+  if (existsSync(join(root, path))) return `  ${path} as it is`;
+  throw new BuildError(
+    `the image 'linux' is made of Debian's packages, and apt is not on this system: put ${what} at ${path}, and start again`,
+  );
+}
+
 /** The installed one of the package busybox-static, else one out of a downloaded package. */
 async function copyBusybox(output) {
+  if (!hasApt) return brought(output, "a static busybox for x86-64");
   const listed = await run("dpkg-query", ["-L", "busybox-static"]).catch(() => "");
   const installed = listed.split("\n").find((path) => path.endsWith("/busybox") && path.includes("/bin/") && existsSync(path));
   if (installed) copyFileSync(installed, join(root, output));

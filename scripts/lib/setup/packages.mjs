@@ -35,6 +35,7 @@ export const NEEDS = [
     dnf: "grub2-pc-modules grub2-tools-extra xorriso mtools",
     pacman: "grub libisoburn mtools",
   },
+  // Without apt it is a file to bring (scripts/lib/images/linux.mjs): Homebrew has none.
   { what: "busybox, static (the Linux guest's user space)", apt: ["busybox-static"], brew: "-", dnf: "busybox", pacman: "busybox" },
   { what: "cpio", apt: ["cpio"], brew: "cpio", dnf: "cpio", pacman: "cpio" },
 ];
@@ -123,7 +124,9 @@ const PROGRAMS = [
 
 function missingPrograms() {
   const folders = (process.env.PATH ?? "").split(":");
-  return NEEDS.filter((_need, index) => !PROGRAMS[index].some((name) => folders.some((folder) => existsSync(join(folder, name)))));
+  const there = (names) => names.some((name) => folders.some((folder) => existsSync(join(folder, name))));
+  const offered = ({ brew }) => process.platform !== "darwin" || brew !== "-";
+  return NEEDS.filter((need, index) => offered(need) && !there(PROGRAMS[index]));
 }
 
 export function packageList(needs) {
