@@ -6,6 +6,7 @@
 //
 //    0..127  leaf 31:30 in bits 1:0, leaf 4:0 in bits 6:2     128  zeros: what is out of range
 //  129..132  leaf 4, subleaves 0..3     133  leaf 0Dh, subleaf 1     134  leaf 0Dh, subleaf 2
+//  135, 136  leaves 40000100h and 40000101h
 
 import { Register } from "../../protocol/state";
 import { Table } from "./exit";
@@ -17,6 +18,10 @@ const CACHES: u32 = 129;
 const CACHE_LEVELS: u32 = 4;
 const XSAVE_EXTENSIONS: u32 = 133;
 const XSAVE_AVX: u32 = 134;
+const KVM: u32 = 135;
+const KVM_LEAVES: u32 = 2;
+const KVM_FIRST_LEAF: u32 = 0x40000100;
+const ROWS: u32 = KVM + KVM_LEAVES;
 const ALL: u32 = 0xffffffff;
 
 // @ts-ignore: decorator
@@ -50,8 +55,9 @@ export function eferOffered(): u64 {
 
 /** CPUID: EAX leaf, ECX subleaf; answers in EAX, EBX, ECX, EDX, upper halves zero. */
 export function cpuid(): void {
-  const row = rowOf(<u32>gpr(Register.Rax));
-  answer(isFixed(row) ? row : row < EMPTY ? dynamic(row) : EMPTY);
+  const leaf = <u32>gpr(Register.Rax);
+  const row = rowOf(leaf);
+  answer(isFixed(row) ? row : row < EMPTY ? dynamic(row) : beyond(leaf));
 }
 
 /** The answer is in the table as it stands. */
@@ -71,6 +77,11 @@ export function answer(row: u32): void {
   setGpr(Register.Rbx, ab >> 32);
   setGpr(Register.Rcx, <u64>(<u32>cd));
   setGpr(Register.Rdx, cd >> 32);
+}
+
+/** The row of a leaf that has none of its own. */
+function beyond(leaf: u32): u32 {
+  return leaf - KVM_FIRST_LEAF < KVM_LEAVES ? KVM + leaf - KVM_FIRST_LEAF : EMPTY;
 }
 
 /** The row that serves, brought up to date. */
@@ -141,7 +152,7 @@ function word(leaf: u32, register: u32): u32 {
 }
 
 export function cpuidInit(): void {
-  memory.fill(Table.Cpuid, 0, (XSAVE_AVX + 1) << 4);
+  memory.fill(Table.Cpuid, 0, ROWS << 4);
   basicLeaves();
   xsaveLeaves();
   hypervisorLeaves();
@@ -209,6 +220,14 @@ function hypervisorLeaves(): void {
   set(0x40000001, 1, 0, 0, 0);
   // The TSC's kilohertz; no APIC bus.
   set(0x40000010, guest.tscKhz(), 0, 0, 0);
+  // The second hypervisor that guests look for, in steps of 100h: "KVMKVMKVM\0\0\0". A Linux that finds it does not calibrate its TSC
+  // against the PIT (thousands of exits), and does not read the time from the CMOS.
+  setRow(KVM, KVM_FIRST_LEAF + KVM_LEAVES - 1, 0x4b4d564b, 0x564b4d56, 0x4d);
+  // CLOCKSOURCE2 (3): kvmclock.ts, by MSRs 4B564D00h and 4B564D01h. CLOCKSOURCE_STABLE (24): its flag of a stable TSC counts.
+  //   Hidden: CLOCKSOURCE (0: the MSRs' old numbers), NOP_IO_DELAY (1: port 80h is there), MMU_OP (2), what has no hypercall, APIC
+  //   or second CPU behind it (PV_EOI 6, PV_UNHALT 7, PV_TLB_FLUSH 9, PV_SEND_IPI 11, PV_SCHED_YIELD 13, MSI_EXT_DEST_ID 15),
+  //   asynchronous page faults (4, 10, 14: no guest page is ever away), STEAL_TIME (5), POLL_CONTROL (12), memory encryption (16, 17).
+  setRow(KVM + 1, (1 << 3) | (1 << 24), 0, 0, 0);
 }
 
 function extendedLeaves(): void {

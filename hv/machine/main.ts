@@ -8,6 +8,7 @@ import { bootMultiboot } from "./boot/multiboot";
 import { bootStatusValue, failed } from "./boot/status";
 import { cpuidInit } from "./cpuid";
 import { devicesReset } from "./interrupts";
+import { clockReset } from "./kvmclock";
 import { pagingInit } from "./paging";
 import { vendorInit } from "./vendor";
 
@@ -19,6 +20,7 @@ export function init(wallSeconds: u64): void {
   cpuidInit();
   pagingInit();
   devicesReset(wallSeconds);
+  clockReset(wallSeconds);
 }
 
 /** Takes the guest from its boot block (protocol/boot.ts) to its first instruction: a Status. */

@@ -5,6 +5,7 @@ import { eferOffered } from "./cpuid";
 import { injectGp } from "./events";
 import { Outcome } from "./exit";
 import * as guest from "./guest";
+import { refreshClock, setSystemTime, setWallClock, systemTime, wallClock } from "./kvmclock";
 import { CR0_PG, canonical, EFER_LMA, EFER_LME, gpr, setGpr } from "./vcpu";
 import { intel } from "./vendor";
 
@@ -15,6 +16,7 @@ enum Kind {
   Address,
   /** a Register of 32 bits */
   Word,
+  Tsc,
   Efer,
   Pat,
   /** reads the constant; writes are dropped */
@@ -24,6 +26,9 @@ enum Kind {
   IntelConstant,
   IntelReadOnly,
   AmdConstant,
+  /** kvmclock.ts has them */
+  WallClock,
+  SystemTime,
 }
 
 enum Row {
@@ -37,7 +42,7 @@ enum Row {
 const ROWS = memory.data<u32>([
   // Time and paging: guests read and write these all the time, or the CPU keeps them in the VMCS or VMCB.
   0x10,
-  Kind.Plain,
+  Kind.Tsc,
   Register.Tsc,
   0xc0000080,
   Kind.Efer,
@@ -116,8 +121,16 @@ const ROWS = memory.data<u32>([
   0xc0010055,
   Kind.AmdConstant,
   0,
+  // MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW: a clock that needs no calibration. Linux names its places at boot, and takes the
+  // second back (0) before it goes to another kernel.
+  0x4b564d00,
+  Kind.WallClock,
+  0,
+  0x4b564d01,
+  Kind.SystemTime,
+  0,
 ]);
-const ROW_COUNT: u32 = 23;
+const ROW_COUNT: u32 = 25;
 
 export function rdmsr(): Outcome {
   const row = find(<u32>gpr(Register.Rcx));
@@ -125,7 +138,9 @@ export function rdmsr(): Outcome {
   const argument = load<u32>(row + Row.Value);
   let value: u64 = argument;
   const kind = load<u32>(row + Row.Kind);
-  if (kind <= <u32>Kind.Pat) value = guest.read(kind == Kind.Efer ? Register.Efer : argument);
+  if (kind == Kind.WallClock) value = wallClock();
+  else if (kind == Kind.SystemTime) value = systemTime();
+  else if (kind <= <u32>Kind.Pat) value = guest.read(kind == Kind.Efer ? Register.Efer : argument);
   setGpr(Register.Rax, value & 0xffffffff);
   setGpr(Register.Rdx, value >> 32);
   return Outcome.Next;
@@ -157,16 +172,28 @@ function write(kind: u32, argument: u32, value: u64): bool {
       return canonical(value) && guest.write(argument, value);
     case Kind.Word:
       return guest.write(argument, value & 0xffffffff);
+    case Kind.Tsc:
+      return writeTsc(value);
     case Kind.Efer:
       return writeEfer(value);
     case Kind.Pat:
       return patValid(value) && guest.write(argument, value);
+    case Kind.WallClock:
+      return setWallClock(value);
+    case Kind.SystemTime:
+      return setSystemTime(value);
     case Kind.ReadOnly:
     case Kind.IntelReadOnly:
       return false;
     default:
       return true;
   }
+}
+
+function writeTsc(value: u64): bool {
+  const written = guest.write(Register.Tsc, value);
+  refreshClock();
+  return written;
 }
 
 /** Reserved bits; LME does not change while paging is on; LMA is the CPU's (SDM vol. 3, 2.2.1; APM vol. 2, 3.1.7). */

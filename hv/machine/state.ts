@@ -14,7 +14,7 @@ import {
   UartRecord,
 } from "./devices/records";
 import { Layout, VcpuRecord } from "./layout";
-import { MachineRecord } from "./records";
+import { KvmClockRecord, MachineRecord } from "./records";
 
 // The vCPU's general registers: hv/asm saves and loads them (VcpuRecord of layout.ts).
 export const VCPU: usize = Layout.Region;
@@ -51,6 +51,8 @@ export const timers = changetype<TimersRecord>(TIMERS);
 
 // hv/machine/{machine,vmx,svm,...}: from DEVICES_END upward.
 export const MACHINE: usize = DEVICES_END;
-export const STATE_END: usize = (MACHINE + offsetof<MachineRecord>() + 7) & ~7;
+export const KVM_CLOCK: usize = (MACHINE + offsetof<MachineRecord>() + 7) & ~7;
+export const STATE_END: usize = (KVM_CLOCK + offsetof<KvmClockRecord>() + 7) & ~7;
 
 export const machine = changetype<MachineRecord>(MACHINE);
+export const kvmclock = changetype<KvmClockRecord>(KVM_CLOCK);

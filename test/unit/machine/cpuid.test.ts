@@ -101,6 +101,15 @@ describe.each(VENDORS)("CPUID on %s", (_name, vendor) => {
     expect(guest.cpuid(0x15)).toEqual([1, 1, 2_000_000_000, 0]);
   });
 
+  test("KVM's leaves, at 40000100h: the clock, and nothing else", () => {
+    const guest = new Guest({ vendor });
+    const [max, ...signature] = guest.cpuid(0x40000100);
+    expect(max).toBe(0x40000101);
+    expect(Buffer.from(new Uint32Array(signature).buffer).toString("latin1")).toBe("KVMKVMKVM\0\0\0");
+    expect(guest.cpuid(0x40000101)).toEqual([bits(3, 24), 0, 0, 0]);
+    expect(guest.cpuid(0x400000ff)).toEqual([0, 0, 0, 0]);
+  });
+
   test("extended leaves: SVM, RDTSCP, topology and FFXSR are hidden", () => {
     const guest = new Guest({ vendor });
     expect(guest.cpuid(0x80000000)[0]).toBe(0x80000008);
@@ -116,7 +125,7 @@ describe.each(VENDORS)("CPUID on %s", (_name, vendor) => {
   test("what is out of range, or not there, is zeros", () => {
     const guest = new Guest({ vendor });
     for (const leaf of [
-      0x3, 0x5, 0xa, 0xb, 0x14, 0x16, 0x20, 0x40000011, 0x40000100, 0x8000000a, 0x8000001f, 0x80860000, 0xc0000001, 0xffffffff,
+      0x3, 0x5, 0xa, 0xb, 0x14, 0x16, 0x20, 0x40000011, 0x40000102, 0x40000200, 0x8000000a, 0x8000001f, 0x80860000, 0xc0000001, 0xffffffff,
     ]) {
       expect(guest.cpuid(leaf), leaf.toString(16)).toEqual([0, 0, 0, 0]);
     }

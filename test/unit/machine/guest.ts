@@ -26,6 +26,8 @@ const compiled = compile("machine", 'export * from "../../../../hv/machine/main"
 export interface GuestOptions {
   vendor?: Vendor;
   ramBytes?: number;
+  tscKhz?: number;
+  wallSeconds?: bigint;
   /** EAX, EBX, ECX, EDX of the physical CPU */
   hostCpuid?: (leaf: number, subleaf: number) => readonly [number, number, number, number];
 }
@@ -92,14 +94,16 @@ export class Guest {
   ended: { reason: number; value: bigint } | undefined;
   counts = new Map<number, number>();
   readonly vendor: Vendor;
+  readonly tscKhz: number;
   private readonly cpuidOf: NonNullable<GuestOptions["hostCpuid"]>;
 
-  constructor({ vendor = Vendor.Svm, ramBytes = 4 << 20, hostCpuid = fullCpu }: GuestOptions = {}) {
+  constructor({ vendor = Vendor.Svm, ramBytes = 4 << 20, tscKhz = 2_000_000, wallSeconds = 0n, hostCpuid = fullCpu }: GuestOptions = {}) {
     this.vendor = vendor;
+    this.tscKhz = tscKhz;
     this.cpuidOf = hostCpuid;
     this.ram = Buffer.alloc(ramBytes);
     this.machine = new WebAssembly.Instance(compiled, { guest: this.imports() }).exports as unknown as Machine;
-    this.machine.init(0n);
+    this.machine.init(wallSeconds);
     this.long();
   }
 
@@ -287,7 +291,7 @@ export class Guest {
       timer: (deadline: bigint) => {
         this.deadline = BigInt.asUintN(64, deadline);
       },
-      tscKhz: () => 2_000_000,
+      tscKhz: () => this.tscKhz,
       cpuidAB: (leaf: number, subleaf: number) => pair(this.cpuidOf(leaf >>> 0, subleaf >>> 0), 0),
       cpuidCD: (leaf: number, subleaf: number) => pair(this.cpuidOf(leaf >>> 0, subleaf >>> 0), 2),
       ramSize: () => BigInt(this.ram.length),
