@@ -24,6 +24,7 @@ const EBDA: u64 = 0x9fc00;
 /** The setup header: offsets in the file and in the zero page alike. */
 enum Header {
   SetupSects = 0x1f1,
+  Syssize = 0x1f4,
   /** its low byte is the header's end, counted from 202h */
   Jump = 0x200,
   Magic = 0x202,
@@ -72,7 +73,9 @@ export function bootLinux(): Status {
   const sectors = guest.ramLoad8(file + Header.SetupSects);
   // 0 means 4, for kernels of the last century.
   const setup = (<u64>(sectors ? sectors : 4) + 1) * SECTOR;
-  if (setup + ENTRY_64 >= bytes) return failed(Status.LinuxTruncated, bytes);
+  // The protected-mode code, in paragraphs of 16 bytes; a signature may follow it.
+  const end = setup + (<u64>guest.ramLoad32(file + Header.Syssize) << 4);
+  if (setup + ENTRY_64 >= bytes || end > bytes) return failed(Status.LinuxTruncated, bytes);
 
   const start = runAddress(file + setup);
   const size = <u64>guest.ramLoad32(file + Header.InitSize);
