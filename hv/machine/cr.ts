@@ -2,9 +2,9 @@
 
 import { Register } from "../../protocol/state";
 import { cr4Offered, xcr0Offered } from "./cpuid";
-import { injectGp } from "./events";
 import { Cr, CrKind, Outcome } from "./exit";
 import * as guest from "./guest";
+import { injectGp } from "./inject";
 import { anyGpr, codeBytes, cpl, gpr, setAnyGpr } from "./vcpu";
 
 const CR0_TS: u64 = 8;

@@ -2,9 +2,9 @@
 
 import { Register } from "../../protocol/state";
 import { eferOffered } from "./cpuid";
-import { injectGp } from "./events";
 import { Outcome } from "./exit";
 import * as guest from "./guest";
+import { injectGp } from "./inject";
 import { refreshClock, setSystemTime, setWallClock, systemTime, wallClock } from "./kvmclock";
 import { CR0_PG, canonical, EFER_LMA, EFER_LME, gpr, setGpr } from "./vcpu";
 import { intel } from "./vendor";

@@ -4,9 +4,9 @@
 
 import { EndReason } from "../../protocol/messages";
 import { Register } from "../../protocol/state";
-import { inject, injectGp } from "./events";
 import { exitFlags, Flag, Io, Outcome, Vector } from "./exit";
 import * as guest from "./guest";
+import { inject, injectGp } from "./inject";
 import { ioIn, ioOut } from "./io";
 import { Access, Walk, WalkResult, walk } from "./paging";
 import { power } from "./state";

@@ -3,9 +3,9 @@
 
 import { ExitReason, Register } from "../../protocol/state";
 import { decodeCr, decodeString } from "./decode";
-import { inject } from "./events";
 import { Fault, Io, rawReason, rip, setExitLength, Table, Vector } from "./exit";
 import * as guest from "./guest";
+import { inject } from "./inject";
 import { ExitRecord, Layout } from "./layout";
 
 /** Exit codes (appendix C). */

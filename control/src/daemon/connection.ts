@@ -2,10 +2,9 @@
 // against the method's schema, and one that does not read is first told less, then let go.
 import type { WebSocket } from "ws";
 import { isRequest, type RequestId, type RpcRequest, type RpcResponse, toRpcError } from "../api/jsonrpc.js";
-import { type MethodName, methods, type Notification, type NotificationName } from "../api/methods.js";
+import { type CheckedParams, type MethodName, methods, type Notification, type NotificationName, type Result } from "../api/methods.js";
 import { HvkitError } from "../errors.js";
 import type { Guest } from "./guest.js";
-import type { Handlers } from "./handlers.js";
 import type { Log } from "./log.js";
 
 export const limits = {
@@ -18,6 +17,9 @@ export const limits = {
   /** requests in one batch */
   batch: 32,
 };
+
+/** What a client can ask for: handlers.ts makes them. */
+export type Handlers = { [M in MethodName]: (params: CheckedParams<M>, connection: Connection) => Promise<Result<M>> };
 
 const GAP_MS = 50;
 const DROPPABLE: readonly NotificationName[] = ["console", "progress"];

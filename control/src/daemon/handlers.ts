@@ -1,6 +1,6 @@
 // What each method of the JSON-RPC surface does. Parameters are checked before they come here; names are the methods' own.
 import { readFile, stat } from "node:fs/promises";
-import type { CheckedParams, MethodName, Params, Result } from "../api/methods.js";
+import type { Params, Result } from "../api/methods.js";
 import type { Status } from "../api/schemas.js";
 import { parseSize } from "../api/size.js";
 import { HvkitError } from "../errors.js";
@@ -8,7 +8,7 @@ import { exitReasonName, featureList, registerName, vendorName } from "../hyperv
 import { type Catalog, imageFiles } from "../images/catalog.js";
 import type { CpioFile } from "../images/cpio.js";
 import { imageMemory } from "../images/loader.js";
-import type { Connection } from "./connection.js";
+import type { Handlers } from "./connection.js";
 import type { Guest } from "./guest.js";
 import { hex } from "./guest.js";
 import type { Guests } from "./guests.js";
@@ -24,8 +24,6 @@ export interface Services {
   /** begins the daemon's end; the reply goes out before */
   down: () => void;
 }
-
-export type Handlers = { [M in MethodName]: (params: CheckedParams<M>, connection: Connection) => Promise<Result<M>> };
 
 /** of one --add; with the initrd it must fit into the guest */
 const MAX_ADDED_BYTES = 512 * 2 ** 20;

@@ -4,8 +4,7 @@ import { createServer, type Server as HttpServer, type IncomingMessage, STATUS_C
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Notification, NotificationName } from "../api/methods.js";
-import { Connection } from "./connection.js";
-import type { Handlers } from "./handlers.js";
+import { Connection, type Handlers } from "./connection.js";
 import type { Log } from "./log.js";
 
 export const RPC_PATH = "/rpc";

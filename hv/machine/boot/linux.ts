@@ -74,7 +74,7 @@ export function bootLinux(): Status {
   // 0 means 4, for kernels of the last century.
   const setup = (<u64>(sectors ? sectors : 4) + 1) * SECTOR;
   // The protected-mode code, in paragraphs of 16 bytes; a signature may follow it.
-  const end = setup + (<u64>guest.ramLoad32(file + Header.Syssize) << 4);
+  const end = setup + ((<u64>guest.ramLoad32(file + Header.Syssize)) << 4);
   if (setup + ENTRY_64 >= bytes || end > bytes) return failed(Status.LinuxTruncated, bytes);
 
   const start = runAddress(file + setup);
