@@ -19,7 +19,6 @@ const initrd = join(root, "build/images/linux/initrd");
 /** CPUID bits of the engine's CPU that hvkit's guest does not have (hv/machine/cpuid.ts), in the engine's spelling. */
 const without = {
   qemu: "apic,mce,mtrr,mca,acpi,ss,rdtscp,monitor,svm,cr8legacy,mpx,arat,pku,la57",
-  bochs: "",
 };
 
 /** Instructions, or a null with its reason; `flags`: what the guest saw, for a warning when these differ. */
