@@ -50,8 +50,11 @@ context_load:
     ret
 
 ; Saves what this CPU holds; afterwards it holds nobody's. Clobbers: RAX RCX RDX RSI R10
+; Not interruptible: the watchdog may end a machine whose import came here, and half of a change must not stay.
 context_drop:
     push r12
+    pushfq
+    cli
     mov r12, [gs:pc.loaded]
     test r12, r12
     jz .done
@@ -81,5 +84,6 @@ context_drop:
     mov qword [gs:pc.loaded], 0
     mov dword [gs:pc.attention], 1              ; the guest that runs here gets it back before its next entry
 .done:
+    popfq
     pop r12
     ret

@@ -33,18 +33,19 @@ alignb 64
 bsp_block:  resb pc.bytes
 host_xcr0:  resq 1
 alignb PAGE
-; #PF, #DF, NMI and #MC each have a stack of their own (design.md, Trust and safety)
-ist_stacks: resb 4 * PAGE
+; #PF, #DF, NMI and #MC each have a stack of their own, and interrupts share one (they do not nest): a machine's stack may have no room
+; left, and a fault on the way into an interrupt's handler would leave its EOI undone
+ist_stacks: resb 5 * PAGE
 
 section .text
 
 ; Loads GDT, TSS, IDT, GS. Interrupts stay off.
 ; In: -  Out: -  Clobbers: RAX RCX RDX RSI RDI
 cpu_init:
-    ; TSS: IST1..4 at offset 36
+    ; TSS: IST1..5 at offset 36
     mov rdi, host_tss
     lea rax, [ist_stacks + PAGE]
-    mov ecx, 4
+    mov ecx, 5
 .ist:
     mov [rdi + 36], rax
     add rdi, 8
@@ -111,7 +112,7 @@ cpu_init:
 
     ; SSE and XSAVE are for guests' state only: generated code has neither
     mov rax, cr0
-    and eax, ~((1 << 2) | (1 << 3))             ; EM, TS
+    and eax, ~((1 << 2) | (1 << 3) | CR0_NW | CR0_CD)   ; EM, TS; caches on, which Bochs' BIOS leaves off
     or eax, 1 << 1 | CR0_NE                     ; MP
     mov cr0, rax
     mov rax, cr4
@@ -146,6 +147,8 @@ ist_of:
     je .nmi
     cmp ecx, 18
     je .mc
+    cmp ecx, 32
+    jae .interrupt
     ret
 .pf: or edx, 1
     ret
@@ -154,6 +157,8 @@ ist_of:
 .nmi: or edx, 3
     ret
 .mc: or edx, 4
+    ret
+.interrupt: or edx, 5
     ret
 
 ; Maps a stack of STACK_BYTES at STACKS with nothing below or above it. One CPU: its index is 0.

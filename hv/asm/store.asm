@@ -15,7 +15,7 @@ store_sectors:  resq 1                          ; 0: no disk
 
 section .text
 
-; IDENTIFY DEVICE. Clobbers: RAX RCX RDX RDI
+; IDENTIFY DEVICE, then the signature in the last sector. Clobbers: RAX RCX RDX RDI R8 R9
 store_init:
     mov edx, CONTROL
     mov al, 2                                   ; nIEN: polled
@@ -51,9 +51,21 @@ store_init:
     mov ecx, 128
     mov edx, ATA
     rep insd
-    mov eax, [rsp + 120]                        ; words 60-61: LBA28 sectors
+    mov r8d, [rsp + 120]                        ; words 60-61: LBA28 sectors
+    sub r8, 1
+    jc .other
+    mov rdi, rsp
+    mov r9d, 1
+    call store_read
+    test eax, eax
+    jnz .other
+    cmp dword [rsp], StoreDisk_Signature0
+    jne .other
+    cmp dword [rsp + 4], StoreDisk_Signature1
+    jne .other
+    mov [store_sectors], r8
+.other:
     add rsp, 512
-    mov [store_sectors], rax
 .none:
     ret
 

@@ -103,11 +103,15 @@ svm_run.trapped:                                ; EAX EndReason, RDX value
     call run_trapped
     jmp svm_run.leave
 svm_exit.information:
+    cmp edx, EXIT_MACHINE_CHECK - EXIT_INTR
+    je .machine_check
     mov rax, [rbp + EXITINFO1]
     mov [rbx + EXIT_FROM_REGION + ExitRecord_Info1], rax
     mov rax, [rbp + EXITINFO2]
     mov [rbx + EXIT_FROM_REGION + ExitRecord_Info2], rax
     jmp svm_exit.machine
+.machine_check:
+    int 18                                      ; the host's
 svm_exit.host:
     stgi                                        ; the interrupt or NMI is taken here
     nop

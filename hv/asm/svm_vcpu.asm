@@ -23,7 +23,8 @@ WANT_1          equ 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 15 | 1 << 18 | 1 <<
 ; 2: VMRUN 0, VMMCALL 1, VMLOAD 2, VMSAVE 3, STGI 4, CLGI 5, SKINIT 6, RDTSCP 7, WBINVD 9, MONITOR 10, MWAIT 11 12, XSETBV 13, RDPRU 14
 WANT_2          equ 0x7EFF
 ; #DB 1 and #AC 17: delivering them can loop inside the CPU for ever (CVE-2015-8104, CVE-2015-5307)
-EXCEPTIONS      equ 1 << 1 | 1 << 17
+; and #MC 18 is the host's
+EXCEPTIONS      equ 1 << 1 | 1 << 17 | 1 << 18
 
 ; SVM on this CPU (15.4). hv/boot's cpu_check has made sure of what is used.
 svm_enable:

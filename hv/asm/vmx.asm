@@ -20,8 +20,9 @@ vmx_select:
     mov rax, [r12 + guest.vcb_pa]
     cmp rax, [gs:pc.vmcs]
     je .done
+    mov qword [gs:pc.vmcs], 0                   ; nobody's, should the watchdog come in between
+    vmptrld [r12 + guest.vcb_pa]
     mov [gs:pc.vmcs], rax
-    vmptrld [gs:pc.vmcs]
 .done:
     ret
 
@@ -123,5 +124,9 @@ vmx_exit:
     inc dword [gs:pc.vmcs_accesses]
     and eax, 0x7FF
     cmp eax, 0x202
+    je .nmi
+    cmp eax, 0x312
     jne .record
+    int 18                                      ; and so is a machine check
+.nmi:
     int 2                                       ; an NMI is the host's

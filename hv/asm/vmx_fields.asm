@@ -41,15 +41,15 @@ vmx_read:
     je .cr8
     stc
     ret
-.cr0:                                           ; NE is the host's; the guest sees what it wrote
+.cr0:
     call vmx_select
     add dword [gs:pc.vmcs_accesses], 2
     mov ecx, GUEST_CR0
     vmread rax, rcx
     mov ecx, CR0_SHADOW
     vmread rcx, rcx
-    and eax, ~CR0_NE
-    and ecx, CR0_NE
+    and eax, ~CR0_HOST
+    and ecx, CR0_HOST
     or eax, ecx
     ret
 .cr4:
@@ -193,6 +193,7 @@ vmx_set_cr0:
     mov ecx, CR0_SHADOW
     vmwrite rcx, rdx
     mov rax, rdx
+    and eax, ~CR0_HOST
     or eax, CR0_NE
     mov ecx, GUEST_CR0
     vmwrite rcx, rax

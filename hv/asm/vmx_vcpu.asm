@@ -46,7 +46,8 @@ WANT_EXITS      equ 1 << 2 | 1 << 9 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21
 WANT_ENTRIES    equ 1 << 2 | 1 << 14 | 1 << 15
 
 ; #DB 1 and #AC 17 are intercepted: delivering them can loop inside the CPU for ever (CVE-2015-8104, CVE-2015-5307)
-EXCEPTIONS      equ 1 << 1 | 1 << 17
+; and #MC 18 is the host's
+EXCEPTIONS      equ 1 << 1 | 1 << 17 | 1 << 18
 
 ; In: ECX capability MSR, EDI wanted  Out: EAX  Clobbers: RDX
 adjust:
@@ -85,7 +86,15 @@ vmx_enable:
     mov ecx, MSR_VMX_SECONDARY
     mov edi, WANT_SECONDARY
     call adjust
-    mov [secondary], eax
+    mov r8d, eax
+    mov ecx, MSR_VMX_EPT_VPID                   ; VPIDs only where all of them can be flushed: INVVPID 32, all contexts 42
+    rdmsr
+    and edx, 1 << 0 | 1 << 10
+    cmp edx, 1 << 0 | 1 << 10
+    je .vpid
+    and r8d, ~(1 << 5)
+.vpid:
+    mov [secondary], r8d
     mov ecx, MSR_VMX_TRUE_EXIT
     mov edi, WANT_EXITS
     call adjust
@@ -269,7 +278,7 @@ align 8
 ; what starts the same for every guest: field, value
 constant_fields:
     dd EXCEPTION_BITMAP, EXCEPTIONS
-    dd CR0_MASK, CR0_NE
+    dd CR0_MASK, CR0_HOST
     dd CR0_SHADOW, 0x10
     dd CR4_SHADOW, 0
     dd GUEST_CR0, 0x10 | CR0_NE

@@ -1,5 +1,6 @@
 // The store disk: a flat, sparse file that the control plane and a running Bochs both see, coherent both ways. Used by bochs.
 import { type FileHandle, open } from "node:fs/promises";
+import { StoreDisk } from "../../../protocol/store.js";
 import { HvkitError } from "../errors.js";
 import type { Store } from "./engine.js";
 
@@ -15,11 +16,15 @@ export class FileStore implements Store {
     this.sectors = sectors;
   }
 
-  /** Makes the file; it takes room only where it is written. */
-  static async create(path: string, sectors: number): Promise<FileStore> {
+  /** Makes the file; it takes room only where it is written. The disk's last sector has the signature. */
+  static async create(path: string, diskSectors: number): Promise<FileStore> {
     const file = await open(path, "wx+", 0o600);
-    await file.truncate(sectors * SECTOR_BYTES);
-    return new FileStore(file, sectors);
+    await file.truncate(diskSectors * SECTOR_BYTES);
+    const signature = Buffer.alloc(8);
+    signature.writeUInt32LE(StoreDisk.Signature0, 0);
+    signature.writeUInt32LE(StoreDisk.Signature1, 4);
+    await file.write(signature, 0, signature.length, (diskSectors - 1) * SECTOR_BYTES).catch(full);
+    return new FileStore(file, diskSectors - 1);
   }
 
   async write(sector: number, bytes: Uint8Array): Promise<void> {

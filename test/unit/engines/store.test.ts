@@ -19,7 +19,7 @@ afterEach(async () => {
 describe("the store disk", () => {
   it("is a sparse file that only its owner may read", () => {
     const { size, blocks, mode } = statSync(join(folder, "store.img"));
-    expect([size, blocks, mode & 0o777]).toEqual([64 * 512, 0, 0o600]);
+    expect([size, blocks, mode & 0o777]).toEqual([64 * 512, 8, 0o600]); // the signature is one block of 4 KiB;
   });
 
   it("gives back what was written, by sectors, and zeros elsewhere", async () => {
@@ -32,8 +32,8 @@ describe("the store disk", () => {
   });
 
   it("refuses what is not inside", async () => {
-    await expect(store.write(63, new Uint8Array(513))).rejects.toMatchObject({ code: "E_STORE" });
-    await expect(store.read(64, 1)).rejects.toMatchObject({ code: "E_STORE" });
+    await expect(store.write(62, new Uint8Array(513))).rejects.toMatchObject({ code: "E_STORE" });
+    await expect(store.read(63, 1)).rejects.toMatchObject({ code: "E_STORE" });
     await expect(store.read(-1, 1)).rejects.toMatchObject({ code: "E_STORE" });
   });
 
