@@ -6,7 +6,7 @@
 ;   spins=N     verifications in a round (default 4096): long enough to be preempted in the middle
 ;
 ; General registers, x87, SSE, AVX where CPUID and XCR0 have it, DR0-DR3, CR2, STAR, LSTAR, CSTAR, SFMASK, KERNEL_GS_BASE, FS and GS
-; base, SYSENTER, and a MiB of RAM at RAM_AREA, which is written once: its digest never changes.
+; base, SYSENTER, what CPUID tells of XCR0, and a MiB of RAM at RAM_AREA, which is written once: its digest never changes.
 
 %include "multiboot.inc"
 %include "serial.inc"
@@ -113,6 +113,8 @@ main:
   all_msrs msr_set
   all_registers register_set
   call vectors_set
+  call xsave_size
+  mov [xsave_bytes], ebx
   print "state: pattern "
   print_decimal [pattern]
   cmp byte [avx], 0
@@ -124,6 +126,7 @@ main:
 .round:
   mov r15, [spins]
 .spin:
+  call xsave_verify
   call vectors_verify
   call general_verify
   dec r15
@@ -251,6 +254,23 @@ vectors_set:
   fxsave64 [reference]
   ret
 
+; EBX of CPUID leaf 0Dh is the size for what XCR0 has enabled (SDM vol. 2A, CPUID): whoever answers it has to look at this guest's
+; XCR0, while the vectors stay what they are. Out: EBX
+xsave_size:
+  mov eax, 0x0D
+  xor ecx, ecx
+  cpuid
+  ret
+
+xsave_verify:
+  call xsave_size
+  mov eax, [xsave_bytes]
+  mov edx, ebx
+  mov ebx, 63
+  cmp eax, edx
+  jne changed
+  ret
+
 ; FCW, FSW, FTW; MXCSR; ST0-ST7 and XMM0-15 of the FXSAVE image (SDM vol. 1, 10.5.1), then the upper halves of YMM.
 vectors_verify:
   fxsave64 [area]
@@ -302,6 +322,7 @@ spins: dq 0
 round: dq 0
 integer: dq 0
 control: dd 0
+xsave_bytes: dd 0
 avx: db 0
 section .bss
 align 64, resb 1

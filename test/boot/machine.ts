@@ -91,11 +91,11 @@ export function bochs(model: string): Promise<Ended> {
   });
 }
 
-/** A GRUB rescue CD that starts hv.elf32 by multiboot2. */
-export async function grubDisc(folder: string): Promise<string> {
+/** A GRUB rescue CD that starts a kernel file by multiboot2. */
+export async function grubDisc(folder: string, kernel = join(built, "hv.elf32")): Promise<string> {
   const grub = join(folder, "disc/boot/grub");
   mkdirSync(grub, { recursive: true });
-  copyFileSync(join(built, "hv.elf32"), join(folder, "disc/boot/hv.elf32"));
+  copyFileSync(kernel, join(folder, "disc/boot/hv.elf32"));
   writeFileSync(join(grub, "grub.cfg"), "set timeout=0\nmenuentry hvkit {\n  multiboot2 /boot/hv.elf32\n}\n");
   const path = join(folder, "grub.iso");
   const small = ["--locales=", "--fonts=", "--themes="];

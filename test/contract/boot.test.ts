@@ -1,9 +1,10 @@
-// The boot files: hv.img as a disk, and the kernel file through GRUB, both in QEMU (Bochs boots hv.img in every other suite). The limit
-// of the image's size is the build's own.
+// The boot files as the product has them, up to a guest that runs: hv.img as a disk on each engine; on QEMU, which boots the kernel
+// file by itself in every other suite, the kernel file through GRUB from a CD, and a machine with memory above 4 GiB.
 import { execFileSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { grubDisc, inFolder } from "../boot/machine.js";
 import { Machine, root } from "./support/machine.js";
 import { within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
@@ -24,6 +25,32 @@ onEachEngine("boot", (target) => {
   };
 
   test("hv.img boots as a disk", async () => runs(await Machine.start(target, { bootFrom: "disk" })), within(target, 90));
+
+  test.runIf(target.name === "qemu")(
+    "GRUB boots the kernel file by multiboot2",
+    () => inFolder(async (folder) => runs(await Machine.start(target, { disc: await grubDisc(folder, join(root, "build/hv.elf32")) }))),
+    within(target, 90),
+  );
+
+  test.runIf(target.name === "qemu")(
+    "memory above 4 GiB is guests' too",
+    async () => {
+      const machine = await Machine.start(target, { memoryMiB: 5 * 1024 });
+      try {
+        // Of 5 GiB all but what the hypervisor needs; a PC has 3 of them below 4 GiB at most, so the rest can only be above.
+        expect(machine.hypervisor.hello.memoryBytes).toBeGreaterThan(4.75 * 2 ** 30);
+        const guest = await machine.run("hello64", { memory: "64M", append: "ticks=1" });
+        await guest.shows("hello64: done", 30);
+        await machine.clear();
+        const large = await machine.run("hello64", { memory: "3G", append: "ticks=1" });
+        await large.shows("hello64: done", 30);
+      } finally {
+        await machine.clear();
+        await machine.stop();
+      }
+    },
+    within(target, 90),
+  );
 
   test.runIf(target.name === "qemu")(
     "what the CPU lacks is named, one line a control, before the hypervisor gives up",

@@ -21,6 +21,8 @@ export interface MachineOptions {
   variant?: "hostile";
   memoryMiB?: number;
   bootFrom?: "kernel" | "disk";
+  /** QEMU: an ISO image; the machine boots from it as a CD */
+  disc?: string;
   icount?: boolean;
   /** further arguments of the engine */
   extra?: string[];
@@ -51,7 +53,10 @@ export class Machine {
     hypervisor.on("guestEnded", (guest, reason, value, rip) => this.#guests.get(guest)?.finish({ reason, value, rip }));
   }
 
-  static async start(target: Target, { variant, memoryMiB = 512, bootFrom, icount, extra }: MachineOptions = {}): Promise<Machine> {
+  static async start(
+    target: Target,
+    { variant, memoryMiB = 512, bootFrom, disc, icount, extra = [] }: MachineOptions = {},
+  ): Promise<Machine> {
     const runDir = mkdtempSync(join(tmpdir(), "hvkit-contract-"));
     const build = variant ? join(root, "build", variant) : join(root, "build");
     const lines: string[] = [];
@@ -60,10 +65,11 @@ export class Machine {
       accel: target.accel === "emulated" ? "auto" : target.accel,
       runDir,
       kernelPath: join(build, "hv.elf32"),
-      imagePath: join(build, "hv.img"),
-      ...(bootFrom ? { bootFrom } : {}),
+      // With a disc there is no disk with the hypervisor beside it that could be booted instead.
+      imagePath: disc ?? join(build, "hv.img"),
+      ...(disc ? { bootFrom: "disk" as const } : bootFrom ? { bootFrom } : {}),
       ...(icount ? { icount } : {}),
-      ...(extra ? { extra } : {}),
+      extra: [...(disc ? ["-cdrom", disc, "-boot", "d"] : []), ...extra],
     });
     try {
       const onText = (line: string): void => void lines.push(line);
