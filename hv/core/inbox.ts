@@ -1,5 +1,5 @@
 // Requests that wait for their turn, in a ring; the frame that is coming in is assembled in the slot behind the last one, so that
-// nothing is copied. Filled by receive.ts, emptied by request.ts.
+// nothing is copied but what is overtaken. Filled by receive.ts, emptied by request.ts in the order that turn.ts finds.
 
 import { PAYLOAD } from "./frame";
 import { INBOX, INBOX_BYTES, Size } from "./layout";
@@ -18,8 +18,8 @@ export function inboxRoom(): bool {
 }
 
 /** Keeps the frame that was assembled. */
-export function keep(payloadBytes: u32): void {
-  store<u32>(INBOX_BYTES + ((head + count) % Size.Inbox) * 4, payloadBytes);
+export function keep(bytes: u32): void {
+  store<u32>(lengthAt(count), bytes);
   count++;
 }
 
@@ -27,15 +27,21 @@ export function waiting(): u32 {
   return count;
 }
 
-export function firstPayload(): usize {
-  return slot(head) + PAYLOAD;
+/** The request at place `index`, 0 is the oldest. */
+export function payloadAt(index: u32): usize {
+  return slot(head + index) + PAYLOAD;
 }
 
-export function firstBytes(): u32 {
-  return load<u32>(INBOX_BYTES + (head % Size.Inbox) * 4);
+export function payloadBytes(index: u32): u32 {
+  return load<u32>(lengthAt(index));
 }
 
-export function drop(): void {
+/** Removes one. Those that it overtook close up to it, so that the frame that is coming in stays where it is. */
+export function drop(index: u32): void {
+  for (; index > 0; index--) {
+    memory.copy(payloadAt(index), payloadAt(index - 1), payloadBytes(index - 1));
+    store<u32>(lengthAt(index), payloadBytes(index - 1));
+  }
   head = (head + 1) % Size.Inbox;
   count--;
 }
@@ -44,6 +50,10 @@ export function drop(): void {
 export function clearInbox(): void {
   head = 0;
   count = 0;
+}
+
+function lengthAt(index: u32): usize {
+  return INBOX_BYTES + ((head + index) % Size.Inbox) * 4;
 }
 
 function slot(index: u32): usize {

@@ -1,5 +1,6 @@
 // The one request that takes long: worked off a piece at a time across polls, so that guests, console and the line go on. It gets as
-// much time as it leaves to the rest; all of it when nothing else is to do. Started by request.ts, driven by main.ts.
+// much time as it leaves to the rest; all of it when nothing else is to do. Started by request.ts, driven by main.ts. Each piece composes
+// its reply anew and has its arguments in its own file: requests are answered in between (turn.ts).
 
 import { Op } from "../../protocol/messages";
 import { createStep, createUndo } from "./create";
@@ -9,7 +10,11 @@ import * as link from "./link";
 import { beginReply, LATER, sendReply } from "./message";
 import { loadStep, saveStep } from "./store";
 
+/** A job whose guest does not exist yet. */
+export const NO_GUEST: u64 = u64.MAX_VALUE;
+
 let op: u32 = 0;
+let guest: u64 = NO_GUEST;
 let id: u32 = 0;
 let due: u64 = 0;
 
@@ -17,8 +22,14 @@ export function jobActive(): bool {
   return op != 0;
 }
 
+/** Whom it works on. */
+export function jobGuest(): u64 {
+  return guest;
+}
+
 /** The operation did its first piece as it was taken up. */
-export function startJob(jobOp: u32, jobId: u32): void {
+export function startJob(jobOp: u32, jobId: u32, jobFor: u64): void {
+  guest = jobFor;
   op = jobOp;
   id = jobId;
   due = host.clock();

@@ -7,16 +7,12 @@ import { sendEvents } from "./events";
 import { initFrames } from "./frames";
 import { noteChanges } from "./guests";
 import * as host from "./host";
-import { waiting } from "./inbox";
 import { jobActive, jobDeadline, runJob } from "./job";
 import * as link from "./link";
 import { receive } from "./receive";
-import { takeRequests } from "./request";
-import { scrub, scrubbing } from "./scrub";
+import { requestReady, takeRequests } from "./request";
+import { scrubbing, scrubDeadline, scrubInBackground } from "./scrub";
 import { farewellDeadline, stopWhenSettled } from "./system";
-
-/** Frames scrubbed in an idle poll: 64 KiB, well below a millisecond. */
-const SCRUB_A_POLL: u32 = 16;
 
 export function init(): void {
   link.initLink();
@@ -36,15 +32,14 @@ export function poll(idle: u32): u32 {
   sendEvents();
   link.transmit(now);
   const working = jobActive() && link.room() > 0;
-  if (idle != 0 && !jobActive() && scrubbing()) scrub(SCRUB_A_POLL);
+  if (!jobActive()) scrubInBackground(now, idle != 0);
   host.timer(deadline(now));
   return working || scrubbing() ? 1 : 0;
 }
 
 function deadline(now: u64): u64 {
   let due = min(link.linkDeadline(now), farewellDeadline());
-  due = min(due, jobDeadline());
+  due = min(due, jobActive() ? jobDeadline() : scrubDeadline());
   // More requests than one poll takes up.
-  if (waiting() > 0 && !jobActive() && link.room() > 0) due = now;
-  return due;
+  return requestReady() ? now : due;
 }

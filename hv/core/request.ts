@@ -1,5 +1,5 @@
-// Requests in order, one reply each: takes one from the inbox, checks its form, finds its operation. What takes long goes on as the job
-// (job.ts), and the next request waits for it. Stands between inbox.ts and the operations.
+// Requests, one reply each: takes the one whose turn it is (turn.ts) from the inbox, checks its form, finds its operation. What takes long
+// goes on as the job (job.ts). Stands between inbox.ts and the operations.
 
 import { Link } from "../../protocol/link";
 import {
@@ -18,23 +18,30 @@ import { guestDestroy, guestKill, guestNmi, guestPause, guestResume, guestStart 
 import { guestCreate } from "./create";
 import { guestDigest } from "./digest";
 import { exists } from "./guests";
-import { drop, firstBytes, firstPayload, waiting } from "./inbox";
+import { drop, payloadAt, payloadBytes, waiting } from "./inbox";
 import { guestRegisters, guestStat, guestState } from "./inspect";
-import { jobActive, startJob } from "./job";
+import { NO_GUEST, startJob } from "./job";
 import * as link from "./link";
 import { guestRead, guestWrite } from "./memory";
 import { arg, argsBytes, beginReply, fail, failWith, LATER, sendReply, setArgs } from "./message";
 import { guestLoad, guestSave } from "./store";
 import { hello, hostStat, ping, shutdown, stopping } from "./system";
+import { nextTurn } from "./turn";
 
 /** Requests taken up in one poll. */
 const BATCH: u32 = 16;
 
 export function takeRequests(): void {
-  for (let i: u32 = 0; i < BATCH && waiting() > 0 && !jobActive() && !stopping() && link.room() > 0; i++) {
-    takeRequest(firstPayload(), firstBytes());
-    drop();
+  for (let i: u32 = 0; i < BATCH && requestReady(); i++) {
+    const index = nextTurn();
+    takeRequest(payloadAt(index), payloadBytes(index));
+    drop(index);
   }
+}
+
+/** There is one whose turn it is, and room for its reply. */
+export function requestReady(): bool {
+  return waiting() > 0 && !stopping() && link.room() > 0 && nextTurn() < waiting();
 }
 
 function takeRequest(at: usize, bytes: u32): void {
@@ -48,7 +55,7 @@ function takeRequest(at: usize, bytes: u32): void {
   setArgs(at + Link.MessageHeaderBytes, bytes - Link.MessageHeaderBytes);
   beginReply();
   const status = dispatch(op);
-  if (status == LATER) startJob(op, id);
+  if (status == LATER) startJob(op, id, op == Op.GuestCreate ? NO_GUEST : arg(GuestArgs.Guest));
   else sendReply(id, status);
 }
 

@@ -1,10 +1,19 @@
-// Zeroes free frames whose content is unknown, in small pieces: in idle time, or for a guest that waits for memory. Stands beside
+// Zeroes free frames whose content is unknown, in small pieces: in the background, or for a guest that waits for memory. Stands beside
 // frames.ts, whose blocks it turns from dirty to clean.
 
 import { BLOCK_FRAMES, BlockKind, blocks, classify, kindOf, setKind } from "./frames";
 import * as host from "./host";
 import { FrameState } from "./host";
+import { MILLISECOND, NEVER } from "./link";
 
+/** Frames scrubbed in the background in one piece: 64 KiB, well below a millisecond. */
+const PIECE: u32 = 16;
+/** A busy CPU gives a piece one part in so many of its time, and no more than one each 2 ms: each stops a guest. */
+const SHARE: u64 = 50;
+const PAUSE: u64 = 2 * MILLISECOND;
+
+/** When a busy CPU does the next piece. */
+let due: u64 = 0;
 let block: u32 = 0;
 let index: u32 = 0;
 let finished: bool = false;
@@ -17,6 +26,19 @@ export function scrubAgain(): void {
 /** There may be dirty frames. */
 export function scrubbing(): bool {
   return !finished;
+}
+
+/** All of an idle CPU's time, a little of a busy one's: guests that never halt must not keep memory dirty for ever. */
+export function scrubInBackground(now: u64, idle: bool): void {
+  if (finished || (!idle && now < due)) return;
+  const start = host.clock();
+  scrub(PIECE);
+  const end = host.clock();
+  due = end + max((end - start) * SHARE, PAUSE);
+}
+
+export function scrubDeadline(): u64 {
+  return finished ? NEVER : due;
 }
 
 /** Zeroes at most `budget` frames. True when a block was finished, or nothing is left to do. */

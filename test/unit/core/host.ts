@@ -63,8 +63,9 @@ export class Host {
   /** the machine traps in init or boot */
   trap: EndReason = EndReason.None;
   storeStatus = 0;
-  /** nanoseconds that each store call takes */
+  /** nanoseconds that each store call takes, and each scrub */
   cost = 0n;
+  scrubCost = 0n;
   stopped = false;
 
   constructor({ memoryMiB = 64, hostFrames, holes, storeSectors = 0, ringBytes = 16384 }: HostOptions = {}) {
@@ -109,7 +110,10 @@ export class Host {
       serialRoom: () => this.#room(),
       frame: (frame: number) => this.physical.word(frame),
       blockCount: (block: number, state: number) => this.physical.blockCount(block, state),
-      frameScrub: (frame: number, count: number) => this.physical.scrub(frame, count),
+      frameScrub: (frame: number, count: number) => {
+        this.clock += this.scrubCost;
+        return this.physical.scrub(frame, count);
+      },
       guestNew: (slot: number, frame: number) => this.#guestNew(slot, frame),
       guestPool: (slot: number, frame: number) => this.#guestPool(this.guests.get(slot), frame),
       guestRam: (slot: number, block: number, address: bigint) => this.#guestRam(this.guests.get(slot), block, address),

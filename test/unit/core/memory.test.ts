@@ -2,9 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { EndReason, GuestCreateReply, GuestLimit, HostImport, HostStatReply, Op, Status } from "../../../protocol/messages.js";
 import { FrameState } from "./facts.js";
-import { POOL_FRAMES } from "./host.js";
+import { NEVER, POOL_FRAMES } from "./host.js";
 import { BLOCK, BLOCK_FRAMES } from "./physical.js";
-import { Rig } from "./rig.js";
+import { Rig, TURN } from "./rig.js";
 
 const MIB = 1 << 20;
 
@@ -191,20 +191,47 @@ describe("scrubbing", () => {
   test("idle time cleans all memory, 64 KiB a poll", () => {
     const rig = Rig.open({ scrubbed: false });
     const dirty = rig.host.physical.count(FrameState.Dirty);
+    let before = rig.host.physical.scrubbed;
     let polls = 0;
-    for (let before = 0; rig.poll(1) === 1; polls++) {
+    for (; rig.poll(1) === 1; polls++) {
       expect(rig.host.physical.scrubbed - before).toBeLessThanOrEqual(16);
       before = rig.host.physical.scrubbed;
     }
-    expect(rig.host.physical.scrubbed).toBe(dirty);
+    expect(rig.host.physical.count(FrameState.Dirty)).toBe(0);
     expect(polls).toBeLessThan(dirty / 16 + 40);
     expect(rig.ok(Op.HostStat).words[HostStatReply.DirtyBytes]).toBe(0n);
   });
 
-  test("a busy CPU is not kept from its guests by it", () => {
+  test.each([
+    [10_000n, 2_000_000n],
+    [300_000n, 15_000_000n],
+  ])("a busy CPU has little to do with it: after a piece of %i ns a pause of %i ns", (cost, pause) => {
     const rig = Rig.open({ scrubbed: false });
-    for (let turn = 0; turn < 50; turn++) rig.poll(0);
-    expect(rig.host.physical.scrubbed).toBe(0);
+    const { host } = rig;
+    host.scrubCost = cost;
+    host.clock = host.timer;
+    for (let piece = 0; piece < 5; piece++) {
+      const before = host.physical.scrubbed;
+      expect(host.timer).toBeLessThanOrEqual(host.clock);
+      rig.poll(0);
+      const end = host.clock - TURN;
+      expect(host.physical.scrubbed - before).toBe(16);
+      expect(host.timer).toBe(end + pause);
+      rig.poll(0);
+      host.clock = end + pause - 1n;
+      rig.poll(0);
+      expect(host.physical.scrubbed - before).toBe(16);
+    }
+  });
+
+  test("guests that never halt do not keep memory dirty for ever", () => {
+    const rig = Rig.open({ scrubbed: false, memoryMiB: 8 });
+    for (let turn = 0; turn < 1000 && rig.host.timer !== NEVER; turn++) {
+      rig.poll(0);
+      if (rig.host.timer !== NEVER && rig.host.timer > rig.host.clock) rig.host.clock = rig.host.timer;
+    }
+    expect(rig.host.physical.count(FrameState.Dirty)).toBe(0);
+    expect(rig.host.timer).toBe(NEVER);
   });
 
   test("a guest that finds too little clean memory waits for it, and the line goes on", () => {

@@ -25,7 +25,7 @@ export interface News {
 }
 
 /** Nanoseconds that the loop takes for a turn. */
-const TURN = 10_000n;
+export const TURN = 10_000n;
 export const EPOCH = 0xabcd;
 
 export class Rig {
