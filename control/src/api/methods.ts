@@ -58,10 +58,11 @@ export const methods = {
   digest: method(z.strictObject({ guest, address: z.int().min(0), length: z.int().min(1) }), z.strictObject({ digest: address })),
   stats: method(oneGuest, guestStats),
 
-  /** A part of the console's log. Offsets count from the guest's first byte; `start` is the oldest that is kept. */
+  /** A part of the console's log. Offsets count from the guest's first byte; `start` is the oldest that is kept,
+   * `lost` are the bytes that nobody had room for. */
   logs: method(
     z.strictObject({ guest, port, offset: z.int().min(0).default(0), length: z.int().min(1).max(MAX_CHUNK).default(MAX_CHUNK) }),
-    z.strictObject({ data: bytes, offset: z.int(), start: z.int(), end: z.int() }),
+    z.strictObject({ data: bytes, offset: z.int(), start: z.int(), end: z.int(), lost: z.int() }),
   ),
   /** From here on `console` notifications come, the first with `offset`. */
   "console.attach": method(z.strictObject({ guest, port }), z.strictObject({ guest: guestSummary, offset: z.int(), start: z.int() })),

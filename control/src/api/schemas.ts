@@ -34,6 +34,8 @@ export const guestSummary = z.strictObject({
   startedAt: time.nullable(),
   endedAt: time.nullable(),
   end: guestEnd.nullable(),
+  /** bytes of its consoles that nobody had room for */
+  consoleLost: z.int(),
 });
 
 export const guestDetail = guestSummary.extend({

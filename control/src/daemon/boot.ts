@@ -24,6 +24,8 @@ export interface BootContext {
   /** a line about the boot's progress: the engine's choice, the hypervisor's own lines */
   onLine: (line: string) => void;
   onEngine: (engine: RunningEngine) => void;
+  /** a listener on the hypervisor's events threw */
+  onFault: (error: unknown) => void;
   signal: AbortSignal;
 }
 
@@ -52,7 +54,12 @@ export function bootFrom(root: string): Boot {
     try {
       const { RemoteHypervisor } = await import("../hypervisor/client.js");
       const symbolsPath = join(root, "build", "hv.elf");
-      const hypervisor = await RemoteHypervisor.connect(engine, { symbolsPath, onText: context.onLine, signal: context.signal });
+      const hypervisor = await RemoteHypervisor.connect(engine, {
+        symbolsPath,
+        onText: context.onLine,
+        onFault: context.onFault,
+        signal: context.signal,
+      });
       return { engine, hypervisor, choice };
     } catch (error) {
       await engine.stop();

@@ -3,7 +3,7 @@ import type { RuntimePaths } from "../api/paths.js";
 import { Catalog } from "../images/catalog.js";
 import type { Boot, BootRequest } from "./boot.js";
 import type { Guest } from "./guest.js";
-import { Guests } from "./guests.js";
+import { type ConsoleLimits, Guests } from "./guests.js";
 import { makeHandlers } from "./handlers.js";
 import { Host } from "./host.js";
 import { writeMark } from "./lock.js";
@@ -17,6 +17,8 @@ export interface DaemonOptions {
   /** the project's folder, with images/ below */
   root: string;
   log: Log;
+  /** how much the guests' consoles may keep on the disk */
+  limits?: ConsoleLimits;
   onLine?: (line: string) => void;
   /** after `down`, when all is ended */
   onDown?: () => void;
@@ -30,7 +32,7 @@ export class Daemon {
   readonly #log: Log;
   #stopping: Promise<void> | undefined;
 
-  constructor({ boot, request, paths, root, log, onLine, onDown }: DaemonOptions) {
+  constructor({ boot, request, paths, root, log, onLine, onDown, limits }: DaemonOptions) {
     this.#paths = paths;
     this.#log = log;
     this.host = new Host({
@@ -41,7 +43,7 @@ export class Daemon {
       onLine: onLine ?? (() => {}),
       onEngine: (pid) => writeMark(paths.engine, pid),
     });
-    this.guests = new Guests(this.host, paths.guests, log);
+    this.guests = new Guests(this.host, paths.guests, log, limits);
     const down = (): void => {
       // After the reply is on its way.
       setImmediate(() => {

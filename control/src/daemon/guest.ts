@@ -3,10 +3,11 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { GuestDetail, GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
+import { fileError } from "../files.js";
 import type { Image } from "../images/catalog.js";
 import type { CpioFile } from "../images/cpio.js";
 import type { BootPlan } from "../images/plan.js";
-import { ConsoleLog } from "./consolelog.js";
+import { ConsoleLog, type ConsoleLogOptions } from "./consolelog.js";
 
 export interface GuestOptions {
   memoryBytes: number;
@@ -39,10 +40,15 @@ export class Guest {
     readonly image: Image,
     readonly options: GuestOptions,
     guestsFolder: string,
+    logOptions: ConsoleLogOptions = {},
   ) {
     this.#folder = join(guestsFolder, this.id);
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    this.logs = Array.from({ length: CONSOLE_PORTS }, (_, port) => new ConsoleLog(this.#folder, `console${port}`));
+    try {
+      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw fileError(error, this.#folder);
+    }
+    this.logs = Array.from({ length: CONSOLE_PORTS }, (_, port) => new ConsoleLog(this.#folder, `console${port}`, logOptions));
   }
 
   /** Operations on a guest come one after another, whoever asks for them. */
@@ -70,6 +76,7 @@ export class Guest {
       startedAt: this.startedAt?.toISOString() ?? null,
       endedAt: this.endedAt?.toISOString() ?? null,
       end: this.end ?? null,
+      consoleLost: this.logs.reduce((sum, { lost }) => sum + lost, 0),
     };
   }
 

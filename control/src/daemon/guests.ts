@@ -8,6 +8,8 @@ import { EndReason, RunState } from "../../../protocol/messages.js";
 import type { GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
 import type { Image } from "../images/catalog.js";
+import { ConsoleBudget } from "./consolebudget.js";
+import { CONSOLE_LOG_BYTES } from "./consolelog.js";
 import { Guest, type GuestOptions } from "./guest.js";
 import type { Host } from "./host.js";
 import type { Log } from "./log.js";
@@ -21,6 +23,13 @@ export interface GuestsEvents {
   ended: [guest: Guest];
 }
 
+export interface ConsoleLimits {
+  /** what one console's log keeps */
+  consoleBytes?: number;
+  /** what all of them keep together */
+  consoleTotalBytes?: number;
+}
+
 /** A guest that resets at once, again and again, is slowed down: twice as long each time, up to the last. */
 const RESET_DELAYS_MS = [0, 100, 200, 400, 800, 1600, 3200];
 const QUICK_RESET_MS = 1000;
@@ -30,6 +39,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   readonly #guests = new Map<string, Guest>();
   /** what they have in the hypervisor, and the console bytes from there */
   readonly slots: Slots;
+  readonly #budget: ConsoleBudget;
   readonly #resetTimers = new Map<Guest, NodeJS.Timeout>();
   readonly #quickResets = new Map<Guest, number>();
 
@@ -37,9 +47,11 @@ export class Guests extends EventEmitter<GuestsEvents> {
     private readonly host: Host,
     private readonly folder: string,
     private readonly log: Log,
+    private readonly limits: ConsoleLimits = {},
   ) {
     super();
     this.slots = new Slots(host);
+    this.#budget = new ConsoleBudget(limits.consoleTotalBytes);
     this.slots.on("paused", (guest) => {
       if (guest.state === "running") this.#set(guest, "paused");
     });
@@ -74,7 +86,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
       });
     }
     this.host.require(); // nothing is made while there is none
-    const guest = new Guest(name ?? generateName(taken), image, options, this.folder);
+    const guest = this.#make(name ?? generateName(taken), image, options);
     this.#guests.set(guest.name, guest);
     this.emit("changed", guest);
     try {
@@ -147,6 +159,15 @@ export class Guests extends EventEmitter<GuestsEvents> {
 
   close(): void {
     for (const guest of this.all()) this.#cancelReset(guest);
+  }
+
+  #make(name: string, image: Image, options: GuestOptions): Guest {
+    const onFailure = (error: unknown): void => this.log.error({ err: error, guest: name }, "console bytes are lost");
+    return new Guest(name, image, options, this.folder, {
+      limit: this.limits.consoleBytes ?? CONSOLE_LOG_BYTES,
+      budget: this.#budget,
+      onFailure,
+    });
   }
 
   async #start(guest: Guest, progress: Progress): Promise<void> {

@@ -119,7 +119,7 @@ export function makeHandlers(services: Services): Handlers {
     logs: async ({ guest: reference, port, offset, length }) => {
       const log = consoleLog(guests.find(reference), port);
       const part = log.read(offset, length);
-      return { data: toBase64(part.data), offset: part.offset, start: log.start, end: log.end };
+      return { data: toBase64(part.data), offset: part.offset, start: log.start, end: log.end, lost: log.lost };
     },
     "console.attach": async ({ guest: reference, port }, connection) => {
       const guest = guests.find(reference);

@@ -1,9 +1,10 @@
 // The hypervisor's life in the daemon: started, lost by a panic or with its engine, started again, ended. Guests hear of it by events.
 import { EventEmitter } from "node:events";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Failure, Status } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
+import { replaceFile } from "../files.js";
 import type { HypervisorClient } from "../hypervisor/hypervisor.js";
 import type { Boot, Booted, BootRequest } from "./boot.js";
 import type { Log } from "./log.js";
@@ -87,6 +88,7 @@ export class Host extends EventEmitter<HostEvents> {
         log.info({ engine: engine.name, accel: engine.accel, pid: engine.pid, command: engine.command }, "engine started");
         onEngine?.(engine.pid);
       },
+      onFault: (error) => log.error({ err: error }, "a listener of the hypervisor failed"),
       signal: this.#abort.signal,
     }).catch((error: unknown) => {
       rmSync(runDir, { recursive: true, force: true });
@@ -124,7 +126,11 @@ export class Host extends EventEmitter<HostEvents> {
   #onPanic(booted: Booted, lines: string[]): void {
     this.#panic = lines;
     this.options.log.error({ lines }, "the hypervisor panicked");
-    writeFileSync(join(this.options.folder, `panic-${this.restarts + 1}.txt`), `${lines.join("\n")}\n`, { mode: 0o600 });
+    try {
+      replaceFile(join(this.options.folder, `panic-${this.restarts + 1}.txt`), `${lines.join("\n")}\n`);
+    } catch (error) {
+      this.options.log.error({ err: error }, "the panic report's file could not be written");
+    }
     // The client tells the loss itself, with a summary; whatever it tells, a panicked hypervisor is lost.
     setImmediate(() => this.#onLost(booted, lines.find((line) => line.trim() !== "") ?? "panic"));
   }

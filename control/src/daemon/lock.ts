@@ -1,9 +1,10 @@
 // One daemon for a runtime folder: the lock file names its process. What a daemon left that was killed is cleaned up here,
 // by whoever holds the lock.
-import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { makeRuntimeFolder, type RuntimePaths } from "../api/paths.js";
 import { HvkitError } from "../errors.js";
+import { replaceFile } from "../files.js";
 import { endProcess, isAlive, markOf, type ProcessMark } from "./process.js";
 
 export function readMark(path: string): ProcessMark | undefined {
@@ -18,7 +19,7 @@ export function readMark(path: string): ProcessMark | undefined {
 }
 
 export function writeMark(path: string, pid: number): void {
-  writeFileSync(path, JSON.stringify(markOf(pid)), { mode: 0o600 });
+  replaceFile(path, JSON.stringify(markOf(pid)));
 }
 
 /** The daemon that runs, if one does. */

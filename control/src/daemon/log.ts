@@ -4,11 +4,13 @@ import { pino } from "pino";
 
 export type Log = pino.Logger;
 
+/** characters that wait for room on a full disk, at most */
+const MAX_WAITING = 64 * 1024;
+
 export function openLog(path: string): Log {
-  return pino(
-    { level: process.env.HVKIT_LOG_LEVEL ?? "info", base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination({ dest: path, sync: true, mode: 0o600 }),
-  );
+  const file = pino.destination({ dest: path, sync: true, mode: 0o600, maxLength: MAX_WAITING });
+  file.on("error", () => {}); // a full disk costs lines of the log, not the daemon
+  return pino({ level: process.env.HVKIT_LOG_LEVEL ?? "info", base: null, timestamp: pino.stdTimeFunctions.isoTime }, file);
 }
 
 export function silentLog(): Log {

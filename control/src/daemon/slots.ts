@@ -117,8 +117,9 @@ export class Slots extends EventEmitter<SlotsEvents> {
       const log = guest?.logs[port];
       if (!guest || !log) return;
       const offset = log.end;
-      log.append(bytes);
-      this.emit("console", guest, port, offset, bytes);
+      const kept = log.append(bytes);
+      if (kept > 0) this.emit("console", guest, port, offset, bytes.subarray(0, kept));
+      if (kept < bytes.length) this.emit("consoleLost", guest, port, bytes.length - kept);
     });
     hypervisor.on("consoleLost", (slot, port, count) => {
       const guest = this.#guests.get(slot);

@@ -21,6 +21,8 @@ export interface ConnectOptions {
   symbolsPath?: string;
   /** raw text lines, from the start on: those of the boot come before there is a client to listen on */
   onText?: (line: string) => void;
+  /** a listener threw: a defect of its owner, for which the line is not given up; by default a warning of the process */
+  onFault?: (error: unknown) => void;
   /** gives up waiting for the hypervisor; the engine is left to the caller */
   signal?: AbortSignal;
 }
@@ -129,6 +131,22 @@ export class Session extends EventEmitter<HypervisorEvents> {
     await this.engine.stop();
   }
 
+  /** A listener that throws keeps neither the others nor the line from going on. */
+  override emit<K>(event: keyof HypervisorEvents | K, ...args: K extends keyof HypervisorEvents ? HypervisorEvents[K] : never): boolean {
+    const listeners = this.rawListeners(event as keyof HypervisorEvents);
+    for (const listener of listeners) this.#guard(() => Reflect.apply(listener, this, args));
+    return listeners.length > 0;
+  }
+
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      const { onFault = (fault) => process.emitWarning(asError(fault)) } = this.#options;
+      onFault(error);
+    }
+  }
+
   #receive(channel: Channel, payload: Uint8Array): void {
     let message: Message;
     try {
@@ -146,7 +164,7 @@ export class Session extends EventEmitter<HypervisorEvents> {
     const shown = this.#panic.line(line);
     this.#lines.push(shown);
     if (this.#lines.length > KEPT_LINES) this.#lines.shift();
-    this.#options.onText?.(shown);
+    this.#guard(() => this.#options.onText?.(shown));
     this.emit("text", shown);
   }
 

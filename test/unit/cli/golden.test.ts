@@ -26,6 +26,7 @@ const guest: GuestSummary = {
   startedAt: at(1),
   endedAt: null,
   end: null,
+  consoleLost: 0,
 };
 
 describe("ps", () => {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkRuntimeFolder, type RuntimePaths, runtimePaths } from "../../../control/src/api/paths.js";
 import { readMark, removeFolder, runningDaemon, takeLock, writeMark } from "../../../control/src/daemon/lock.js";
 import { endProcess, isAlive, markOf } from "../../../control/src/daemon/process.js";
+import { until } from "./harness.js";
 
 let folder: string;
 let paths: RuntimePaths;
@@ -43,7 +44,7 @@ describe("the lock", () => {
     expect(await takeLock(paths)).toBe(true);
     expect(existsSync(paths.socket)).toBe(false);
     expect(existsSync(paths.guests)).toBe(false);
-    expect(isAlive(markOf(engine.pid ?? 0))).toBe(false);
+    await until(() => !isAlive(markOf(engine.pid ?? 0))); // until its parent, this process, has reaped it, it is there
     expect(readMark(paths.lock)?.pid).toBe(process.pid);
   });
 

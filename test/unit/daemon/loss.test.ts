@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { HvkitError } from "../../../control/src/errors.js";
@@ -48,6 +48,18 @@ describe("a lost hypervisor", () => {
     expect(lastFailure).toMatchObject({ reason: "The hypervisor panicked: #GP", panic: lines });
     expect(readFileSync(join(harness.paths.folder, "panic-1.txt"), "utf8")).toBe(`${lines.join("\n")}\n`);
     expect(events).toEqual(["restarting The hypervisor panicked: #GP", "running null"]);
+  });
+
+  it("is not what a console that cannot be written is: the bytes are lost, and told", async () => {
+    harness = await Harness.start();
+    const client = await harness.client();
+    const { id } = await client.call("run", { image: "sector", name: "web" });
+    rmSync(join(harness.paths.guests, id), { recursive: true });
+    harness.hypervisor.write(1, "nobody has room");
+    expect(await harness.call(client, "ps", {})).toMatchObject([{ state: "running", consoleLost: 15 }]);
+    expect(await harness.call(client, "logs", { guest: "web" })).toMatchObject({ start: 0, end: 0, lost: 15 });
+    expect(await harness.call(client, "inspect", { guest: "web" })).toMatchObject({ console: [{ lost: 15 }, { lost: 0 }] });
+    expect(await harness.call(client, "status", {})).toMatchObject({ state: "running", restarts: 0 });
   });
 
   it("counts as lost when it panics and says no more", async () => {

@@ -240,6 +240,28 @@ describe("typed replies", () => {
   });
 });
 
+describe("a listener that throws", () => {
+  it("is told, and costs neither the other listeners nor the line", async () => {
+    const fake = new FakeHypervisor().boot();
+    const faults: unknown[] = [];
+    const hypervisor = await RemoteHypervisor.connect(fake, { timeoutMs: 10_000, onFault: (error) => faults.push(error) });
+    const seen: unknown[] = [];
+    const fault = new Error("no space left on device");
+    const fail = (): never => {
+      throw fault;
+    };
+    hypervisor.on("console", fail);
+    hypervisor.on("text", fail);
+    hypervisor.on("console", (guest) => seen.push(guest));
+    hypervisor.on("lost", (reason) => seen.push(reason));
+    fake.say(1, 0, "x");
+    fake.text("hvkit: a line\r\n");
+    await hypervisor.ping();
+    expect([seen, faults]).toEqual([[1], [fault, fault]]);
+    await hypervisor.close();
+  });
+});
+
 describe("console input", () => {
   it("longer than the guest's ring waits for room, and loses nothing", async () => {
     const { fake, hypervisor } = await connected();
