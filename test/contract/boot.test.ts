@@ -37,13 +37,10 @@ onEachEngine("boot", (target) => {
     async () => {
       const machine = await Machine.start(target, { memoryMiB: 5 * 1024 });
       try {
-        // Of 5 GiB all but what the hypervisor needs; a PC has 3 of them below 4 GiB at most, so the rest can only be above.
+        // QEMU's PC has 3 GiB below 4 GiB, a little of which is the hypervisor's: a guest of 3 GiB must have some from above.
         expect(machine.hypervisor.hello.memoryBytes).toBeGreaterThan(4.75 * 2 ** 30);
-        const guest = await machine.run("hello64", { memory: "64M", append: "ticks=1" });
+        const guest = await machine.run("hello64", { memory: "3G", append: "ticks=1" });
         await guest.shows("hello64: done", 30);
-        await machine.clear();
-        const large = await machine.run("hello64", { memory: "3G", append: "ticks=1" });
-        await large.shows("hello64: done", 30);
       } finally {
         await machine.clear();
         await machine.stop();

@@ -6,6 +6,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { exitReasonName } from "../../control/src/hypervisor/texts.js";
+import { ExitReason } from "../../protocol/state.js";
 import { root } from "./support/machine.js";
 import { within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
@@ -111,7 +113,10 @@ onEachEngine("command line", (target) => {
       const stats = await json("stats", "web");
       expect(Number(stats.exits)).toBeGreaterThan(100);
       expect(stats.nestedFaults).toBe("0");
-      expect(await ok("stats", "web")).toMatch(/io-out|io-in|out|in/i);
+      const table = await ok("stats", "web");
+      for (const reason of [ExitReason.Cpuid, ExitReason.Hlt, ExitReason.IoIn, ExitReason.IoOut, ExitReason.Rdmsr, ExitReason.Wrmsr]) {
+        expect(table).toMatch(new RegExp(`^${exitReasonName(reason)} +[1-9]\\d* +\\d+\\.\\d %$`, "m"));
+      }
       expect(await json("status")).toMatchObject({ guests: { total: 2, running: 2 }, restarts: 0 });
     },
     within(target, 60),

@@ -1,11 +1,12 @@
 // What a broken module can do: a machine's trap ends its own guest, with a reason; its imports refuse bad arguments; a trap in core is a
 // panic with a report. Runs the build variant `hostile` (test/hostile).
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { EndReason, type GuestKind, type Op } from "../../protocol/messages.js";
+import { describeEnd } from "../../control/src/hypervisor/texts.js";
+import { EndReason, type GuestKind, type Op, RunState } from "../../protocol/messages.js";
 import { build } from "../../scripts/lib/build.mjs";
 import { Machine } from "./support/machine.js";
 import { type Neighbour, startNeighbour } from "./support/neighbour.js";
-import { useMachine, within } from "./support/suite.js";
+import { expectHarmless, useMachine, within } from "./support/suite.js";
 import { onEachEngine, type Target } from "./support/targets.js";
 
 /** The numbers of test/hostile/attacks.ts, and how the guest ends. */
@@ -22,10 +23,20 @@ const attacks: [attack: number, what: string, reason: EndReason][] = [
   [10, "an endless loop", EndReason.TrapRunaway],
 ];
 const RANDOM_FIELDS = 11;
+const SPIN_BELOW = 12;
+const IMPORT_BELOW = 13;
+/** calls that no machine's stack of 64 KiB has room for */
+const TOO_DEEP = 1 << 16;
+/** of the stack: what the sweep of depths covers, and in how many steps */
+const LAST_KIB = 1 / 64;
+const SWEEP_STEPS = 24;
 const BAD_IMPORTS = 32;
 /** LAST of test/hostile/imports.ts */
 const LAST_IMPORT = 0x3ffff0;
+/** TAKEN of test/hostile/attacks.ts */
+const TAKEN = 0x3ffff0;
 const TRAP_AT_BOOT = 0xffff as GuestKind;
+const SPIN_AT_BOOT = 0xfffe as GuestKind;
 /** The numbers of test/hostile/core.ts. */
 const PANIC = 0xffff as Op;
 const WILD_STORE = 0xfffe as Op;
@@ -72,6 +83,58 @@ onEachEngine("isolation", (target) => {
     );
 
     test(
+      "a boot that never comes back is an error of the start; others go on",
+      async () => {
+        neighbour = await startNeighbour(machine());
+        const { guest } = await machine().hypervisor.guestCreate({ memoryBytes: 4 * 2 ** 20, wallSeconds: 0 });
+        const start = machine().hypervisor.guestStart({ guest, kind: SPIN_AT_BOOT, block: 0x100000, blockBytes: 64 });
+        // A boot may move megabytes: it has 200 interrupts of the timer, 2 s, where an exit has 5 (hv/asm/guests.asm).
+        const reason = describeEnd(EndReason.TrapRunaway, 0n);
+        await expect(start).rejects.toMatchObject({ code: "E_HV_ENDED", message: expect.stringContaining(reason) });
+        expect(await machine().hypervisor.guestState(guest)).toMatchObject({ state: RunState.Ended, reason: EndReason.TrapRunaway });
+        await machine().hypervisor.guestDestroy(guest);
+        await timerLives();
+        await untouched();
+      },
+      within(target, 60),
+    );
+
+    test.each([
+      [SPIN_BELOW, "its own code"],
+      [IMPORT_BELOW, "an import"],
+    ])(
+      "attack %i, a loop in %s with next to no stack left, ends its guest at every depth",
+      async (attack) => {
+        const endAt = async (depth: number): Promise<EndReason> => {
+          const guest = await machine().run("attack", { append: `attack=${attack} depth=${depth}` });
+          const { reason } = await guest.ends();
+          await guest.remove();
+          expect([EndReason.TrapRunaway, EndReason.TrapStackExhausted].map((allowed) => EndReason[allowed])).toContain(EndReason[reason]);
+          return reason;
+        };
+        let [fits, tooDeep] = [0, TOO_DEEP];
+        expect(await endAt(fits)).toBe(EndReason.TrapRunaway);
+        expect(await endAt(tooDeep)).toBe(EndReason.TrapStackExhausted);
+        while (tooDeep - fits > 1) {
+          const depth = (fits + tooDeep) >> 1;
+          if ((await endAt(depth)) === EndReason.TrapRunaway) fits = depth;
+          else tooDeep = depth;
+        }
+        const step = Math.max(1, Math.floor((tooDeep * LAST_KIB) / SWEEP_STEPS));
+        for (let depth = tooDeep - step * SWEEP_STEPS; depth <= tooDeep; depth += step) await endAt(depth);
+        await timerLives();
+      },
+      within(target, 60),
+    );
+
+    /** Only interrupts of the timer take the CPU from `spin`, and tick in hello64. */
+    const timerLives = async (): Promise<void> => {
+      await machine().run("spin");
+      const guest = await machine().run("hello64", { append: "ticks=3" });
+      await guest.shows("hello64: done", 20);
+    };
+
+    test(
       "every import refuses every kind of bad argument",
       async () => {
         neighbour = await startNeighbour(machine());
@@ -92,7 +155,10 @@ onEachEngine("isolation", (target) => {
       async () => {
         neighbour = await startNeighbour(machine());
         const guest = await machine().run("attack", { append: `attack=${RANDOM_FIELDS}` });
-        await guest.ends(2).catch(() => undefined);
+        // Nothing that it wrote is checked by anyone but the CPU: an entry that fails, a triple fault, or code somewhere.
+        await expectHarmless(machine(), guest, 2);
+        const taken = Buffer.from(await machine().hypervisor.guestGet(guest.slot, TAKEN, 8)).readBigUInt64LE();
+        expect(taken).toBeGreaterThan(100n);
         await untouched();
       },
       within(target, 60),

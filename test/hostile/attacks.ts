@@ -1,12 +1,16 @@
 // What a broken machine module can do to itself: each must end its guest with a reason of its own, and nothing else.
-// The numbers are those of test/contract/attacks.ts.
-import { write } from "../../hv/machine/guest";
+// The numbers are those of test/contract/isolation.test.ts.
+import { ramLoad8, ramStore64, write } from "../../hv/machine/guest";
 import { hugeFrame } from "./frame";
 
 /** Somewhere in the module's memory that always holds 0, as far as the compiler knows unknown. */
 const ZERO: usize = 0;
 
-export function attack(n: u32): u64 {
+/** Guest-physical: how many values randomFields could write; the guest itself may not live to print it. */
+const TAKEN: u64 = 0x3ffff0;
+
+/** `depth`: the calls below which attacks 12 and 13 stay for ever. */
+export function attack(n: u32, depth: u32): u64 {
   switch (n) {
     case 1:
       return load<u64>(0x10000);
@@ -32,6 +36,10 @@ export function attack(n: u32): u64 {
       for (;;) store<u64>(ZERO + 8, load<u64>(ZERO + 8) + 1);
     case 11:
       return randomFields();
+    case 12:
+      return spinBelow(depth);
+    case 13:
+      return importBelow(depth);
     default:
       return 0;
   }
@@ -40,6 +48,20 @@ export function attack(n: u32): u64 {
 /** No tail call: the sum needs the result. */
 function recurse(depth: u32): u64 {
   return recurse(depth + 1) + load<u64>(ZERO) + depth;
+}
+
+/** The interrupts of its loop find as little stack as `depth` left. As far as the compiler knows the loop ends. */
+function spinBelow(depth: u32): u64 {
+  if (depth > 0) return spinBelow(depth - 1) + load<u64>(ZERO) + depth;
+  while (load<u64>(ZERO) == 0) store<u64>(ZERO + 8, load<u64>(ZERO + 8) + 1);
+  return 0;
+}
+
+/** The same with calls of an import, whose own frames are NASM's. */
+function importBelow(depth: u32): u64 {
+  if (depth > 0) return importBelow(depth - 1) + load<u64>(ZERO) + depth;
+  while (load<u64>(ZERO) == 0) store<u64>(ZERO + 8, ramLoad8(0));
+  return 0;
 }
 
 /** Random values into every field: the guest may end as it likes, by a failed entry for one. */
@@ -53,6 +75,7 @@ function randomFields(): u64 {
       seed ^= seed << 17;
       taken += u64(write(field, seed));
     }
+    ramStore64(TAKEN, taken);
   }
   return taken;
 }

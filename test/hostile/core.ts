@@ -1,7 +1,7 @@
 // A core module with three more operations, for tests: a trap, an endless loop, and every import called with bad arguments. All else
 // is the product's. Built by `npm run build -- --variant hostile`; test/contract/isolation.test.ts asks for them.
 import * as host from "../../hv/core/host";
-import { drop, firstPayload, waiting } from "../../hv/core/inbox";
+import { drop, payloadAt, waiting } from "../../hv/core/inbox";
 import { room } from "../../hv/core/link";
 import * as product from "../../hv/core/main";
 import { beginReply, sendReply, word } from "../../hv/core/message";
@@ -18,7 +18,7 @@ const OP_IMPORTS: u32 = 0xfffd;
 
 export function poll(idle: u32): u32 {
   receive(host.clock());
-  while (waiting() > 0 && room() > 0 && mine(load<u32>(firstPayload(), 4))) drop();
+  while (waiting() > 0 && room() > 0 && mine(load<u32>(payloadAt(0), 4))) drop(0);
   return product.poll(idle);
 }
 
@@ -36,7 +36,7 @@ function mine(op: u32): bool {
       word(refused);
       word(granted);
       word(firstGranted);
-      sendReply(load<u32>(firstPayload()), Status.Ok);
+      sendReply(load<u32>(payloadAt(0)), Status.Ok);
       return true;
     default:
       return false;

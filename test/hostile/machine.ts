@@ -12,11 +12,14 @@ export { bootValue, event, init } from "../../hv/machine/main";
 const ATTACK: u32 = 0x48560000;
 const CPUID_BYTES: u64 = 2;
 const IMPORTS: u32 = 32;
-/** A guest kind that no machine knows: boot() traps. */
+/** Guest kinds that no machine knows: boot() traps, or stays for ever. */
 const TRAP_AT_BOOT: u32 = 0xffff;
+const SPIN_AT_BOOT: u32 = 0xfffe;
+const SPIN_ATTACK: u32 = 10;
 
 export function boot(kind: u32, block: u64, bytes: u32): u32 {
   if (kind == TRAP_AT_BOOT) unreachable();
+  if (kind == SPIN_AT_BOOT) attack(SPIN_ATTACK, 0);
   return product.boot(kind, block, bytes);
 }
 
@@ -29,7 +32,7 @@ export function exit(): u32 {
     store<u64>(register(Register.Rbx), granted);
     store<u64>(register(Register.Rdx), firstGranted);
   } else {
-    store<u64>(register(Register.Rax), attack(leaf & 0xffff));
+    store<u64>(register(Register.Rax), attack(leaf & 0xffff, load<u32>(register(Register.Rbx))));
   }
   const rip = Layout.Region + VcpuRecord.Rip;
   store<u64>(rip, load<u64>(rip) + CPUID_BYTES);

@@ -1,4 +1,5 @@
-; attack: makes the machine module of test/hostile do what a machine must not do: CPUID with EAX = ATTACK + attack=N.
+; attack: makes the machine module of test/hostile do what a machine must not do: CPUID with EAX = ATTACK + attack=N,
+; and EBX = depth=N.
 ; With the product's module nothing happens but a CPUID of an unknown leaf.
 
 %include "multiboot.inc"
@@ -16,6 +17,10 @@ main:
   print "attack: "
   print_decimal r12
   print 10
+  mov rsi, name_depth
+  xor eax, eax
+  call option_number
+  mov ebx, eax
   lea eax, [r12 + ATTACK]
   xor ecx, ecx
   cpuid
@@ -31,5 +36,6 @@ main:
   ret
 
 name_attack: db "attack=", 0
+name_depth: db "depth=", 0
 
 %include "end.inc"
