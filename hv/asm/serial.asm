@@ -118,12 +118,9 @@ transmit:
     mov al, 3
     jmp .enable
 .empty:
-    cmp [tx_tail], ecx
-    je .quiet
     mov [tx_tail], ecx
-    mov dword [core_pending], 1                 ; room again
+    mov dword [core_pending], 1                 ; all is out: there is room again
     mov dword [gs:pc.attention], 1
-.quiet:
     mov al, 1
 .enable:
     mov edx, COM1 + 1

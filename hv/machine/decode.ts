@@ -182,7 +182,14 @@ function prefixes(): i32 {
   }
 }
 
+let locked: bool = false;
+/** The instruction that had no length was one of those that exit, with a LOCK prefix. */
+export function wasLocked(): bool {
+  return locked;
+}
+
 function decodeLength(reason: u32, row: u32, bytes: u32): u32 {
+  locked = false;
   start();
   let opcode = prefixes();
   let word: u32 = 0;
@@ -192,8 +199,10 @@ function decodeLength(reason: u32, row: u32, bytes: u32): u32 {
     word |= (<u32>opcode) << (index << 3);
   }
   if (reason == ExitReason.CacheControl) word &= ~0x100;
-  // LOCK is legal before none of these: the CPU would have raised #UD.
-  if (!bytes || word != (row & 0xffffff) || lock) return 0;
+  if (!bytes || word != (row & 0xffffff)) return 0;
+  // LOCK is legal before none of these: a CPU raises #UD, but QEMU's lets the intercept come first.
+  locked = lock;
+  if (lock) return 0;
   const offset = rip() - page;
   if (width == 8 && position <= 4 && offset <= reach) keep(offset, guest.ramLoad32(base + offset), position);
   return position;

@@ -4,7 +4,7 @@ import { EndReason } from "../../protocol/messages";
 import { ExitReason, Register } from "../../protocol/state";
 import { answer, cpuid, isFixed, rowOf } from "./cpuid";
 import { controlRegister, xsetbv } from "./cr";
-import { instructionLength, isLast, lastLength } from "./decode";
+import { instructionLength, isLast, lastLength, wasLocked } from "./decode";
 import { closeNmiWindow, closeWindow, deliver, eventPending, injecting, reflect } from "./events";
 import { exitFlags, exitLength, exitShadow, Flag, Io, Outcome, rawReason, rip, setExitLength, Vector } from "./exit";
 import * as guest from "./guest";
@@ -146,7 +146,11 @@ function advance(reason: u32): Outcome {
   let length = exitLength();
   if (!length) {
     length = instructionLength(reason);
-    if (!length) return end(EndReason.Undecodable, before);
+    if (!length) {
+      if (!wasLocked()) return end(EndReason.Undecodable, before);
+      inject(Vector.UD, false, 0);
+      return Outcome.Injected;
+    }
   }
   const after = before + length;
   setRip(after);

@@ -79,13 +79,14 @@ export function walk(linear: u64, access: u32): WalkResult {
   return descendPae(linear, cr3, access, cr0, cr4, efer);
 }
 
-/** A PDPTE of PAE paging has no rights; its reserved bits are 2:1, 8:5 and those above MAXPHYADDR (table 4-8). */
+/** A PDPTE of PAE paging has no rights; its reserved bits are 2:1, 8:5 and those above MAXPHYADDR (table 4-8). Bit 5 is let through: QEMU's
+ *  own walk sets it there, as if it were an accessed bit. */
 function descendPae(linear: u64, cr3: u64, access: u32, cr0: u64, cr4: u64, efer: u64): WalkResult {
   const address = (cr3 & 0xffffffe0) + ((linear >> 30) << 3);
   if (!take(address, 8)) return WalkResult.Unbacked;
   const entry = entryValue(0);
   if (!(entry & P)) return fault(access);
-  if (entry & (0xfff00000000001e6 | physicalReserved)) return fault(access | Access.Present | Access.Reserved);
+  if (entry & (0xfff00000000001c6 | physicalReserved)) return fault(access | Access.Present | Access.Reserved);
   return descend(linear, entry & ADDRESS, 1, access, cr0, cr4, efer);
 }
 

@@ -29,6 +29,8 @@ export type { ConnectOptions } from "./session.js";
 
 /** The store disk and the digest are paced by the emulator: this much a second is the least that counts as progress. */
 const SLOWEST_BYTES_PER_MS = 500;
+/** whatever a size says: an hour (a timer takes 2^31 ms at most) */
+const MOST_MS = 3_600_000;
 
 export class RemoteHypervisor implements HypervisorClient {
   readonly hello: HelloInfo;
@@ -233,7 +235,7 @@ export class RemoteHypervisor implements HypervisorClient {
 
   /** Time for a request whose work grows with its bytes. */
   #patience(bytes: number): RequestOptions {
-    return { timeoutMs: this.#session.timeoutMs + bytes / SLOWEST_BYTES_PER_MS };
+    return { timeoutMs: this.#session.timeoutMs + Math.min(bytes / SLOWEST_BYTES_PER_MS, MOST_MS) };
   }
 
   #event(message: Message): void {

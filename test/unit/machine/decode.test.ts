@@ -4,7 +4,7 @@ import { fc, test as property } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
 import { Verdict } from "../../../hv/machine/layout.js";
 import { EndReason } from "../../../protocol/messages.js";
-import { Register } from "../../../protocol/state.js";
+import { ExitField, Register } from "../../../protocol/state.js";
 import { Guest, type RAW } from "./guest.js";
 
 const INSTRUCTIONS: readonly [keyof typeof RAW, readonly number[]][] = [
@@ -127,13 +127,18 @@ test("users' code is fetched too, whatever SMAP and SMEP say", () => {
 test.each([
   ["too long", "cpuid", [...new Array<number>(14).fill(0x66), 0x0f, 0xa2]],
   ["another instruction", "rdmsr", [0x0f, 0xa2]],
-  ["LOCK", "cpuid", [0xf0, 0x0f, 0xa2]],
   ["REX before the opcode's second byte", "cpuid", [0x0f, 0x48, 0xa2]],
 ] as const)("not decodable: %s", (_what, name, bytes) => {
   const guest = new Guest();
   guest.set(Register.Rcx, 0x8b);
   expect(guest.exit(name, bytes)).toBe(Verdict.Stop);
   expect(guest.ended?.reason).toBe(EndReason.Undecodable);
+});
+
+test("LOCK before an instruction that exits is #UD, where the CPU lets the intercept come first", () => {
+  const guest = new Guest();
+  expect(guest.exit("cpuid", [0xf0, 0x0f, 0xa2])).toBe(Verdict.Resume);
+  expect(guest.get(ExitField.Inject)).toBe(0x80000306n);
 });
 
 test("a WRMSR that ends NXE is fetched by the walk before it", () => {
