@@ -8,7 +8,9 @@ import { MILLISECOND, NEVER } from "./link";
 
 /** Frames scrubbed in the background in one piece: 64 KiB, well below a millisecond. */
 const PIECE: u32 = 16;
-/** A busy CPU gives a piece one part in so many of its time, and no more than one each 2 ms: each stops a guest. */
+/** How long a CPU must not have been idle before it scrubs all the same: most load passes sooner, and is not slowed down. */
+const PATIENCE: u64 = 1000 * MILLISECOND;
+/** A busy CPU gives it one part in so many of its time, and does no more than a piece each 2 ms: each stops a guest. */
 const SHARE: u64 = 50;
 const PAUSE: u64 = 2 * MILLISECOND;
 
@@ -34,7 +36,7 @@ export function scrubInBackground(now: u64, idle: bool): void {
   const start = host.clock();
   scrub(PIECE);
   const end = host.clock();
-  due = end + max((end - start) * SHARE, PAUSE);
+  due = end + (idle ? PATIENCE : max((end - start) * SHARE, PAUSE));
 }
 
 export function scrubDeadline(): u64 {

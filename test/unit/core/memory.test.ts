@@ -224,6 +224,21 @@ describe("scrubbing", () => {
     }
   });
 
+  test("a CPU that was idle within a second leaves it to the next idle time", () => {
+    const rig = Rig.open({ scrubbed: false });
+    rig.poll(1);
+    const { host } = rig;
+    const before = host.physical.scrubbed;
+    const idle = host.clock - TURN;
+    expect(host.timer - idle).toBe(1_000_000_000n);
+    host.clock = idle + 999_999_999n;
+    rig.poll(0);
+    expect(host.physical.scrubbed).toBe(before);
+    host.clock = idle + 1_000_000_000n;
+    rig.poll(0);
+    expect(host.physical.scrubbed).toBe(before + 16);
+  });
+
   test("guests that never halt do not keep memory dirty for ever", () => {
     const rig = Rig.open({ scrubbed: false, memoryMiB: 8 });
     for (let turn = 0; turn < 1000 && rig.host.timer !== NEVER; turn++) {
