@@ -59,7 +59,7 @@ async function main() {
       },
       { live: false },
     );
-    await tour(report, names);
+    await tour(report, names, hints(names, { interactive, wasUp }));
     if (interactive) await stay(names);
     else {
       await client.call("rm", { guest: names.linux, force: true });
@@ -111,7 +111,24 @@ async function showConsole(client, Console, name) {
   throw new StepFailed(`the guest ${name} ${why}`);
 }
 
-async function tour(report, names) {
+/** Commands that work when this is over: without a terminal the guests are gone then, and the hypervisor if it was not up before. */
+function hints(names, { interactive, wasUp }) {
+  const stays = [
+    [`npx hvkit console ${names.linux}`, "the Linux shell; ^] leaves"],
+    [`npx hvkit logs -f ${names.hello}`, "what the other guest writes"],
+    [`npx hvkit mem ${names.linux} 0x0 64`, "its memory"],
+  ];
+  const anew = [...(wasUp ? [] : [["npx hvkit up", "boot the hypervisor again"]]), ["npx hvkit run linux", "the Linux shell; ^] leaves"]];
+  return [
+    ...(interactive ? stays : anew),
+    ["npx hvkit run hello16", "a boot sector"],
+    ["npx hvkit images", "what else there is"],
+    ["npx hvkit doctor", "what this machine could do better"],
+    ["npx hvkit down", "end all"],
+  ];
+}
+
+async function tour(report, names, next) {
   for (const [title, args] of [
     ["engine and hypervisor", ["status"]],
     ["guests: hvkit ps", ["ps"]],
@@ -124,17 +141,8 @@ async function tour(report, names) {
   report.title("\ntimes");
   for (const { name, ms } of report.times) console.log(`  ${name.padEnd(10)} ${(ms / 1000).toFixed(1).padStart(6)} s`);
   report.title("\nwhat to type next");
-  const hints = [
-    [`npx hvkit console ${names.linux}`, "the Linux shell; ^] leaves"],
-    [`npx hvkit logs -f ${names.hello}`, "what the other guest writes"],
-    [`npx hvkit mem ${names.linux} 0x0 64`, "its memory"],
-    ["npx hvkit run hello16", "a boot sector"],
-    ["npx hvkit images", "what else there is"],
-    ["npx hvkit doctor", "what this machine could do better"],
-    ["npx hvkit down", "end all"],
-  ];
-  const width = Math.max(...hints.map(([command]) => command.length));
-  for (const [command, what] of hints) console.log(`  ${command.padEnd(width)}   ${what}`);
+  const width = Math.max(...next.map(([command]) => command.length));
+  for (const [command, what] of next) console.log(`  ${command.padEnd(width)}   ${what}`);
   console.log();
 }
 

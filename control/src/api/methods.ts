@@ -10,8 +10,6 @@ const port = z.int().min(0).max(1).default(0);
 const none = z.strictObject({});
 const oneGuest = z.strictObject({ guest });
 
-export const guestName = z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/, "expected letters, digits, '_', '.', '-', at most 63");
-
 /** most that one `mem`, `logs` or `console.write` carries: with base64 and JSON it stays below the message limit of 1 MiB */
 export const MAX_CHUNK = 256 * 1024;
 
@@ -28,7 +26,8 @@ export const methods = {
     z.strictObject({
       /** a name, or the absolute path of a folder with image.json */
       image: z.string().min(1),
-      name: guestName.optional(),
+      /** which are allowed: daemon/names.ts */
+      name: z.string().max(1024).optional(),
       memory: z.string().optional(),
       append: z.string().optional(),
       /** absolute paths of files here, and where they go in the guest */

@@ -22,7 +22,12 @@ export function parseSize(text: string, what = "size"): number {
 
 /** A whole number, decimal or 0x..., for addresses and lengths; sizes such as 4K too. */
 export function parseNumber(text: string, what: string): number {
-  const value = /^0x[0-9a-f]+$/i.test(text) ? Number(text) : readSize(text);
+  const value = /^0x[0-9a-f]+$/i.test(text) ? Number(text) : (readSize(text) ?? (/^\d+$/.test(text) ? Number(text) : undefined));
+  if (value !== undefined && value > Number.MAX_SAFE_INTEGER) {
+    throw new HvkitError("E_NUMBER", `${what} ${text} is too large`, {
+      hint: `It can be from 0 to 0x${Number.MAX_SAFE_INTEGER.toString(16)}, and a guest's RAM ends far below.`,
+    });
+  }
   if (value === undefined || !Number.isSafeInteger(value)) {
     throw new HvkitError("E_NUMBER", `${what} '${text}' is not a number`, { hint: "Write it as 4096, 4K or 0x1000." });
   }

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { projectRoot } from "../api/root.js";
+import { HvkitError } from "../errors.js";
 import { EXIT_FAILED, EXIT_USAGE, printError } from "./output.js";
 
 type Make = () => CommandUnknownOpts;
@@ -61,11 +62,19 @@ async function main(argv: string[]): Promise<void> {
     if (make) program.addCommand(make());
   }
   for (const command of [program as CommandUnknownOpts, ...program.commands]) {
-    command.exitOverride().configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, "hvkit: E_USAGE: ")),
-    });
+    const topic = command === program ? "" : ` ${command.name()}`;
+    command.exitOverride().configureOutput({ outputError: (text) => printError(usageError(text, topic), argv.includes("--json")) });
   }
   await program.parseAsync(argv, { from: "user" });
+}
+
+/** of what Commander says: "error: unknown command 'p'", with a suggestion on a second line */
+function usageError(text: string, topic: string): HvkitError {
+  const message = text
+    .replace(/^error: /, "")
+    .trim()
+    .replaceAll("\n", " ");
+  return new HvkitError("E_USAGE", message, { hint: `\`hvkit help${topic}\` shows what there is.` });
 }
 
 function version(): string {

@@ -1,6 +1,7 @@
 // What each method of the JSON-RPC surface does. Parameters are checked before they come here; names are the methods' own.
 import { readFile, stat } from "node:fs/promises";
 import type { Params, Result } from "../api/methods.js";
+import { checkRange } from "../api/range.js";
 import type { Status } from "../api/schemas.js";
 import { parseSize } from "../api/size.js";
 import { HvkitError } from "../errors.js";
@@ -14,6 +15,7 @@ import { hex } from "./guest.js";
 import type { Guests } from "./guests.js";
 import { summaries } from "./guests.js";
 import type { Host } from "./host.js";
+import { checkName } from "./names.js";
 
 export interface Services {
   host: Host;
@@ -56,6 +58,7 @@ export function makeHandlers(services: Services): Handlers {
     }),
 
     run: async ({ image: reference, name, memory, append, add }, connection) => {
+      if (name !== undefined) checkName(name);
       const image = await catalog.find(reference);
       const options = { memoryBytes: imageMemory(image, memory), append: append ?? "", added: await readAdded(add ?? []) };
       const guest = await guests.run(image, name, options, (stage, done, total) => connection.notify("progress", { stage, done, total }));
@@ -87,12 +90,12 @@ export function makeHandlers(services: Services): Handlers {
     },
     mem: async ({ guest: reference, address, length }) => {
       const guest = guests.find(reference);
-      checkRange(guest, address, length);
+      checkRange({ name: guest.name, memoryBytes: guest.options.memoryBytes }, address, length);
       return { id: guest.id, name: guest.name, data: toBase64(await host.hypervisor.guestGet(slotOf(guest), address, length)) };
     },
     digest: async ({ guest: reference, address, length }) => {
       const guest = guests.find(reference);
-      checkRange(guest, address, length);
+      checkRange({ name: guest.name, memoryBytes: guest.options.memoryBytes }, address, length);
       return { digest: hex(await host.hypervisor.guestDigest(slotOf(guest), address, length)) };
     },
     stats: async (params) => {
@@ -225,15 +228,6 @@ async function readAdded(add: NonNullable<Params<"run">["add"]>): Promise<CpioFi
       }
     }),
   );
-}
-
-function checkRange(guest: Guest, address: number, length: number): void {
-  const { memoryBytes } = guest.options;
-  if (address + length <= memoryBytes) return;
-  throw new HvkitError("E_ADDRESS", `${hex(address)} and ${length} bytes on are not inside the guest's RAM`, {
-    hint: `Guest '${guest.name}' has RAM from 0x0 to ${hex(memoryBytes - 1)}.`,
-    data: { address, length, memoryBytes },
-  });
 }
 
 function consoleLog(guest: Guest, port: number) {

@@ -28,6 +28,11 @@ describe("sizes", () => {
   it("are addresses too, in hexadecimal", () => {
     expect(parseNumber("0x7C00", "address")).toBe(0x7c00);
     expect(parseNumber("4K", "length")).toBe(4096);
+    for (const text of ["0xffffffffffffffff", "99999999999999999999"]) {
+      expect(() => parseNumber(text, "address")).toThrow(
+        expect.objectContaining({ code: "E_NUMBER", message: `address ${text} is too large` }),
+      );
+    }
     expect(() => parseNumber("7c00", "address")).toThrow(expect.objectContaining({ code: "E_NUMBER" }));
   });
 });

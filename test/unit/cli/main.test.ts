@@ -1,6 +1,6 @@
 // The built command line as users run it, against a daemon with a fake hypervisor in this process.
-import { spawn } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { methods } from "../../../control/src/api/methods.js";
@@ -67,12 +67,28 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
     [["ps", "--colour"], "unknown option '--colour'"],
     [["up", "--engine", "vmware"], "argument 'vmware' is invalid. Allowed choices are auto, qemu, bochs."],
     [["stop", "web", "--time", "soon"], "Expected seconds"],
-    [["logs", "web", "-f", "--json"], "choose one"],
   ])("ends with 2 on wrong usage: %j", async (args, message) => {
     const { code, out, err } = await hvkit(...args);
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toMatch(/^hvkit: E_USAGE: /);
     expect(err).toContain(message);
+    expect(err).toContain(`\`hvkit help${args[0] === "frob" ? "" : ` ${args[0]}`}\``);
+  });
+
+  it("ends with 2 on wrong usage with --json, too", async () => {
+    const { code, err } = await hvkit("logs", "web", "-f", "--json");
+    expect({ code, ...JSON.parse(err) }).toMatchObject({
+      code: 2,
+      error: { code: "E_USAGE", hint: "`hvkit help logs` shows what there is." },
+    });
+  });
+
+  it("quotes a name that cannot be one, and says what can", async () => {
+    expect(await hvkit("run", "sector", "--name", "a b", "-d")).toEqual({
+      code: 1,
+      out: "",
+      err: `hvkit: E_NAME: "a b" cannot be a guest's name. Use 1 to 63 letters, digits, '_', '.' and '-', a letter or digit first.\n`,
+    });
   });
 
   it("says what is wrong, and what to do, with a stable code", async () => {
@@ -148,6 +164,27 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
     const file = readFileSync(path);
     expect(file.length).toBe(2 ** 21);
     expect(file.includes("sector")).toBe(true);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    // Refused as a whole: nothing is printed, no file is touched or left beside.
+    for (const where of [[], ["-o", path]]) {
+      expect(await hvkit("mem", "dump", "0", "999999999999", ...where)).toMatchObject({
+        code: 1,
+        out: "",
+        err: expect.stringContaining("E_ADDRESS") as string,
+      });
+    }
+    expect(statSync(path).size).toBe(2 ** 21);
+    expect(await hvkit("mem", "dump", "0", "1", "-o", join(harness.folder, "none/ram"))).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("E_OUTPUT") as string,
+    });
+    const pipe = join(harness.folder, "pipe"); // written in place, not replaced
+    execFileSync("mkfifo", [pipe]);
+    const reader = spawn("cat", [pipe], { stdio: ["ignore", "pipe", "ignore"] });
+    const piped = new Promise<string>((resolve) => reader.stdout.setEncoding("latin1").once("data", resolve));
+    expect(await hvkit("mem", "dump", "0", "4", "-o", pipe)).toMatchObject({ code: 0 });
+    expect([(await piped).length, statSync(pipe).isFIFO()]).toEqual([4, true]);
+    expect(readdirSync(harness.folder).filter((name) => name.endsWith(".new"))).toEqual([]);
     expect(await hvkit("mem", "dump", "2M", "1")).toMatchObject({ code: 1, err: expect.stringContaining("E_ADDRESS") as string });
     await hvkit("rm", "-f", "dump");
   });

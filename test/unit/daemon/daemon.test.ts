@@ -157,7 +157,8 @@ describe("a guest in the daemon", () => {
     ["E_SIZE", { memory: "many" }],
     ["E_NO_IMAGE", { image: "nothing" }],
     ["E_ADD_FILE", { add: [{ file: "/nonexistent", path: "x" }] }],
-    ["E_RPC_PARAMS", { name: "no blanks" }],
+    ["E_NAME", { name: "no blanks" }],
+    ["E_NAME", { name: "" }],
     ["E_RPC_PARAMS", { colour: "red" }],
   ])("is refused with %s", async (code, params) => {
     await expect(client.call("run", { image: "linux", ...params })).rejects.toMatchObject({ code });

@@ -1,10 +1,11 @@
 // hvkit mem: a guest's memory, by guest-physical address, as xxd shows it or into a file.
-import { open } from "node:fs/promises";
 import { Command } from "@commander-js/extra-typings";
+import { checkRange } from "../../api/range.js";
 import { parseNumber, showSize } from "../../api/size.js";
 import type { Client } from "../../client/client.js";
 import { HvkitError } from "../../errors.js";
 import { note, ProgressLine, print, printJson } from "../output.js";
+import { writeOutput } from "../outputfile.js";
 import { withClient } from "../session.js";
 
 const CHUNK = 256 * 1024;
@@ -32,6 +33,7 @@ Examples:
       if (length < 1 || (json && length > MAX_JSON_BYTES))
         throw new HvkitError("E_NUMBER", `length ${lengthText} is not possible`, { hint: "Use -o FILE for much memory." });
       await withClient(async (client) => {
+        checkRange(await client.call("inspect", { guest }), address, length); // all of it, before anything is printed or opened
         if (output !== undefined) {
           await save(client, guest, address, length, output);
           if (json) printJson({ guest, address, length, file: output });
@@ -55,15 +57,16 @@ async function* read(client: Client, guest: string, address: number, length: num
 
 async function save(client: Client, guest: string, address: number, length: number, path: string): Promise<void> {
   const progress = new ProgressLine();
-  const file = await open(path, "w", 0o600);
-  try {
+  async function* parts() {
     for await (const { at, bytes } of read(client, guest, address, length)) {
-      await file.write(bytes);
+      yield bytes;
       progress.show(`${showSize(at - address + bytes.length)} of ${showSize(length)}`);
     }
+  }
+  try {
+    await writeOutput(path, parts());
   } finally {
     progress.clear();
-    await file.close();
   }
   note(`${showSize(length)} to ${path}`);
 }
