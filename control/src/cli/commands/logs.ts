@@ -9,7 +9,10 @@ export const logs = () =>
     .argument("<guest>", "name or id")
     .option("-f, --follow", "go on until the guest ends")
     .option("--json", "print one object {guest, start, end, lost, text}; not with -f")
-    .addHelpText("after", "\nThe last 16 MiB are kept, over resets too, until 'hvkit rm'.")
+    .addHelpText(
+      "after",
+      "\nThe last 16 MiB are kept (of all guests together 256 MiB: the largest give way), over resets too, until 'hvkit rm'.",
+    )
     .action(async (guest, { follow, json }, command) => {
       if (follow && json) command.error("error: --json prints one object, -f goes on: choose one");
       await withClient(async (client) => {
