@@ -77,7 +77,9 @@ export class ConsoleLog implements Shedding {
     for (let done = 0; done < data.length; ) {
       const within = (from + done) % this.#half;
       const count = Math.min(data.length - done, this.#half - within);
-      done += readSync(this.#file(from + done), data, done, count, within);
+      const got = readSync(this.#file(from + done), data, done, count, within);
+      if (got === 0) return { data: data.subarray(0, done), offset: from }; // somebody else cut the file short
+      done += got;
     }
     return { data, offset: from };
   }
