@@ -130,7 +130,7 @@ onEachEngine("isolation", (target) => {
     /** Only interrupts of the timer take the CPU from `spin`, and tick in hello64. */
     const timerLives = async (): Promise<void> => {
       await machine().run("spin");
-      const guest = await machine().run("hello64", { append: "ticks=3" });
+      const guest = await machine().run("hello64", { append: "hz=20 ticks=1" });
       await guest.shows("hello64: done", 20);
     };
 
