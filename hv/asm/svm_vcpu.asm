@@ -13,7 +13,6 @@ host_vmcb:      resb PAGE
 iopm:           resb 3 * PAGE
 msrpm:          resb 2 * PAGE
 svm_next_rip:   resd 1                          ; mask for an instruction's length: 15 with NRIPS, 0 without
-cr4_unbacked:   resd 1                          ; 1: the CPU has CR4 bits with state behind them that no guest may have
 
 section .text
 
@@ -59,7 +58,6 @@ svm_enable:
     jz .no_xsave
     or r8d, 1 << 18
 .no_xsave:
-    xor r9d, r9d
     xor eax, eax
     cpuid
     cmp eax, 7
@@ -83,15 +81,9 @@ svm_enable:
     jz .no_umip
     or r8d, 1 << 11
 .no_umip:
-    ; PKU 3, CET_SS 7, PKS 31; CET_IBT is EDX 20
-    and ecx, 1 << 3 | 1 << 7 | 1 << 31
-    and edx, 1 << 20
-    or ecx, edx
-    setnz r9b
 .no_7:
     and r8d, CR4_OFFERED
     mov [cr4_backed], r8
-    mov [cr4_unbacked], r9d
     ; all ports and MSRs exit, but for the MSRs that the VMCB keeps apart for each guest (two bits each: 15.11)
     mov rdi, iopm
     mov ecx, 5 * PAGE / 8
@@ -120,9 +112,6 @@ svm_vcpu_init:
     add rsi, 8
     cmp rsi, constant_fields.end
     jb .constant
-    mov ecx, [cr4_unbacked]
-    shl ecx, 16 + 4                             ; writes of CR4
-    mov [rdx + INTERCEPT_CR], ecx
     mov eax, iopm
     mov [rdx + IOPM_BASE], rax
     mov eax, msrpm
@@ -155,6 +144,8 @@ section .rodata
 align 8
 ; what starts the same for every guest: offset, value
 constant_fields:
+    ; writes of CR4: bits with state behind them that no guest may have (protection keys, CET), and QEMU does not refuse VMXE
+    dd INTERCEPT_CR, 1 << (16 + 4)
     dd INTERCEPT_EXCEPTIONS, EXCEPTIONS
     dd INTERCEPT_1, WANT_1
     dd INTERCEPT_2, WANT_2

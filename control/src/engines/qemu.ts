@@ -20,7 +20,7 @@ const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
 /** CPU features switched off: the hypervisor would have to switch or hide their state, and its guests do not get them anyway. */
-const FEATURES_OFF = ["la57", "pku", "pks"];
+const FEATURES_OFF = ["la57", "pku"];
 
 export class QemuEngine implements Engine {
   readonly name = "qemu";

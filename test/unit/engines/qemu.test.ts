@@ -19,14 +19,14 @@ describe("QEMU's arguments", () => {
   it("are these", () => {
     expect(qemuArguments(options, "tcg", host).join(" ")).toBe(
       "-nodefaults -no-user-config -display none -no-reboot -machine pc,memory-backend=ram " +
-        "-object memory-backend-file,id=ram,size=256M,mem-path=/proc/self/fd/4,share=on -m 256M -accel tcg -cpu max,-la57,-pku,-pks " +
+        "-object memory-backend-file,id=ram,size=256M,mem-path=/proc/self/fd/4,share=on -m 256M -accel tcg -cpu max,-la57,-pku " +
         "-chardev socket,id=link,fd=3 -serial chardev:link -device isa-debug-exit,iobase=0xf4 -bios /usr/share/qemu/qboot.rom -kernel /b/hv.elf32",
     );
   });
 
   it("take the host's CPU under KVM, and another name for descriptors elsewhere", () => {
     const args = qemuArguments(options, "kvm", { platform: "darwin", qboot: undefined });
-    expect(valuesOf(args, "-cpu")).toEqual(["host,-la57,-pku,-pks"]);
+    expect(valuesOf(args, "-cpu")).toEqual(["host,-la57,-pku"]);
     expect(valuesOf(args, "-object")[0]).toContain("mem-path=/dev/fd/4,");
     expect(args).not.toContain("-bios");
   });
