@@ -11,7 +11,7 @@ const PIECE: u32 = 16;
 /** How long a CPU must not have been idle before it scrubs all the same: most load passes sooner, and is not slowed down. */
 const PATIENCE: u64 = 1000 * MILLISECOND;
 /** A busy CPU gives it one part in so many of its time, and does no more than a piece each 2 ms: each stops a guest. */
-const SHARE: u64 = 50;
+const SHARE: u64 = 200;
 const PAUSE: u64 = 2 * MILLISECOND;
 
 /** When a busy CPU does the next piece. */
