@@ -2,7 +2,7 @@
 %define HV_CPU
 %include "hv.inc"
 
-global cpu_init, direct_map, bsp_block, host_gdtr, host_idtr, host_tss, host_xcr0, stack_map
+global cpu_init, direct_map, host_gdtr, host_idtr, host_tss, host_xcr0, stack_map
 extern vector_stubs, early_alloc
 
 section .rodata

@@ -11,7 +11,7 @@
 %include "vmcs.inc"
 
 global vmx_run, vmx_exit, vmx_select
-extern run_look, run_verdict, run_trapped, Z_machineZ_exit, panic
+extern run_look, run_verdict, run_trapped, Z_machineZ_exit
 
 section .text
 
