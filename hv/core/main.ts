@@ -24,6 +24,11 @@ export function init(): void {
 export function poll(idle: u32): u32 {
   const now = host.clock();
   receive(now);
+  return work(now, idle);
+}
+
+/** A poll after its input. */
+export function work(now: u64, idle: u32): u32 {
   stopWhenSettled(now);
   runJob(now, idle != 0);
   takeRequests();

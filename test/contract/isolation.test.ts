@@ -206,8 +206,11 @@ async function panics(target: Target, op: Op): Promise<void> {
   try {
     const lost = new Promise<string>((resolve) => machine.hypervisor.on("lost", resolve));
     const reported = new Promise<string[]>((resolve) => machine.hypervisor.on("panic", resolve));
-    machine.hypervisor.request(op).catch(() => undefined);
-    const report = (await reported).join("\n");
+    const answered = machine.hypervisor.request(op).then(
+      () => Promise.reject(new Error("the request was answered")),
+      (error) => (error.code === "E_HV_PANIC" ? reported : Promise.reject(error)),
+    );
+    const report = (await Promise.race([reported, answered])).join("\n");
     expect(report).toMatch(/hvkit: panic: /);
     expect(report).toMatch(/rax=[0-9a-f]{16}/i);
     expect(report).toMatch(/hvkit: exit /);

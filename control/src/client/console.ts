@@ -17,6 +17,8 @@ export interface ConsoleOptions {
   onBytes: (bytes: Uint8Array) => void | Promise<void>;
 }
 
+type Early = { name: "console"; params: Notification<"console"> } | { name: "console.end"; params: Notification<"console.end"> };
+
 export class Console {
   readonly guest: GuestSummary;
   /** resolves when the guest has ended for good and all its bytes were given, or by close() (then undefined) */
@@ -31,7 +33,7 @@ export class Console {
     private readonly client: Client,
     attached: { guest: GuestSummary; offset: number; start: number },
     private readonly options: ConsoleOptions,
-    early: Notification<"console">[],
+    early: Early[],
   ) {
     this.guest = attached.guest;
     this.#port = options.port ?? 0;
@@ -45,23 +47,27 @@ export class Console {
     client.on("console.end", this.#onEnd);
     client.on("close", this.#onClose);
     this.#then(() => this.#catchUp(attached.offset));
-    for (const notification of early) this.#onConsole(notification);
+    for (const came of early) {
+      if (came.name === "console") this.#onConsole(came.params);
+      else this.#onEnd(came.params);
+    }
     const { state, end } = attached.guest;
     if (state === "exited" || state === "lost") this.#then(async () => this.#finish({ state, end }));
   }
 
   static async open(client: Client, guest: string, options: ConsoleOptions): Promise<Console> {
-    // Bytes may come with the reply itself, before its promise goes on.
-    const early: Notification<"console">[] = [];
-    const keep = (notification: Notification<"console">): void => {
-      early.push(notification);
-    };
-    client.on("console", keep);
+    // Bytes, and the end too, may come with the reply itself, before its promise goes on.
+    const early: Early[] = [];
+    const keepBytes = (params: Notification<"console">): void => void early.push({ name: "console", params });
+    const keepEnd = (params: Notification<"console.end">): void => void early.push({ name: "console.end", params });
+    client.on("console", keepBytes);
+    client.on("console.end", keepEnd);
     try {
       const attached = await client.call("console.attach", { guest, port: options.port ?? 0 });
       return new Console(client, attached, options, early);
     } finally {
-      client.off("console", keep);
+      client.off("console", keepBytes);
+      client.off("console.end", keepEnd);
     }
   }
 

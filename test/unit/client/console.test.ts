@@ -48,6 +48,29 @@ describe("a console", () => {
     expect(text()).toBe("all");
   });
 
+  it("sees an end that comes with the reply to attach", async () => {
+    // Both messages in one turn of the loop: nothing that waits for the reply has gone on when the end is there.
+    const call = client.call.bind(client);
+    client.call = ((method: "console.attach", params: never) => {
+      const reply = call(method, params);
+      if (method !== "console.attach") return reply;
+      return reply.then((attached) => {
+        client.emit("console", {
+          id: attached.guest.id,
+          port: 0,
+          offset: attached.offset,
+          data: Buffer.from("last words").toString("base64"),
+        });
+        client.emit("console.end", { id: attached.guest.id, port: 0, state: "exited", end: null });
+        return attached;
+      });
+    }) as typeof client.call;
+    const { onBytes, text } = collect();
+    const console = await Console.open(client, "web", { onBytes });
+    expect(await console.ended).toMatchObject({ state: "exited" });
+    expect(text()).toBe("last words");
+  });
+
   it("goes on over a reset", async () => {
     const { onBytes, text } = collect();
     const console = await Console.open(client, "web", { onBytes });
