@@ -2,9 +2,9 @@
 // is the product's. Built by `npm run build -- --variant hostile`; test/contract/isolation.test.ts asks for them.
 import * as host from "../../hv/core/host";
 import { drop, payloadAt, waiting } from "../../hv/core/inbox";
-import * as product from "../../hv/core/main";
 import { beginReply, sendReply, word } from "../../hv/core/message";
 import { receive } from "../../hv/core/receive";
+import { work } from "../../hv/core/work";
 import { Status } from "../../protocol/messages";
 import { badImports, firstGranted, granted, refused } from "./host";
 
@@ -23,7 +23,7 @@ export function poll(idle: u32): u32 {
     if (mine(load<u32>(payloadAt(index), 4), load<u32>(payloadAt(index)))) drop(index);
     else index++;
   }
-  return product.work(now, idle);
+  return work(now, idle);
 }
 
 function mine(op: u32, id: u32): bool {

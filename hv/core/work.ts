@@ -1,0 +1,34 @@
+// What a poll does with its input: a bounded piece of everything, in the order of what follows from what: operations, news, output.
+// Called by main.ts.
+
+import { sendConsoles } from "./console";
+import { sendEvents } from "./events";
+import { noteChanges } from "./guests";
+import * as host from "./host";
+import { jobActive, jobDeadline, runJob } from "./job";
+import * as link from "./link";
+import { requestReady, takeRequests } from "./request";
+import { scrubbing, scrubDeadline, scrubInBackground } from "./scrub";
+import { farewellDeadline, stopWhenSettled } from "./system";
+
+/** 1: there is more to do, call again when nothing else is. */
+export function work(now: u64, idle: u32): u32 {
+  stopWhenSettled(now);
+  runJob(now, idle != 0);
+  takeRequests();
+  noteChanges();
+  sendConsoles();
+  sendEvents();
+  link.transmit(now);
+  const working = jobActive() && link.room() > 0;
+  if (!jobActive()) scrubInBackground(now, idle != 0);
+  host.timer(deadline(now));
+  return working || scrubbing() ? 1 : 0;
+}
+
+function deadline(now: u64): u64 {
+  let due = min(link.linkDeadline(now), farewellDeadline());
+  due = min(due, jobActive() ? jobDeadline() : scrubDeadline());
+  // More requests than one poll takes up.
+  return requestReady() ? now : due;
+}
