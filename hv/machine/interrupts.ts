@@ -2,7 +2,7 @@
 // output in a byte, so that asking costs one load.
 
 import { acknowledge } from "./devices/pic";
-import { pitTimer } from "./devices/pit";
+import { pitOwed, pitTimer } from "./devices/pit";
 import { rtcTimer } from "./devices/rtc";
 import { uartsInput, uartsRoom, uartTimer } from "./devices/uartline";
 import * as guest from "./guest";
@@ -19,7 +19,9 @@ export function interruptPending(): bool {
 
 /** The INTA cycle: the vector, which is now in service. Call it only to inject it. */
 export function interruptAcknowledge(): u32 {
-  return acknowledge();
+  const vector = acknowledge();
+  pitOwed();
+  return vector;
 }
 
 /** EventBit bits from the host. interruptPending() may have changed afterwards. */

@@ -7,8 +7,8 @@ import { PitRecord } from "./records";
 
 const HZ: u64 = 1193182;
 const SECOND: u64 = 1000000000;
-/** 20 us: edges closer than this are delivered this far apart and counted as lost: the guest cannot storm the host's timer */
-const MIN_PERIOD: u64 = 24;
+/** 20 us: edges closer than this are delivered this far apart: the guest cannot storm the host's timer */
+export const MIN_PERIOD: u64 = 24;
 
 export enum Counting {
   /** programmed, no count yet */

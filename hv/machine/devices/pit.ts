@@ -6,7 +6,7 @@
 //                  SC      RW       M       BCD                  1 1   COUNT# STATUS# C2 C1 C0 0
 
 import * as guest from "../guest";
-import { pit0, pit1, pit2, timers } from "../state";
+import { picMaster, pit0, pit1, pit2, timers } from "../state";
 import { NEVER, rearm } from "../timers";
 import {
   advance,
@@ -15,6 +15,7 @@ import {
   counterValue,
   isNull,
   loadCount,
+  MIN_PERIOD,
   nextEdge,
   setGate,
   setMode,
@@ -28,6 +29,8 @@ import { PitRecord } from "./records";
 const IRQ: u32 = 0;
 const CONTROL: u32 = 3;
 const READ_BACK: u32 = 3;
+/** a minute at 1000 Hz */
+const MOST_OWED: u64 = 60000;
 
 enum Access {
   Latch = 0,
@@ -105,7 +108,10 @@ function writeControl(value: u32): void {
   }
   const before = counterOut(counter, now);
   setMode(counter, value);
-  if (select == 0) outChanged(before, now);
+  if (select == 0) {
+    pit0.owed = 0;
+    outChanged(before, now);
+  }
 }
 
 function writeCount(counter: PitRecord, value: u32): void {
@@ -140,9 +146,19 @@ function catchUp(counter: PitRecord): u64 {
   return now;
 }
 
-/** At most one tick waits; those that come on top of it are lost, and counted. */
+/** At most one tick waits at the controller. Those that come on top of it are owed: a guest that did not run for a while counts them all the
+ *  same. Not owed is what nobody counts: ticks while IRQ0 is masked, those of a period that the host's timer does not keep up with, and
+ *  more than a minute of the fastest clock that systems use. */
 function tick(edges: u64): void {
-  pit0.lost += pulse(IRQ) ? edges - 1 : edges;
+  const counted = !(picMaster.imr & 1) && pit0.count >= <u32>MIN_PERIOD;
+  pit0.owed = counted ? min(pit0.owed + edges, MOST_OWED) : 1;
+  pitOwed();
+  if (!counted) pit0.owed = 0;
+}
+
+/** A tick that is owed waits again, when the one before has been taken. */
+export function pitOwed(): void {
+  if (pit0.owed && pulse(IRQ)) pit0.owed--;
 }
 
 function schedule(): void {

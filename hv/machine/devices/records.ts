@@ -42,8 +42,8 @@ export class PitRecord {
   turn: u64;
   /** the tick up to which rising edges of OUT were reported */
   seen: u64;
-  /** counter 0: ticks that came while the one before was not yet acknowledged */
-  lost: u64;
+  /** counter 0: ticks that came while the one before was not yet acknowledged, and are still to be given */
+  owed: u64;
   /** 1..65536 */
   count: u32;
   /** a count that is written and not yet loaded; 0: none */
