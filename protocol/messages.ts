@@ -30,6 +30,7 @@ export enum Op {
   GuestStart = 22,
   /** GuestArgs; stops entering the guest until GuestResume */
   GuestPause = 23,
+  /** GuestResumeArgs */
   GuestResume = 24,
   /** GuestArgs; ends the guest (EndReason.Killed) and keeps it for inspection */
   GuestKill = 25,
@@ -294,6 +295,21 @@ export enum GuestStartArgs {
   Words = 4,
 }
 
+export enum GuestResumeArgs {
+  Guest = 0,
+  /** a ResumeClock */
+  Clock = 1,
+  Words = 2,
+}
+
+/** What a guest's clocks (TSC, PIT, RTC, KVM's) make of the time that it was paused. */
+export enum ResumeClock {
+  /** nothing: they stood still */
+  Frozen = 0,
+  /** it has passed: they are right by the wall clock again, and interrupts that fell due meanwhile come at most once */
+  CatchUp = 1,
+}
+
 export enum GuestStateReply {
   State = 0,
   Reason = 1,
@@ -347,4 +363,5 @@ export enum HostImport {
   GuestWrite = 11,
   StoreRead = 12,
   StoreWrite = 13,
+  GuestResume = 14,
 }

@@ -2,9 +2,9 @@
 ; instance and vCPU. Whatever does not fit is refused. host.asm has core's imports, which check slots and call here.
 %include "hv.inc"
 
-global guests_init, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end
+global guests_init, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood
 extern early_alloc, frame_claim, frame_release, block_claim, block_release
-extern vendor_nested_entry, vendor_vcpu_init, vendor_vcpu_end, context_init, context_drop
+extern vendor_nested_entry, vendor_vcpu_init, vendor_vcpu_end, vendor_set_tsc_offset, context_init, context_drop
 extern wasm_place_memory, wasm_place_table, machine_call, machine_instance_bytes
 extern Z_machine_instantiate, Z_machineZ_init, Z_machineZ_boot, Z_machineZ_bootValue
 extern core_pending, panic
@@ -350,6 +350,22 @@ guest_end:
     mov dword [r12 + guest.changed], 1
     mov dword [core_pending], 1
     mov dword [gs:pc.attention], 1
+.done:
+    ret
+
+; Guest time stood still: its TSC, its clock and what it waits for are put off. In: R12 guest block, RAX TSC ticks  Clobbers: RAX RCX RDX
+guest_stood:
+    cmp qword [r12 + guest.tsc0], 0
+    je .done
+    add [r12 + guest.tsc0], rax
+    sub [r12 + guest.tsc_offset], rax
+    add [r12 + guest.halt_since], rax
+    cmp qword [r12 + guest.deadline], -1
+    je .no_deadline
+    add [r12 + guest.deadline], rax
+.no_deadline:
+    mov rdx, [r12 + guest.tsc_offset]
+    jmp [vendor_set_tsc_offset]
 .done:
     ret
 

@@ -2,7 +2,7 @@
 %include "hv.inc"
 %include "host.inc"
 
-extern ns_of_tsc, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, field_read
+extern ns_of_tsc, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood, field_read
 
 section .text
 
@@ -50,19 +50,30 @@ IMPORT guestBoot                                ; ESI slot, EDX kind, RCX block,
 IMPORT guestRun                                 ; ESI slot
     GUEST refused
     xor eax, eax
-    cmp dword [r12 + guest.state], RunState_Ended
-    je .done
-    cmp dword [r12 + guest.paused], 0
-    jne .unpause
     cmp dword [r12 + guest.state], RunState_Created
     jne .done
     cmp qword [r12 + guest.instance_ptr], 0
     je .done
     mov dword [r12 + guest.state], RunState_Runnable
-    jmp .ok
-.unpause:
+    mov dword [r12 + guest.changed], 1
+    mov eax, 1
+.done:
+    DONE
+
+IMPORT guestResume                              ; ESI slot, EDX 0: its time stood still, else it has passed
+    GUEST refused
+    xor eax, eax
+    cmp dword [r12 + guest.state], RunState_Ended
+    je .done
+    cmp dword [r12 + guest.paused], 0
+    je .done
+    test edx, edx
+    jnz .passed
+    RDTSC64
+    sub rax, [r12 + guest.paused_at]
+    call guest_stood
+.passed:
     mov dword [r12 + guest.paused], 0
-.ok:
     mov dword [r12 + guest.changed], 1
     mov eax, 1
 .done:
@@ -78,6 +89,8 @@ IMPORT guestPause                               ; ESI slot
     cmp ecx, RunState_Halted - RunState_Runnable
     ja .done
     mov dword [r12 + guest.paused], 1
+    RDTSC64
+    mov [r12 + guest.paused_at], rax
     mov dword [r12 + guest.changed], 1
     mov eax, 1
 .done:
@@ -193,7 +206,7 @@ IMPORT guestStat                                ; ESI slot, EDX GuestStatReply
     mov rax, [r12 + guest.injected]
     jmp .done
 .first:
-    mov rax, [r12 + guest.tsc0]
+    mov rax, [r12 + guest.first_entry]
     jmp .done
 .overhead:
     mov eax, [r12 + guest.pool_count]

@@ -173,6 +173,7 @@ run_look:
     jne .started
     ; the first entry: guest time begins
     mov [r12 + guest.tsc0], rax
+    mov [r12 + guest.first_entry], rax
     mov rdx, rax
     neg rdx
     mov [r12 + guest.tsc_offset], rdx

@@ -1,6 +1,6 @@
 // Operations on a guest's life: start, pause, resume, kill, destroy, nmi. Each states what RunState it needs.
 
-import { GuestStartArgs, HostImport, RunState, Status } from "../../protocol/messages";
+import { GuestResumeArgs, GuestStartArgs, HostImport, ResumeClock, RunState, Status } from "../../protocol/messages";
 import { returnGuest } from "./create";
 import { firstBlock, inside, strike } from "./guests";
 import * as host from "./host";
@@ -32,7 +32,9 @@ export function guestPause(slot: u32): u32 {
 export function guestResume(slot: u32): u32 {
   const state = host.guestState(slot);
   if (state != RunState.Paused) return badState(state);
-  return host.guestRun(slot) ? Status.Ok : refused(HostImport.GuestRun);
+  const passed = arg(GuestResumeArgs.Clock);
+  if (passed > <u64>ResumeClock.CatchUp) return failWith(Status.BadRequest, passed);
+  return host.guestResume(slot, passed != 0) ? Status.Ok : refused(HostImport.GuestResume);
 }
 
 export function guestKill(slot: u32): u32 {

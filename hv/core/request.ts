@@ -7,6 +7,7 @@ import {
   GuestCreateArgs,
   GuestDigestArgs,
   GuestReadArgs,
+  GuestResumeArgs,
   GuestStartArgs,
   GuestStatArgs,
   GuestStoreArgs,
@@ -87,8 +88,9 @@ function shapeOf(op: u32): u32 {
       return GuestStartArgs.Words;
     case Op.GuestStat:
       return GuestStatArgs.Words;
-    case Op.GuestPause:
     case Op.GuestResume:
+      return GuestResumeArgs.Words;
+    case Op.GuestPause:
     case Op.GuestKill:
     case Op.GuestDestroy:
     case Op.GuestState:

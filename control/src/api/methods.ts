@@ -1,6 +1,7 @@
 // The JSON-RPC surface: every method's parameters and result, and every notification, typed once for client and daemon.
 // A method has the name of its `hvkit` subcommand. The daemon checks parameters with these schemas; the client takes only the types.
 import { z } from "zod";
+import { resumeClocks } from "./clock.js";
 import { address, bytes, counter, guestDetail, guestEnd, guestState, guestStats, guestSummary, imageInfo, status } from "./schemas.js";
 
 /** a guest's name, its id, or a beginning of its id that no other has */
@@ -38,7 +39,8 @@ export const methods = {
   ps: method(none, z.array(guestSummary)),
   inspect: method(oneGuest, guestDetail),
   pause: method(oneGuest, guestSummary),
-  unpause: method(oneGuest, guestSummary),
+  /** clock: what the guest's clocks make of the pause */
+  unpause: method(z.strictObject({ guest, clock: z.enum(resumeClocks).default("frozen") }), guestSummary),
   reset: method(oneGuest, guestSummary),
   /** time: seconds that the guest gets to end by itself */
   stop: method(z.strictObject({ guest, time: z.number().min(0).max(86400).default(0) }), guestSummary),

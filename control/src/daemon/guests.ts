@@ -4,7 +4,7 @@
 //   running --ends--> exited;  --resets itself--> restarting --> running;  hypervisor lost --> lost
 //   any --reset--> running (made anew, same name and options);  exited, lost --rm--> gone
 import { EventEmitter } from "node:events";
-import { EndReason, RunState } from "../../../protocol/messages.js";
+import { EndReason, type ResumeClock, RunState } from "../../../protocol/messages.js";
 import type { GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
 import type { Image } from "../images/catalog.js";
@@ -106,10 +106,10 @@ export class Guests extends EventEmitter<GuestsEvents> {
     });
   }
 
-  unpause(guest: Guest): Promise<void> {
+  unpause(guest: Guest, clock: ResumeClock): Promise<void> {
     return guest.exclusive(async () => {
       const slot = requireState(guest, ["paused"], "unpause");
-      await this.host.hypervisor.guestResume(slot);
+      await this.host.hypervisor.guestResume(slot, clock);
       if (guest.state === "paused") this.#set(guest, "running");
     });
   }

@@ -1,5 +1,6 @@
 // What each method of the JSON-RPC surface does. Parameters are checked before they come here; names are the methods' own.
 import { readFile, stat } from "node:fs/promises";
+import { ResumeClock } from "../../../protocol/messages.js";
 import type { Params, Result } from "../api/methods.js";
 import { checkRange } from "../api/range.js";
 import type { Status } from "../api/schemas.js";
@@ -75,7 +76,8 @@ export function makeHandlers(services: Services): Handlers {
       return guest.detail(await guests.refresh(guest));
     },
     pause: act((guest) => guests.pause(guest)),
-    unpause: act((guest) => guests.unpause(guest)),
+    unpause: async ({ guest, clock }) =>
+      act((found) => guests.unpause(found, clock === "frozen" ? ResumeClock.Frozen : ResumeClock.CatchUp))({ guest }),
     reset: act((guest) => guests.reset(guest)),
     stop: async ({ guest, time }) => act((found) => guests.stop(found, time))({ guest }),
     kill: act((guest) => guests.kill(guest)),

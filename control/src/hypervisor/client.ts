@@ -13,6 +13,7 @@ import {
   HelloReply,
   HostStatReply,
   Op,
+  ResumeClock,
   type RunState,
 } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
@@ -158,8 +159,8 @@ export class RemoteHypervisor implements HypervisorClient {
     await this.request(Op.GuestPause, [guest]);
   }
 
-  async guestResume(guest: number): Promise<void> {
-    await this.request(Op.GuestResume, [guest]);
+  async guestResume(guest: number, clock = ResumeClock.Frozen): Promise<void> {
+    await this.request(Op.GuestResume, [guest, clock]);
   }
 
   async guestKill(guest: number): Promise<void> {

@@ -1,6 +1,6 @@
 // The hypervisor as the daemon sees it: every operation of protocol/messages.ts as a typed call, and its events.
 // The daemon is built on this file alone; client.ts implements it.
-import type { EndReason, GuestKind, RunState, Vendor } from "../../../protocol/messages.js";
+import type { EndReason, GuestKind, ResumeClock, RunState, Vendor } from "../../../protocol/messages.js";
 
 export interface HelloInfo {
   version: number;
@@ -89,7 +89,8 @@ export interface HypervisorClient {
   guestDigest(guest: number, address: number, length: number): Promise<bigint>;
   guestStart(args: { guest: number; kind: GuestKind; block: number; blockBytes: number }): Promise<void>;
   guestPause(guest: number): Promise<void>;
-  guestResume(guest: number): Promise<void>;
+  /** `clock`: what the guest makes of the time that it was paused; by default nothing */
+  guestResume(guest: number, clock?: ResumeClock): Promise<void>;
   guestKill(guest: number): Promise<void>;
   guestDestroy(guest: number): Promise<void>;
   guestState(guest: number): Promise<GuestStateInfo>;

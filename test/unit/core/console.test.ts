@@ -1,7 +1,7 @@
 // Consoles and events: in order, fair, never more than the line takes, and nothing forgotten.
 import { beforeEach, describe, expect, test } from "vitest";
 import { Channel, Link } from "../../../protocol/link.js";
-import { EndReason, Event, GuestKind, Op, RunState } from "../../../protocol/messages.js";
+import { EndReason, Event, GuestKind, Op, ResumeClock, RunState } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
 import { data, message } from "./codec.js";
 import { Rig } from "./rig.js";
@@ -156,7 +156,7 @@ describe("events", () => {
       rig.poll();
     }
     rig.ok(Op.GuestPause, [0]);
-    rig.ok(Op.GuestResume, [0]);
+    rig.ok(Op.GuestResume, [0, ResumeClock.Frozen]);
     rig.ok(Op.GuestPause, [0]);
     rig.settle();
     const paused = { event: Event.GuestState, guest: 0, words: [BigInt(RunState.Paused)] };

@@ -141,6 +141,7 @@ test("a host that refuses at random never gets core out of step", () => {
     "guestRam",
     "guestInit",
     "guestRun",
+    "guestResume",
     "guestPause",
     "guestKill",
     "guestRead",

@@ -29,6 +29,8 @@ export interface Guest {
   lost: number[];
   nmis: number;
   boots: { kind: number; block: bigint; bytes: number }[];
+  /** of each guestResume: whether guest time had passed */
+  resumes: number[];
   exits: bigint[];
 }
 
@@ -120,6 +122,7 @@ export class Host {
       guestInit: (slot: number, wallSeconds: bigint) => this.#guestInit(this.guests.get(slot), wallSeconds),
       guestBoot: (slot: number, kind: number, block: bigint, bytes: number) => this.#guestBoot(this.guest(slot), kind, block, bytes),
       guestRun: (slot: number) => this.#guestRun(this.guests.get(slot)),
+      guestResume: (slot: number, passed: number) => this.#guestResume(this.guests.get(slot), passed),
       guestPause: (slot: number) => this.#guestPause(this.guests.get(slot)),
       guestKill: (slot: number) => this.#guestKill(this.guests.get(slot)),
       guestFree: (slot: number) => this.#guestFree(this.guests.get(slot)),
@@ -253,6 +256,7 @@ export class Host {
       lost: [0, 0],
       nmis: 0,
       boots: [],
+      resumes: [],
       exits: Array.from({ length: ExitReason.Count }, () => 0n),
     });
     return true;
@@ -289,9 +293,15 @@ export class Host {
   }
 
   #guestRun(guest: Guest | undefined): boolean {
-    if (guest?.state !== RunState.Created && guest?.state !== RunState.Paused) return false;
-    guest.state = guest.state === RunState.Created ? RunState.Runnable : guest.before;
-    guest.changed = true;
+    if (guest?.state !== RunState.Created) return false;
+    Object.assign(guest, { state: RunState.Runnable, changed: true });
+    return true;
+  }
+
+  #guestResume(guest: Guest | undefined, passed: number): boolean {
+    if (guest?.state !== RunState.Paused) return false;
+    Object.assign(guest, { state: guest.before, changed: true });
+    guest.resumes.push(passed);
     return true;
   }
 

@@ -16,6 +16,7 @@ import {
   HostImport,
   HostStatReply,
   Op,
+  ResumeClock,
   RunState,
   Status,
 } from "../../../protocol/messages.js";
@@ -117,7 +118,7 @@ describe("form", () => {
     [Op.GuestDigest, GuestDigestArgs.Words, false],
     [Op.GuestStart, GuestStartArgs.Words, false],
     [Op.GuestPause, 1, false],
-    [Op.GuestResume, 1, false],
+    [Op.GuestResume, 2, false],
     [Op.GuestKill, 1, false],
     [Op.GuestDestroy, 1, false],
     [Op.GuestState, 1, false],
@@ -172,8 +173,12 @@ describe("a guest's life", () => {
     expect(state()).toBe(BigInt(RunState.Runnable));
     rig.ok(Op.GuestPause, [guest]);
     expect(state()).toBe(BigInt(RunState.Paused));
-    rig.ok(Op.GuestResume, [guest]);
+    rig.ok(Op.GuestResume, [guest, ResumeClock.Frozen]);
     expect(state()).toBe(BigInt(RunState.Runnable));
+    rig.ok(Op.GuestPause, [guest]);
+    expect(rig.call(Op.GuestResume, [guest, 2])).toMatchObject({ status: Status.BadRequest, words: [2n] });
+    rig.ok(Op.GuestResume, [guest, ResumeClock.CatchUp]);
+    expect(rig.host.guest(guest).resumes).toEqual([0, 1]);
     rig.ok(Op.GuestNmi, [guest]);
     expect(rig.host.guest(guest).nmis).toBe(1);
     rig.ok(Op.GuestKill, [guest]);
@@ -193,16 +198,18 @@ describe("a guest's life", () => {
     const refused = (op: Op, state: RunState, args: number[] = []): void => {
       expect(rig.call(op, [guest, ...args])).toMatchObject({ status: Status.BadState, words: [BigInt(state)] });
     };
-    for (const op of [Op.GuestPause, Op.GuestResume, Op.GuestNmi]) refused(op, RunState.Created);
+    for (const op of [Op.GuestPause, Op.GuestNmi]) refused(op, RunState.Created);
+    refused(Op.GuestResume, RunState.Created, [ResumeClock.Frozen]);
     rig.ok(Op.GuestStart, [guest, GuestKind.Linux, 0, 64]);
     refused(Op.GuestStart, RunState.Runnable, [GuestKind.Linux, 0, 64]);
-    refused(Op.GuestResume, RunState.Runnable);
+    refused(Op.GuestResume, RunState.Runnable, [ResumeClock.Frozen]);
     refused(Op.GuestDestroy, RunState.Runnable);
     rig.ok(Op.GuestPause, [guest]);
     refused(Op.GuestPause, RunState.Paused);
     refused(Op.GuestDestroy, RunState.Paused);
     rig.ok(Op.GuestKill, [guest]);
-    for (const op of [Op.GuestPause, Op.GuestResume, Op.GuestNmi, Op.GuestKill]) refused(op, RunState.Ended);
+    for (const op of [Op.GuestPause, Op.GuestNmi, Op.GuestKill]) refused(op, RunState.Ended);
+    refused(Op.GuestResume, RunState.Ended, [ResumeClock.Frozen]);
   });
 
   test("a guest that was never started can be killed, and destroyed", () => {
@@ -258,7 +265,7 @@ describe("a guest's life", () => {
   test.each([
     [Op.GuestStart, "guestRun", HostImport.GuestRun],
     [Op.GuestPause, "guestPause", HostImport.GuestPause],
-    [Op.GuestResume, "guestRun", HostImport.GuestRun],
+    [Op.GuestResume, "guestResume", HostImport.GuestResume],
     [Op.GuestKill, "guestKill", HostImport.GuestKill],
     [Op.GuestNmi, "guestNmi", HostImport.GuestNmi],
     [Op.GuestDestroy, "guestFree", HostImport.GuestFree],
@@ -272,6 +279,7 @@ describe("a guest's life", () => {
     if (op === Op.GuestResume) rig.ok(Op.GuestPause, [guest]);
     const args: Partial<Record<Op, number[]>> = {
       [Op.GuestStart]: [1, 0, 64],
+      [Op.GuestResume]: [ResumeClock.CatchUp],
       [Op.GuestRead]: [0, 8],
       [Op.GuestWrite]: [0],
       [Op.GuestDigest]: [0, 8],

@@ -1,5 +1,6 @@
 // hvkit unpause: lets paused guests go on.
-import { Command } from "@commander-js/extra-typings";
+import { Command, Option } from "@commander-js/extra-typings";
+import { resumeClocks } from "../../api/clock.js";
 import { forEachGuest } from "../each.js";
 
 export const unpause = () =>
@@ -7,5 +8,10 @@ export const unpause = () =>
     .description("let paused guests go on")
     .argument("<guests...>", "names or ids")
     .option("--json", "print the guests as JSON")
-    .addHelpText("after", "\nExample:\n  hvkit unpause web")
-    .action((guests, { json }) => forEachGuest(guests, json === true, (client, guest) => client.call("unpause", { guest })));
+    .addOption(
+      new Option("--clock <policy>", "the guest's clocks stood still, or catch up with the time that passed")
+        .choices(resumeClocks)
+        .default("frozen" as const),
+    )
+    .addHelpText("after", "\nExamples:\n  hvkit unpause web\n  hvkit unpause web --clock catch-up")
+    .action((guests, { json, clock }) => forEachGuest(guests, json === true, (client, guest) => client.call("unpause", { guest, clock })));
