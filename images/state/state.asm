@@ -5,7 +5,7 @@
 ;   rounds=N    rounds before the end (default: for ever); a line `state: round N ok` each
 ;   spins=N     verifications in a round (default 4096): long enough to be preempted in the middle
 ;
-; General registers, x87, SSE, AVX where CPUID and XCR0 have it, DR0-DR3, CR2, STAR, LSTAR, CSTAR, SFMASK, KERNEL_GS_BASE, FS and GS
+; General registers, x87, SSE, AVX where CPUID and XCR0 have it, DR0-DR3, DR6, DR7, CR2, PAT, STAR, LSTAR, CSTAR, SFMASK, KERNEL_GS_BASE, FS and GS
 ; base, SYSENTER, what CPUID tells of XCR0, and a MiB of RAM at RAM_AREA, which is written once: its digest never changes.
 
 %include "multiboot.inc"
@@ -35,6 +35,30 @@
 %macro value_word 1
   value %1
   shr rax, 48
+%endmacro
+
+; DR6: B3 to B0 of a value, the rest as it is fixed (SDM vol. 3, 18.2.3)
+%macro value_dr6 1
+  value %1
+  and eax, 15
+  or eax, 0xFFFF0FF0
+%endmacro
+; DR7: conditions and lengths of breakpoints that are all off: R/W 01 or 11, any length (18.2.4)
+%macro value_dr7 1
+  value %1
+  and eax, 0xEEEE0000
+  or eax, 0x11110400
+%endmacro
+; PAT: write-through, write-protected, uncached and write-back in some order in the entries that nobody uses here
+%macro value_pat 1
+  value %1
+  mov ecx, eax
+  and ecx, 0x18
+  mov eax, 0x04000501
+  rol eax, cl
+  shl rax, 32
+  mov ecx, 0x00070406
+  or rax, rcx
 %endmacro
 
 ; %1: MSR, %2: rank, %3: value macro
@@ -68,26 +92,29 @@
   %1 0x174, 8, value_word                 ; SYSENTER_CS
   %1 0x175, 9, value_address              ; SYSENTER_ESP
   %1 0x176, 10, value_address             ; SYSENTER_EIP
+  %1 0x277, 11, value_pat                 ; PAT
 %endmacro
 
-; %1: debug or control register, %2: rank
-%macro register_set 2
-  value_address %2
+; %1: debug or control register, %2: rank, %3: value macro
+%macro register_set 3
+  %3 %2
   mov %1, rax
 %endmacro
-%macro register_verify 2
-  value_address %2
+%macro register_verify 3
+  %3 %2
   mov rdx, %1
   mov ebx, %2
   cmp rax, rdx
   jne changed
 %endmacro
 %macro all_registers 1
-  %1 dr0, 20
-  %1 dr1, 21
-  %1 dr2, 22
-  %1 dr3, 23
-  %1 cr2, 24
+  %1 dr0, 20, value_address
+  %1 dr1, 21, value_address
+  %1 dr2, 22, value_address
+  %1 dr3, 23, value_address
+  %1 cr2, 24, value_address
+  %1 dr6, 25, value_dr6
+  %1 dr7, 26, value_dr7
 %endmacro
 
 main:
