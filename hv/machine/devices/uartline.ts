@@ -65,7 +65,8 @@ export function transmit(uart: UartRecord, value: u32): void {
       uart.errors |= <u8>Lsr.Overrun;
       if (!(uart.fcr & Fcr.Enable)) store<u8>(receiveFifo(uart) + uart.rxHead, <u8>value);
     }
-    uart.empty = 1;
+    // What waits for the ring still does.
+    uart.empty = uart.txCount ? 0 : 1;
     receivedChanged(uart);
     return;
   }

@@ -316,6 +316,20 @@ describe("loopback", () => {
     expect(port.in(RBR)).toBe(0x99);
   });
 
+  test("a byte that waits for room on the line keeps the transmitter busy", () => {
+    const port = new Port().open(0x02);
+    port.board.room[0] = 0;
+    port.out(RBR, 1);
+    port.out(MCR, 0x1b);
+    port.out(RBR, 2);
+    port.out(MCR, 0x0b);
+    expect(port.in(LSR) & 0x60).toBe(0);
+    expect(port.in(IIR) & 0x0f).not.toBe(0x02);
+    port.board.drain(0, 9);
+    expect(port.in(IIR) & 0x0f).toBe(0x02);
+    expect(port.output).toEqual([1]);
+  });
+
   test("without FIFOs an unread byte is overrun", () => {
     const port = new Port();
     port.out(MCR, 0x10);
