@@ -181,12 +181,13 @@ function levels(chip: PicRecord): u32 {
   return chip.icw1 & Icw1.LevelTriggered ? 0xff : chip.elcr;
 }
 
-/** An INTA cycle or a poll of one chip: the input, now in service. INT drops in it, so that what remains is a new edge. */
+/** An INTA cycle or a poll of one chip: the input, now in service. INT drops in it, so that what remains is a new edge. A level stays
+ *  a request while it is up; a pulse has no level, and is done. */
 function take(chip: PicRecord): u32 {
   const input = requesting(chip);
   if (input == NONE) return NONE;
   const bit: u32 = 1 << input;
-  chip.irr &= <u8>(~bit | levels(chip));
+  chip.irr &= <u8>(~bit | (levels(chip) & chip.lines));
   if (!(chip.icw4 & Icw4.AutoEoi)) chip.isr |= <u8>bit;
   else if (chip.rotateOnAeoi) chip.lowest = <u8>input;
   setInt(chip, false);

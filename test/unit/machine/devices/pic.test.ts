@@ -301,6 +301,19 @@ describe("triggering", () => {
     expect(board.pending).toBe(false);
   });
 
+  test("a tick is taken once, on a level triggered pair too", () => {
+    const board = new Board();
+    board.out(MASTER, 0x19);
+    for (const value of [0x30, 0x04, 0x03]) board.out(0x21, value);
+    board.out(0x43, 0x34);
+    for (const value of [0x00, 0x10]) board.out(0x40, value);
+    board.run(4_000_000n);
+    expect(board.acknowledge()).toBe(0x30);
+    expect(board.pending).toBe(false);
+    board.run(4_000_000n);
+    expect(board.pending).toBe(true);
+  });
+
   test("the system's own inputs stay edge triggered", () => {
     const board = new Board();
     board.out(0x4d0, 0xffff, 2);
