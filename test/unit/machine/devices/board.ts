@@ -2,7 +2,8 @@
 // in TypeScript and a clock that the test moves.
 import { EventBit } from "../../../../hv/machine/layout.js";
 import { layout } from "../../../../scripts/lib/layout.mjs";
-import { compile } from "./compile.js";
+import type { Coverage } from "../../../support/fuzz/coverage.js";
+import { compiled } from "./compile.js";
 
 const table = layout();
 
@@ -28,11 +29,22 @@ const entry = `
   export { deviceEvent, devicesReset, interruptAcknowledge, interruptPending, isNmiMasked } from "../../../../hv/machine/interrupts";
   export { ioIn, ioOut } from "../../../../hv/machine/io";
 `;
-const compiled = compile("devices", entry);
+export const devicesWasm = compiled("devices", entry);
+const devices = new WebAssembly.Module(devicesWasm as BufferSource);
 
 export interface BoardOptions {
   wallSeconds?: number;
   ramBytes?: number;
+  /** the devices with their decisions watched */
+  coverage?: Coverage | undefined;
+}
+
+/** Where a field lies in the linear memory. */
+export function place(record: string, name: string): { address: number; bytes: number } {
+  const found = table.find((entry) => entry.record === record);
+  const field = found?.fields.find((entry) => entry.name === name);
+  if (found === undefined || field === undefined) throw new Error(`no ${record}.${name}`);
+  return { address: found.address + field.offset, bytes: Number(field.type.slice(1)) / 8 };
 }
 
 export class Board {
@@ -49,7 +61,7 @@ export class Board {
   ended: { reason: number; value: bigint } | undefined;
   readonly devices: Devices;
 
-  constructor({ wallSeconds = 0, ramBytes = 128 << 20 }: BoardOptions = {}) {
+  constructor({ wallSeconds = 0, ramBytes = 128 << 20, coverage }: BoardOptions = {}) {
     const guest = {
       clock: () => this.clock,
       timer: (deadline: bigint) => {
@@ -64,7 +76,8 @@ export class Board {
         this.ended ??= { reason, value: BigInt.asUintN(64, value) };
       },
     };
-    this.devices = new WebAssembly.Instance(compiled, { guest }).exports as unknown as Devices;
+    const imports = { guest, ...(coverage && { coverage: coverage.imports }) };
+    this.devices = new WebAssembly.Instance(coverage?.module ?? devices, imports).exports as unknown as Devices;
     this.devices.devicesReset(BigInt(wallSeconds));
   }
 
@@ -117,11 +130,8 @@ export class Board {
 
   /** A field of a record of hv/machine/state.ts. */
   field(record: string, name: string, index = 0): bigint {
-    const found = table.find((entry) => entry.record === record);
-    const field = found?.fields.find((entry) => entry.name === name);
-    if (found === undefined || field === undefined) throw new Error(`no ${record}.${name}`);
-    const bytes = Number(field.type.slice(1)) / 8;
-    const view = new Uint8Array(this.devices.memory.buffer, found.address + field.offset + index * bytes, bytes);
+    const { address, bytes } = place(record, name);
+    const view = new Uint8Array(this.devices.memory.buffer, address + index * bytes, bytes);
     return view.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
   }
 

@@ -9,6 +9,11 @@ const flags = "-O3 --runtime stub --use abort= --memoryBase 0x8000 --initialMemo
 
 /** `source` is the text of an entry module that lies (or would lie) in this folder. */
 export function compile(name: string, source: string): WebAssembly.Module {
+  return new WebAssembly.Module(compiled(name, source) as BufferSource);
+}
+
+/** The same, not yet V8's. */
+export function compiled(name: string, source: string): Buffer {
   const hash = createHash("sha256").update(source).update(flags.join());
   for (const path of machineSources()) hash.update(path).update(readFileSync(path));
   const stem = `${name}-${hash.digest("hex").slice(0, 16)}`;
@@ -17,7 +22,7 @@ export function compile(name: string, source: string): WebAssembly.Module {
     mkdirSync(folder, { recursive: true });
     // Test files run side by side: one compiles, the others wait for its file, which appears at once.
     const own = join(folder, `${stem}-${process.pid}`);
-    if (!claim(join(folder, `${stem}.lock`), wasm)) return new WebAssembly.Module(readFileSync(wasm));
+    if (!claim(join(folder, `${stem}.lock`), wasm)) return readFileSync(wasm);
     writeFileSync(`${own}.ts`, source.replaceAll("../../../../hv/", "../../hv/"));
     const asc = spawnSync(process.execPath, ["node_modules/assemblyscript/bin/asc.js", `${own}.ts`, ...flags, "-o", `${own}.wasm`]);
     rmSync(`${own}.ts`);
@@ -27,7 +32,7 @@ export function compile(name: string, source: string): WebAssembly.Module {
     rmSync(join(folder, `${stem}.lock`));
     if (!clean) throw new Error(`asc ${own}.ts: ${said}`);
   }
-  return new WebAssembly.Module(readFileSync(wasm));
+  return readFileSync(wasm);
 }
 
 /** True: it is ours to compile. False: somebody else did, meanwhile. A lock that outlives a minute belongs to nobody. */
