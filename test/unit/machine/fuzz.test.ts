@@ -1,57 +1,55 @@
-// Exits at random: whatever a guest does, its machine does not trap, does not lose RIP's place without saying so, and allocates nothing
-// (all that lies above Layout.Data stays as init left it).
-import { fc, test as property } from "@fast-check/vitest";
-import { describe, expect } from "vitest";
-import { EventBit, Layout, Verdict } from "../../../hv/machine/layout.js";
-import { ExitField, Register } from "../../../protocol/state.js";
-import { Guest, RAW, VENDORS } from "./guest.js";
+// Exits at random, guided by the decisions that they reach in the product's Wasm: whatever a guest does, its machine does not trap, does not end
+// it without saying so, asks for no event that the CPU would refuse, and allocates nothing.
+import { describe, expect, test } from "vitest";
+import { Layout, Verdict } from "../../../hv/machine/layout.js";
+import { ExitField } from "../../../protocol/state.js";
+import { withCoverage } from "../../support/fuzz/coverage.js";
+import { fuzz, type Target } from "../../support/fuzz/guided.js";
+import { scaled, seedOf } from "../../support/scale.js";
+import { perform } from "./exits.js";
+import { Guest, machineWasm, VENDORS } from "./guest.js";
 
-const word = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
-const step = fc.record({
-  mode: fc.constantFrom("long", "protected", "real", "stay", "stay", "stay"),
-  reason: fc.oneof(fc.constantFrom(...(Object.keys(RAW) as (keyof typeof RAW)[])), fc.integer({ min: 0, max: 0x410 })),
-  code: fc.array(
-    fc.oneof(fc.constantFrom(0x0f, 0xa2, 0x32, 0x30, 0xf4, 0x6c, 0x6e, 0xf3, 0x66, 0x67, 0x20, 0x22), fc.integer({ min: 0, max: 255 })),
-    {
-      minLength: 4,
-      maxLength: 16,
-    },
-  ),
-  registers: fc.array(fc.tuple(fc.integer({ min: 0, max: Register.R15 }), word), { maxLength: 4 }),
-  page: fc.tuple(fc.integer({ min: 0, max: 0x3fff }), fc.integer({ min: 0, max: 255 })),
-  flags: fc.constantFrom(2n, 0x202n, 0x302n, 0x602n, 0x20202n),
-  shadow: fc.integer({ min: 0, max: 3 }),
-  length: fc.integer({ min: 0, max: 15 }),
-  qualification: word,
-  info2: word,
-  vectoring: fc.oneof(fc.constant(0n), word),
-  events: fc.integer({ min: 0, max: 15 }),
-});
+const OPERATIONS = scaled(200_000, 50_000_000);
+const LENGTH = 100;
+const EVENT_VALID = 0x8000_0000n;
 
 describe.each(VENDORS)("a guest at random on %s", (_name, vendor) => {
-  property.prop([fc.array(step, { minLength: 1, maxLength: 30 })], { numRuns: 20 })("its machine stands", (steps) => {
-    const guest = new Guest({ vendor, ramBytes: 2 << 20 });
-    const above = (): Buffer => Buffer.from(new Uint8Array(guest.machine.memory.buffer, Layout.Data, Layout.End - Layout.Data));
-    const before = Buffer.from(above());
-    for (const { mode, reason, code, registers, page, flags, shadow, length, qualification, info2, vectoring, events } of steps) {
-      if (mode !== "stay") guest[mode]();
-      guest.ram[page[0]] = page[1];
-      for (const [register, value] of registers) guest.set(register, value);
-      guest.set(Register.Rflags, flags);
-      guest.set(ExitField.Vectoring, vectoring & 0xffffffffn);
-      guest.set(ExitField.Interruption, info2 & 0xffffffffn);
-      guest.set(ExitField.InstructionInfo, qualification & 0x3ffffn);
-      const at = Number(guest.get(Register.Rip) & 0x1fffefn);
-      guest.ram.set(code, at);
-      const raw = typeof reason === "number" ? reason : guest.reason(reason);
-      const verdict = guest.raw(raw, { length, shadow, qualification, info2 });
-      expect([Verdict.Resume, Verdict.Halt, Verdict.Stop]).toContain(verdict);
-      expect(verdict === Verdict.Stop).toBe(guest.ended !== undefined);
-      if (verdict === Verdict.Stop) break;
-      guest.now += 1_000_000n;
-      expect(guest.machine.event(events) === Verdict.Stop).toBe(false);
-      guest.machine.event(EventBit.Nmi);
-    }
-    expect(above()).toEqual(before);
+  test("its machine stands", { timeout: scaled(120_000, 14_400_000) }, () => {
+    const coverage = withCoverage(machineWasm);
+    let guest: Guest;
+    let above: Buffer;
+    const data = (): Buffer => Buffer.from(new Uint8Array(guest.machine.memory.buffer, Layout.Data, Layout.End - Layout.Data));
+    const target: Target = {
+      reset: () => {
+        guest = new Guest({ vendor, ramBytes: 2 << 20, module: coverage.module, coverage: coverage.imports });
+        above = Buffer.from(data());
+      },
+      apply: (operation) => {
+        if (guest.ended === undefined) checkVerdict(guest, perform(guest, operation));
+      },
+      settle: () => {
+        if (data().compare(above) !== 0) throw new Error("memory behind the tables was written");
+      },
+    };
+    fuzz({ target, seed: seedOf(20_262), operations: OPERATIONS, length: LENGTH, fresh: coverage.fresh });
+    // 70% on VMX, 74% on SVM: what is missing is the other vendor's, and mistakes in kernels that are not made here.
+    expect(coverage.reached() / coverage.outcomes).toBeGreaterThan(0.65);
   });
 });
+
+function checkVerdict(guest: Guest, verdict: Verdict): void {
+  if (Verdict[verdict] === undefined) throw new Error(`verdict ${verdict}`);
+  if ((verdict === Verdict.Stop) !== (guest.ended !== undefined)) throw new Error(`${Verdict[verdict]}, end ${guest.ended?.reason}`);
+  for (const [field, value] of guest.written) if (field === ExitField.Inject) checkEvent(value);
+}
+
+/** As hv/asm/fields.asm has it: what it refuses would be lost. */
+function checkEvent(info: bigint): void {
+  if (!(info & EVENT_VALID)) return;
+  const [vector, type, hasError] = [Number(info & 255n), Number((info >> 8n) & 7n), (info & 0x800n) !== 0n];
+  const valid =
+    (info & 0x7fff_f000n) === 0n &&
+    (type === 0 ? !hasError : type === 2 ? vector === 2 && !hasError : type === 3 && vector < 32) &&
+    (!hasError || [8, 10, 11, 12, 13, 14, 17, 21, 29, 30].includes(vector));
+  if (!valid) throw new Error(`an event that is none: ${info.toString(16)}`);
+}

@@ -3,7 +3,7 @@
 import { ExitRecord, Layout, VcpuRecord } from "../../../hv/machine/layout.js";
 import { Vendor } from "../../../protocol/messages.js";
 import { ExitField, Register } from "../../../protocol/state.js";
-import { compile } from "./devices/compile.js";
+import { compiled } from "./devices/compile.js";
 
 export const VENDORS = [
   ["VMX", Vendor.Vmx],
@@ -21,7 +21,8 @@ interface Machine {
 }
 
 /** Compiled while the test file loads: no test's time. */
-const compiled = compile("machine", 'export * from "../../../../hv/machine/main";\n');
+export const machineWasm = compiled("machine", 'export * from "../../../../hv/machine/main";\n');
+const product = new WebAssembly.Module(machineWasm as BufferSource);
 
 export interface GuestOptions {
   vendor?: Vendor;
@@ -30,6 +31,11 @@ export interface GuestOptions {
   wallSeconds?: bigint;
   /** EAX, EBX, ECX, EDX of the physical CPU */
   hostCpuid?: (leaf: number, subleaf: number) => readonly [number, number, number, number];
+  /** another build of the module, and what it imports besides `guest` */
+  module?: WebAssembly.Module;
+  coverage?: WebAssembly.ModuleImports;
+  /** stands between the module and its imports */
+  observe?: (imports: WebAssembly.ModuleImports) => WebAssembly.ModuleImports;
 }
 
 /** What a raw exit carries, besides RIP. */
@@ -97,12 +103,14 @@ export class Guest {
   readonly tscKhz: number;
   private readonly cpuidOf: NonNullable<GuestOptions["hostCpuid"]>;
 
-  constructor({ vendor = Vendor.Svm, ramBytes = 4 << 20, tscKhz = 2_000_000, wallSeconds = 0n, hostCpuid = fullCpu }: GuestOptions = {}) {
+  constructor(options: GuestOptions = {}) {
+    const { vendor = Vendor.Svm, ramBytes = 4 << 20, tscKhz = 2_000_000, wallSeconds = 0n, hostCpuid = fullCpu } = options;
     this.vendor = vendor;
     this.tscKhz = tscKhz;
     this.cpuidOf = hostCpuid;
     this.ram = Buffer.alloc(ramBytes);
-    this.machine = new WebAssembly.Instance(compiled, { guest: this.imports() }).exports as unknown as Machine;
+    const { module = product, coverage = {}, observe = (imports) => imports } = options;
+    this.machine = new WebAssembly.Instance(module, { guest: observe(this.imports()), coverage }).exports as unknown as Machine;
     this.machine.init(wallSeconds);
     this.long();
   }
