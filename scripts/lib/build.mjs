@@ -3,6 +3,7 @@
 //   protocol/*.ts -------> protocol.inc --+
 //   hv/core, hv/machine -> asc -> wasm2c -> gcc --+--> ld -> hv.elf -> hv.elf32, hv.img
 //   hv/boot, hv/asm -----> nasm ----------+
+//   hv/machine/state.ts -> layout.json (the state region's table, for snapshots)
 //   control/src ---------> typescript -> build/js
 import { join } from "node:path";
 import { controlPlane } from "./control.mjs";
@@ -10,7 +11,7 @@ import { locked } from "./lock.mjs";
 import { assembleAll, instancesObject, link, writeIdentity } from "./native.mjs";
 import { sources as protocolSources, writeProtocol } from "./protocol.mjs";
 import { BuildError, root } from "./run.mjs";
-import { Steps } from "./steps.mjs";
+import { files, Steps } from "./steps.mjs";
 import { moduleObject } from "./wasm.mjs";
 
 export { BuildError };
@@ -36,6 +37,16 @@ async function protocol(steps) {
     inputs: () => [...protocolSources(), "scripts/lib/protocol.mjs"],
     outputs: [output],
     run: () => writeProtocol(output),
+  });
+}
+
+async function layoutTable(steps) {
+  const output = "build/layout.json";
+  await steps.step({
+    name: `layout -> ${output}`,
+    inputs: () => [...files("hv/machine", ".ts"), "protocol/state.ts", "scripts/lib/layout.mjs"],
+    outputs: [output],
+    run: async () => (await import("./layout.mjs")).writeLayout(output),
   });
 }
 
@@ -69,6 +80,7 @@ export function build({ variant = "product", only = targets, log = () => {} } = 
     const native = only.includes("hv");
     await allOf([
       native || (only.includes("wasm") && chosen.modules) ? hypervisor(steps, chosen, native) : undefined,
+      variant === "product" ? layoutTable(steps) : undefined,
       only.includes("js") && variant === "product" ? controlPlane(steps) : undefined,
     ]);
     return steps.ran;

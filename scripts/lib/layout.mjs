@@ -1,8 +1,10 @@
 // The layout table of the machine's state region, read from the source itself: hv/machine/state.ts says which record lies where, the
 // @unmanaged classes say what is in it. One entry a record: {record, class, address, bytes, fields: [{name, offset, type, count}]}.
-// Numbered fields (cells0, cells1, ...) are one array. Run it to print the table; test/unit/machine/devices/layout.test.ts holds
-// it against the compiler's own offsets.
-import { readFileSync } from "node:fs";
+// Numbered fields (cells0, cells1, ...) are one array. A field that is new since a snapshot was taken starts with 0 where its comment
+// has the tag @zero; the table then says {zero: true}. The build writes it to build/layout.json, which the control plane puts into
+// snapshots. Run it to print the table; test/unit/machine/devices/layout.test.ts holds it against the compiler's own offsets.
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
@@ -13,7 +15,7 @@ const stateFile = "hv/machine/state.ts";
 const typeBytes = { u8: 1, i8: 1, bool: 1, u16: 2, i16: 2, u32: 4, i32: 4, usize: 4, u64: 8, i64: 8 };
 
 /**
- * @typedef {{ name: string, offset: number, type: string, count: number }} Field
+ * @typedef {{ name: string, offset: number, type: string, count: number, zero?: true }} Field
  * @typedef {{ record: string, class: string, address: number, bytes: number, fields: Field[] }} StateRecord
  */
 
@@ -49,6 +51,13 @@ export function region() {
   return { start: Region, end: RegionEnd };
 }
 
+/** build/layout.json: the region, its records, and an identity that changes with them and with nothing else. */
+export function writeLayout(output) {
+  const table = { region: region(), records: layout() };
+  const identity = createHash("sha256").update(JSON.stringify(table)).digest("hex").slice(0, 16);
+  writeFileSync(join(root, output), `${JSON.stringify({ identity, ...table }, null, 1)}\n`);
+}
+
 function parse(path) {
   return ts.createSourceFile(path, readFileSync(join(root, path), "utf8"), ts.ScriptTarget.ESNext, true);
 }
@@ -79,7 +88,8 @@ function classFields(node) {
     if (bytes === undefined) throw new Error(`${node.name.text}.${name}: a record holds plain numbers, not ${type}`);
     const offset = Math.ceil(end / bytes) * bytes;
     end = offset + bytes;
-    fields.push({ name, offset, type });
+    const zero = ts.getJSDocTags(member).some((tag) => tag.tagName.text === "zero");
+    fields.push({ name, offset, type, ...(zero ? { zero } : {}) });
   }
   return { bytes: end, fields };
 }
@@ -109,11 +119,17 @@ function foldArrays(fields) {
   let array;
   for (const field of fields) {
     const [, stem, index] = /^(.*?\D)(\d+)$/.exec(field.name) ?? [];
-    if (array !== undefined && stem === array.name && field.type === array.type && Number(index) === array.count) {
+    if (
+      array !== undefined &&
+      stem === array.name &&
+      field.type === array.type &&
+      field.zero === array.zero &&
+      Number(index) === array.count
+    ) {
       array.count++;
       continue;
     }
-    array = index === "0" ? { name: stem, offset: field.offset, type: field.type, count: 1 } : undefined;
+    array = index === "0" ? { ...field, name: stem, count: 1 } : undefined;
     folded.push(array ?? { ...field, count: 1 });
   }
   return folded;
