@@ -44,6 +44,33 @@ export enum Op {
   GuestStat = 29,
   /** GuestArgs; an NMI into the guest */
   GuestNmi = 30,
+
+  // A guest's state besides its RAM, out of one and into another that is Created: parts and registers first, then GuestRestore.
+  /** GuestArgs; GuestEntryReply */
+  GuestEntry = 31,
+  /** GuestPartReadArgs; bytes of a part (at most GuestLimit.ReadBytes) */
+  GuestPartRead = 32,
+  /** GuestPartArgs, then bytes */
+  GuestPartWrite = 33,
+  /** GuestArgs, then pairs of words: a Register, or ExitField.Inject and InjectLength, and its value; taken in their order */
+  GuestRegistersWrite = 34,
+  /** GuestRestoreArgs; the machine makes of the state what is not state; the guest is Paused */
+  GuestRestore = 35,
+}
+
+/** What a guest consists of besides registers and RAM. */
+export enum GuestPart {
+  /** the machine's state region, from Layout.Region (hv/machine/layout.ts) on */
+  Region = 0,
+  /** XSAVE area, standard form; without XSAVE its first 512 bytes count */
+  Fpu = 1,
+  /** rows of CpuidTable (hv/machine/layout.ts) that GuestRestore shall take */
+  CpuidNew = 2,
+  /** the rows that the guest has. Read only */
+  Cpuid = 3,
+  /** the two rings of console input, GuestLimit.InputBytes each. Read only */
+  Input = 4,
+  Count = 5,
 }
 
 /** A reply's second u32. 0 is success; the words that follow a failure are its evidence (usually one value). */
@@ -69,6 +96,14 @@ export enum Status {
   Refused = 11,
   /** the machine ended while booting: words are EndReason, value */
   Ended = 12,
+  /** the register cannot have the value: words are Register or ExitField, value */
+  RegisterRefused = 13,
+  /** the part cannot be read or written so: word is the GuestPart. Of Fpu: what it holds would fault */
+  PartRefused = 14,
+  /** the machine cannot go on from the state region: word is the address of the record that cannot be (state.ts) */
+  RecordRefused = 15,
+  /** the CPU lacks what the guest's CPUID offers: word is the bits | register (0 EAX, 1 EBX, 2 ECX, 3 EDX) << 32 | row of CpuidTable << 40 */
+  CpuLacks = 16,
 
   // What hv/machine/boot found wrong with an image; the word is the value found.
   BootBlockBad = 32,
@@ -180,6 +215,10 @@ export enum GuestLimit {
   /** guests at once */
   Slots = 512,
   ReadBytes = 512,
+  /** of a guest's XSAVE area: legacy region, header, AVX */
+  FpuBytes = 832,
+  /** of each of its rings of console input */
+  InputBytes = 1024,
   SectorBytes = 512,
   /** sectors of one GuestLoad or GuestSave at most (64 MiB) */
   MaxSectors = 131072,
@@ -239,7 +278,11 @@ export enum GuestCreateArgs {
   MemoryBytes = 0,
   /** seconds since 1970 that the guest's RTC shows at its start */
   WallSeconds = 1,
-  Words = 2,
+  /** CpuModel */
+  CpuModel = 2,
+  /** kilohertz of its TSC; 0: the host's */
+  TscKhz = 3,
+  Words = 4,
 }
 
 /** Then, as further words, the runs of RAM: guest-physical, host-physical, bytes; three words a run. */
@@ -346,6 +389,63 @@ export enum GuestStatReply {
   /** where to go on; 0 when this was the last part */
   NextReason = 10,
   Words = 11,
+}
+
+/** The guest's time-stamp counter and clock are of one moment. */
+export enum GuestEntryReply {
+  Inject = 0,
+  InjectLength = 1,
+  /** 1: it waits in HLT */
+  Halted = 2,
+  /** EventBit bits that the machine was not told yet */
+  Events = 3,
+  ClockNs = 4,
+  Tsc = 5,
+  TscKhz = 6,
+  CpuModel = 7,
+  /** from Layout.Region to the end of its last record */
+  RegionBytes = 8,
+  /** bytes ever put into, and taken out of, the ring of input to COM1: modulo 2^32 */
+  InHead0 = 9,
+  InTail0 = 10,
+  /** COM2 */
+  InHead1 = 11,
+  InTail1 = 12,
+  Words = 13,
+}
+
+export enum GuestPartArgs {
+  Guest = 0,
+  /** GuestPart */
+  Part = 1,
+  Offset = 2,
+  Words = 3,
+}
+
+export enum GuestPartReadArgs {
+  Guest = 0,
+  Part = 1,
+  Offset = 2,
+  Bytes = 3,
+  Words = 4,
+}
+
+export enum GuestRestoreArgs {
+  Guest = 0,
+  Halted = 1,
+  Events = 2,
+  ClockNs = 3,
+  Tsc = 4,
+  Words = 5,
+}
+
+/** What a guest's CPUID tells it to be. */
+export enum CpuModel {
+  /** what the engines of both vendors can give, the same on each (protocol/cpu.ts) */
+  Portable = 0,
+  /** what this CPU has, as far as the machine backs it */
+  Host = 1,
+  Count = 2,
 }
 
 /** The word of Status.Refused: which of core's imports (hv/core/host.ts) said no. */

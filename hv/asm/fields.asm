@@ -2,7 +2,7 @@
 ; What the host owns cannot be expressed here: there is no field for it.
 %include "hv.inc"
 
-global field_read, field_write, cr4_backed
+global field_read, field_write, guest_tsc, cr4_backed
 extern vendor_read, vendor_write, vendor_set_cr0, vendor_set_cr3, vendor_set_cr4, vendor_set_efer, vendor_set_tsc_offset, vendor_set_pdpte
 extern context_drop, host_xcr0
 
@@ -51,13 +51,21 @@ field_read:
     jmp .done
 .tsc:
     RDTSC64
-    add rax, [r12 + guest.tsc_offset]
-    cmp qword [r12 + guest.tsc0], 0
-    jne .done
+    call guest_tsc
+    jmp .done
 .unknown:
     xor eax, eax
 .done:
     pop r12
+    ret
+
+; A guest's TSC. In: R12 guest block, RAX TSC  Out: RAX  Clobbers: -
+guest_tsc:
+    add rax, [r12 + guest.tsc_offset]
+    cmp qword [r12 + guest.tsc0], 0
+    jne .started
+    mov rax, [r12 + guest.tsc_start]
+.started:
     ret
 
 ; In: ESI Register  Out: R9 offset in the context page; CF=1 not there  Clobbers: RCX

@@ -3,6 +3,7 @@
 ; is not even defined (System V ABI), so what becomes an index is extended first.
 %include "hv.inc"
 
+global guest_clock, ticks_of_ns
 extern boot_vendor, tsc_khz, ns_of_tsc, tsc_of_ns, field_read, field_write, core_pending, flush_deadline, memmove, memset
 
 %macro IMPORT 1
@@ -17,15 +18,19 @@ IMPORT vendor
     ret
 
 IMPORT clock
-    mov rcx, [rdi + guest.tsc0]
-    xor eax, eax
-    test rcx, rcx
-    jz .not_started
     RDTSC64
+    ; fall through
+
+; A guest's clock. In: RDI guest block, RAX TSC  Out: RAX nanoseconds  Clobbers: RCX RDX
+guest_clock:
+    mov rcx, [rdi + guest.tsc0]
     sub rax, rcx
+    test rcx, rcx
+    jnz .started
+    mov rax, [rdi + guest.clock_start]
+.started:
     mul qword [ns_of_tsc]
     shrd rax, rdx, 32
-.not_started:
     ret
 
 ; ESI.. RSI nanoseconds of clock(); rounded up, so that clock() has reached it when the TSC has
@@ -34,12 +39,12 @@ IMPORT timer
     mov rax, rsi
     cmp rax, -1
     je .set
-    mul qword [tsc_of_ns]
-    shrd rax, rdx, 32
-    shr rdx, 31
-    jnz .never
+    call ticks_of_ns
+    jc .never
     add rax, [rdi + guest.tsc0]
-    add rax, 2
+    jo .never
+    jns .set                                    ; a restored guest's clock may be older than this CPU's TSC
+    xor eax, eax
 .set:
     mov [rdi + guest.deadline], rax
     ret
@@ -47,8 +52,17 @@ IMPORT timer
     mov qword [rdi + guest.deadline], -1
     ret
 
+; Rounded up, so that ticks that are made nanoseconds again are no fewer. In: RAX  Out: RAX; CF=1 too far off  Clobbers: RDX
+ticks_of_ns:
+    mul qword [tsc_of_ns]
+    shrd rax, rdx, 32
+    shr rdx, 31
+    neg rdx                                     ; CF: it was not 0
+    lea rax, [rax + 2]
+    ret
+
 IMPORT tscKhz
-    mov eax, [tsc_khz]
+    mov eax, [rdi + guest.tsc_khz]
     ret
 
 IMPORT cpuidAB

@@ -2,12 +2,12 @@
 ; instance and vCPU. Whatever does not fit is refused. host.asm has core's imports, which check slots and call here.
 %include "hv.inc"
 
-global guests_init, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood
+global guests_init, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood, guest_asked
 extern early_alloc, frame_claim, frame_release, block_claim, block_release
 extern vendor_nested_entry, vendor_vcpu_init, vendor_vcpu_end, vendor_set_tsc_offset, context_init, context_drop
 extern wasm_place_memory, wasm_place_table, machine_call, machine_instance_bytes
 extern Z_machine_instantiate, Z_machineZ_init, Z_machineZ_boot, Z_machineZ_bootValue
-extern core_pending, panic
+extern core_pending, panic, tsc_khz
 
 section .bss
 alignb 8
@@ -214,12 +214,22 @@ guest_ram:
     xor eax, eax
     jmp .out
 
-; The machine's instance, its vCPU. In: R12 guest block, RDX wall seconds  Out: EAX 1, 0 refused or ended
+; The machine's instance, its vCPU. In: R12 guest block, RDX wall seconds, ECX CpuModel, R8D its TSC's kilohertz, 0: the host's
+; Out: EAX 1, 0 refused or ended
 guest_init:
     push rbx
     push r13
     push r14
+    push r15
     mov r13, rdx
+    mov r15d, ecx
+    mov eax, r8d
+    test eax, eax
+    jnz .rate
+    mov rax, [tsc_khz]
+.rate:
+    mov [r12 + guest.tsc_khz], rax
+    mov [r12 + guest.cpu_model], ecx
     cmp qword [r12 + guest.instance_ptr], 0
     jne .refused
     cmp dword [r12 + guest.state], RunState_Created
@@ -293,6 +303,7 @@ guest_init:
     jc .trapped
     mov rdi, r12
     mov rsi, r13
+    mov edx, r15d
     mov rax, Z_machineZ_init
     call machine_call
     jc .trapped
@@ -303,6 +314,7 @@ guest_init:
 .refused:
     xor eax, eax
 .out:
+    pop r15
     pop r14
     pop r13
     pop rbx
@@ -317,8 +329,16 @@ guest_boot:
     cmp dword [r12 + guest.state], RunState_Created
     jne .done
     mov ebx, 200                                ; it may move megabytes: 2 s
-    mov rdi, r12
     mov rax, Z_machineZ_boot
+    call guest_asked
+.done:
+    pop rbx
+    ret
+
+; A machine's answer, a Status. In: R12 guest block, RAX function, RSI RDX RCX its arguments, EBX budget
+; Out: EAX Status; guest.value says more  Clobbers: RBX and caller-saved
+guest_asked:
+    mov rdi, r12
     call machine_call
     jc .trapped
     mov [r12 + guest.boot_status], eax
@@ -332,12 +352,10 @@ guest_boot:
     mov [r12 + guest.value], rax
     mov eax, [r12 + guest.boot_status]
 .done:
-    pop rbx
     ret
 .trapped:
     call guest_end
     mov eax, Status_Ended
-    pop rbx
     ret
 
 ; In: R12 guest block, EAX EndReason, RDX value. The first end counts.  Clobbers: -

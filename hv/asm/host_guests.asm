@@ -28,7 +28,7 @@ IMPORT guestRam                                 ; ESI slot, EDX block, RCX addre
     call guest_ram
     DONE
 
-IMPORT guestInit                                ; ESI slot, RDX wall seconds
+IMPORT guestInit                                ; ESI slot, RDX wall seconds, ECX CpuModel, R8D kilohertz
     GUEST refused
     call guest_init
     DONE

@@ -171,12 +171,13 @@ run_look:
     jae .leave
     cmp qword [r12 + guest.tsc0], 0
     jne .started
-    ; the first entry: guest time begins
-    mov [r12 + guest.tsc0], rax
+    ; the first entry: guest time begins, or goes on
     mov [r12 + guest.first_entry], rax
-    mov rdx, rax
-    neg rdx
+    mov rdx, [r12 + guest.tsc_start]
+    sub rdx, rax
     mov [r12 + guest.tsc_offset], rdx
+    sub rax, [r12 + guest.clock_start]
+    mov [r12 + guest.tsc0], rax
     call [vendor_set_tsc_offset]
     or dword [r12 + guest.events], EventBit_Timer
     jmp .events

@@ -148,6 +148,14 @@ vmx_write:
     call vmx_read.interruptibility
     and eax, ~3
     and edx, 1
+    jz .shadow_done
+    mov ecx, GUEST_RFLAGS                       ; by STI, which IF=0 excludes (27.3.1.5); then by MOV SS
+    vmread rcx, rcx
+    not ecx
+    shr ecx, 9
+    and ecx, 1
+    shl edx, cl
+.shadow_done:
     or edx, eax
     mov ecx, GUEST_INTERRUPTIBILITY
     jmp .plain

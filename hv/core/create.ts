@@ -2,7 +2,7 @@
 // back when any step is refused, or when the session ends in the middle. A job for large guests; one piece for common ones.
 
 import { Link } from "../../protocol/link";
-import { EndReason, GuestCreateArgs, GuestCreateReply, GuestLimit, HostImport, Status } from "../../protocol/messages";
+import { CpuModel, EndReason, GuestCreateArgs, GuestCreateReply, GuestLimit, HostImport, Status } from "../../protocol/messages";
 import { BLOCK_BYTES, BLOCK_FRAMES, classifyCarved, cleanBlocks, cleanSingles, NO_FRAME, singleFrame, wholeBlocks } from "./frames";
 import { enroll, freeSlot } from "./guests";
 import * as host from "./host";
@@ -11,6 +11,8 @@ import { arg, failWith, failWithTwo, LATER, refused, word } from "./message";
 import { NO_BLOCK, nextBlock, returnBlocks, takeBlocks } from "./placement";
 import { scrub, scrubAgain, scrubbing } from "./scrub";
 
+/** 100 GHz: no TSC is faster. */
+const MAX_KHZ: u64 = 100000000;
 const MIB: u64 = 0x100000;
 const RUN_BYTES: u32 = 24;
 /** Runs that one reply can name. */
@@ -33,6 +35,8 @@ let blockCount: u32 = 0;
 /** Frames besides RAM: the guest block and the pool. */
 let singles: u32 = 0;
 let wallSeconds: u64 = 0;
+let cpuModel: u32 = 0;
+let tscKhz: u32 = 0;
 let requestTsc: u64 = 0;
 let firstBlock: u32 = 0;
 let givenBlocks: u32 = 0;
@@ -44,6 +48,10 @@ export function guestCreate(): u32 {
   requestTsc = host.fact(HostFact.Tsc);
   const bytes = arg(GuestCreateArgs.MemoryBytes);
   wallSeconds = arg(GuestCreateArgs.WallSeconds);
+  if (arg(GuestCreateArgs.CpuModel) >= <u64>CpuModel.Count) return failWith(Status.BadRequest, arg(GuestCreateArgs.CpuModel));
+  cpuModel = <u32>arg(GuestCreateArgs.CpuModel);
+  if (arg(GuestCreateArgs.TscKhz) > MAX_KHZ) return failWith(Status.BadRequest, arg(GuestCreateArgs.TscKhz));
+  tscKhz = <u32>arg(GuestCreateArgs.TscKhz);
   if (!isMemorySize(bytes)) return failWith(Status.BadMemorySize, bytes);
   slot = freeSlot();
   if (slot == GuestLimit.Slots) return failWith(Status.NoSlot, GuestLimit.Slots);
@@ -104,7 +112,7 @@ function makeGuest(): u32 {
 }
 
 function finish(): u32 {
-  if (!host.guestInit(slot, wallSeconds)) {
+  if (!host.guestInit(slot, wallSeconds, cpuModel, tscKhz)) {
     const reason = host.guestReason(slot);
     const value = host.guestValue(slot);
     const status = undone(HostImport.GuestInit);

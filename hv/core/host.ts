@@ -98,10 +98,10 @@ export declare function guestPool(slot: u32, frame: u32): bool;
 // @ts-ignore: decorator
 @external("host", "guestRam")
 export declare function guestRam(slot: u32, block: u32, address: u64): bool;
-/** Instantiates the machine and its vCPU from the pool; false: the pool is too small, or the module trapped (guestReason). */
+/** Instantiates the machine and its vCPU from the pool, with a CpuModel and its TSC's kilohertz (0: the host's); false: the pool is too small, or the module trapped (guestReason). */
 // @ts-ignore: decorator
 @external("host", "guestInit")
-export declare function guestInit(slot: u32, wallSeconds: u64): bool;
+export declare function guestInit(slot: u32, wallSeconds: u64, cpuModel: u32, tscKhz: u32): bool;
 /** The machine's boot(kind, block, bytes): a Status, and its value by guestValue. Status.Ended when it trapped. */
 // @ts-ignore: decorator
 @external("host", "guestBoot")
@@ -129,6 +129,28 @@ export declare function guestFree(slot: u32): bool;
 // @ts-ignore: decorator
 @external("host", "guestNmi")
 export declare function guestNmi(slot: u32): bool;
+
+/** A word of GuestEntryReply. Tsc is of the moment of the last ClockNs. */
+// @ts-ignore: decorator
+@external("host", "guestEntry")
+export declare function guestEntry(slot: u32, index: u32): u64;
+/** Bytes of a GuestPart out of a guest, or into one that is Created. False: not wholly inside, read only, or an FPU state that would fault
+ *  (the guest then has that of reset). */
+// @ts-ignore: decorator
+@external("host", "guestPartRead")
+export declare function guestPartRead(slot: u32, part: u32, offset: u32, to: u32, bytes: u32): bool;
+// @ts-ignore: decorator
+@external("host", "guestPartWrite")
+export declare function guestPartWrite(slot: u32, part: u32, offset: u32, from: u32, bytes: u32): bool;
+/** A Register but the TSC, or what the next entry injects, of a guest that is Created. False: no such field, or not this value. */
+// @ts-ignore: decorator
+@external("host", "guestRegisterWrite")
+export declare function guestRegisterWrite(slot: u32, field: u32, value: u64): bool;
+/** Created -> Paused: the machine's restore(). A Status, and its value by guestValue. The clock and the TSC go on from these at the first
+ *  entry. */
+// @ts-ignore: decorator
+@external("host", "guestRestore")
+export declare function guestRestore(slot: u32, halted: u32, events: u32, clock: u64, tsc: u64): u32;
 
 /** RunState. */
 // @ts-ignore: decorator

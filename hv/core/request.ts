@@ -6,7 +6,10 @@ import {
   GuestArgs,
   GuestCreateArgs,
   GuestDigestArgs,
+  GuestPartArgs,
+  GuestPartReadArgs,
   GuestReadArgs,
+  GuestRestoreArgs,
   GuestResumeArgs,
   GuestStartArgs,
   GuestStatArgs,
@@ -25,6 +28,7 @@ import { NO_GUEST, startJob } from "./job";
 import * as link from "./link";
 import { guestRead, guestWrite } from "./memory";
 import { arg, argsBytes, beginReply, fail, failWith, LATER, sendReply, setArgs } from "./message";
+import { guestEntry, guestPartRead, guestPartWrite, guestRegistersWrite, guestRestore } from "./saved";
 import { guestLoad, guestSave } from "./store";
 import { hello, hostStat, ping, shutdown, stopping } from "./system";
 import { nextTurn } from "./turn";
@@ -88,6 +92,14 @@ function shapeOf(op: u32): u32 {
       return GuestStartArgs.Words;
     case Op.GuestStat:
       return GuestStatArgs.Words;
+    case Op.GuestPartRead:
+      return GuestPartReadArgs.Words;
+    case Op.GuestPartWrite:
+      return GuestPartArgs.Words | AND_BYTES;
+    case Op.GuestRegistersWrite:
+      return GuestArgs.Words | AND_BYTES;
+    case Op.GuestRestore:
+      return GuestRestoreArgs.Words;
     case Op.GuestResume:
       return GuestResumeArgs.Words;
     case Op.GuestPause:
@@ -95,6 +107,7 @@ function shapeOf(op: u32): u32 {
     case Op.GuestDestroy:
     case Op.GuestState:
     case Op.GuestRegisters:
+    case Op.GuestEntry:
     case Op.GuestNmi:
       return GuestArgs.Words;
     default:
@@ -156,6 +169,16 @@ function dispatchGuest(op: u32, slot: u32): u32 {
       return guestStat(slot);
     case Op.GuestNmi:
       return guestNmi(slot);
+    case Op.GuestEntry:
+      return guestEntry(slot);
+    case Op.GuestPartRead:
+      return guestPartRead(slot);
+    case Op.GuestPartWrite:
+      return guestPartWrite(slot);
+    case Op.GuestRegistersWrite:
+      return guestRegistersWrite(slot);
+    case Op.GuestRestore:
+      return guestRestore(slot);
     default:
       return fail(Status.UnknownOp);
   }

@@ -1,27 +1,22 @@
 // CPUID: one policy table, made at init from the physical CPU's answers, so that an exit is a look-up. What is offered is what the
 // machine backs: a bit not named here reads 0. Leaves that depend on a subleaf or on the guest's own registers: dynamic().
 //
-// Rows of the table (Table.Cpuid), 16 bytes each, EAX, EBX, ECX, EDX. A leaf's row is the leaf rotated left by 2, so that one comparison
-// finds what is out of range:
-//
-//    0..127  leaf 31:30 in bits 1:0, leaf 4:0 in bits 6:2     128  zeros: what is out of range
-//  129..132  leaf 4, subleaves 0..3     133  leaf 0Dh, subleaf 1     134  leaf 0Dh, subleaf 2
-//  135, 136  leaves 40000100h and 40000101h
+// A leaf's row (CpuidTable of layout.ts) is the leaf rotated left by 2, so that one comparison finds what is out of range.
 
 import { Register } from "../../protocol/state";
-import { Table } from "./exit";
 import * as guest from "./guest";
+import { CpuidTable } from "./layout";
 import { CR4_OSXSAVE, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE, gpr, setGpr } from "./vcpu";
 
-const EMPTY: u32 = 128;
-const CACHES: u32 = 129;
+const EMPTY: u32 = CpuidTable.Empty;
+const CACHES: u32 = CpuidTable.Caches;
 const CACHE_LEVELS: u32 = 4;
-const XSAVE_EXTENSIONS: u32 = 133;
-const XSAVE_AVX: u32 = 134;
-const KVM: u32 = 135;
+const XSAVE_EXTENSIONS: u32 = CpuidTable.XsaveExtensions;
+const XSAVE_AVX: u32 = CpuidTable.XsaveAvx;
+const KVM: u32 = CpuidTable.Kvm;
 const KVM_LEAVES: u32 = 2;
 const KVM_FIRST_LEAF: u32 = 0x40000100;
-const ROWS: u32 = KVM + KVM_LEAVES;
+const BYTES: u32 = CpuidTable.Rows << 4;
 const ALL: u32 = 0xffffffff;
 
 // @ts-ignore: decorator
@@ -71,8 +66,8 @@ export function isFixed(row: u32): bool {
 // @ts-ignore: decorator
 @inline
 export function answer(row: u32): void {
-  const ab = load<u64>(row << 4, Table.Cpuid);
-  const cd = load<u64>(row << 4, Table.Cpuid + 8);
+  const ab = load<u64>(row << 4, CpuidTable.At);
+  const cd = load<u64>(row << 4, CpuidTable.At + 8);
   setGpr(Register.Rax, <u64>(<u32>ab));
   setGpr(Register.Rbx, ab >> 32);
   setGpr(Register.Rcx, <u64>(<u32>cd));
@@ -118,7 +113,7 @@ const ECX: u32 = 8;
 const EDX: u32 = 12;
 
 function setRow(row: u32, eax: u32, ebx: u32, ecx: u32, edx: u32): void {
-  const at: usize = Table.Cpuid + (row << 4);
+  const at: usize = CpuidTable.At + (row << 4);
   store<u32>(at, eax);
   store<u32>(at, ebx, EBX);
   store<u32>(at, ecx, ECX);
@@ -134,7 +129,7 @@ function hostRow(row: u32, leaf: u32, subleaf: u32, eax: u32, ebx: u32, ecx: u32
 
 /** Bits `clear` go, bits `set` come. */
 function changeRow(row: u32, register: u32, clear: u32, set: u32): void {
-  const at: usize = Table.Cpuid + (row << 4) + register;
+  const at: usize = CpuidTable.At + (row << 4) + register;
   store<u32>(at, (load<u32>(at) & ~clear) | set);
 }
 
@@ -148,11 +143,11 @@ function change(leaf: u32, register: u32, clear: u32, set: u32): void {
   changeRow(rowOf(leaf), register, clear, set);
 }
 function word(leaf: u32, register: u32): u32 {
-  return load<u32>(Table.Cpuid + (rowOf(leaf) << 4) + register);
+  return load<u32>(CpuidTable.At + (rowOf(leaf) << 4) + register);
 }
 
 export function cpuidInit(): void {
-  memory.fill(Table.Cpuid, 0, ROWS << 4);
+  memory.fill(CpuidTable.At, 0, BYTES);
   basicLeaves();
   xsaveLeaves();
   hypervisorLeaves();
@@ -246,6 +241,49 @@ function extendedLeaves(): void {
   host(0x80000007, 0, 0, 0, 0x100);
   // Address sizes; CLZERO, XSAVE error pointers. One core. Hidden: IBPB and its like (MSRs).
   host(0x80000008, 0xffff, 5, 0, 0);
+}
+
+/** Where the table's bits are instructions and registers, and which: OSXSAVE is the guest's own, and AMD repeats leaf 1 in leaf
+ *  80000001h. What else a table says (names, caches, sizes) is true on any CPU. A leaf's offset is its number times 64, and 32 for 8...h. */
+const FEATURES = memory.data<u32>([
+  (1 << 6) + ECX,
+  0xf7ffffff,
+  (1 << 6) + EDX,
+  ALL,
+  (7 << 6) + EBX,
+  ALL,
+  (7 << 6) + ECX,
+  ALL,
+  (7 << 6) + EDX,
+  ALL,
+  (13 << 6) + EAX,
+  ALL,
+  (XSAVE_EXTENSIONS << 4) + EAX,
+  ALL,
+  (1 << 6) + 32 + ECX,
+  ALL,
+  (1 << 6) + 32 + EDX,
+  0xe4500800,
+  (7 << 6) + 32 + EDX,
+  ALL,
+  (8 << 6) + 32 + EBX,
+  ALL,
+]);
+const FEATURES_END: usize = 11 * 8;
+
+/** Takes the rows at CpuidTable.New, in a machine whose table is the host's: 0, or in the form of Status.CpuLacks the first bits that this
+ *  CPU lacks, and nothing is changed. */
+export function cpuidTake(): u64 {
+  for (let at: usize = FEATURES; at < FEATURES + FEATURES_END; at += 8) {
+    const offset = load<u32>(at);
+    const lacking = load<u32>(CpuidTable.New + offset) & ~load<u32>(CpuidTable.At + offset) & load<u32>(at, 4);
+    if (lacking) return (<u64>(offset >> 4) << 40) | (<u64>((offset >> 2) & 3) << 32) | lacking;
+  }
+  memory.copy(CpuidTable.At, CpuidTable.New, BYTES);
+  xcr0Mask = word(13, EAX);
+  avxBytes = xcr0Mask & XCR0_AVX ? load<u32>(CpuidTable.At + (XSAVE_AVX << 4)) + LEGACY_XSAVE_BYTES : LEGACY_XSAVE_BYTES;
+  masks();
+  return 0;
 }
 
 /** Control bits follow from what is offered; those of hidden features are reserved to the guest. */

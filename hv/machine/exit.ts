@@ -7,8 +7,6 @@ import { ExitRecord, Layout, VcpuRecord } from "./layout";
 export enum Table {
   /** a byte for each raw reason below 256: its ExitReason; 0: vmx.detail or svm.detail must look closer */
   Reasons = 0x4000,
-  /** the CPUID table: rows of EAX, EBX, ECX, EDX (cpuid.ts) */
-  Cpuid = 0x4100,
   /** four addresses, then four values: the paging entries of the last walk (paging.ts) */
   Walk = 0x4a00,
   /** what a loader is going to load (boot/segments.ts) */

@@ -102,6 +102,11 @@ function finish(at: u64, version: u32): void {
   guest.ramStore32(at, version + 1);
 }
 
+/** The places that the record names are the guest's own. */
+export function clockFits(): bool {
+  return (!(kvmclock.systemTime & ENABLE) || fits(kvmclock.systemTime & ~ENABLE, SYSTEM_TIME_BYTES)) && fits(kvmclock.wallClock, WALL_CLOCK_BYTES);
+}
+
 function fits(at: u64, bytes: u64): bool {
   const size = guest.ramSize();
   return !(at & 3) && bytes <= size && at <= size - bytes;

@@ -1,6 +1,7 @@
 // Where NASM and the machine meet in the machine's linear memory. Enums only: NASM reads them through protocol.inc.
 //
 //   0000  nothing (a null pointer)
+//   003C  u32: bytes of the state region in use, for whoever reads it from outside
 //   0040  the exit record: NASM writes it at each exit that the machine handles; not state
 //   0100  the state region: vCPU general registers, then the devices' records (state.ts); all that a snapshot needs
 //   4000  end of the region; the trace ring and caches that can be rebuilt
@@ -8,6 +9,7 @@
 //  10000  end: one Wasm page
 
 export enum Layout {
+  StateBytes = 0x3c,
   Exit = 0x40,
   Region = 0x100,
   RegionEnd = 0x4000,
@@ -20,6 +22,25 @@ export enum Layout {
 export enum InstancePage {
   Bytes = 0x1000,
   Instance = 0xa00,
+}
+
+/** The CPUID table (cpuid.ts has the rows' meaning): 16 bytes a row, EAX, EBX, ECX, EDX. Rows 0..127 are leaves: 31:30 of the leaf in
+ *  bits 1:0 of the row, 4:0 in bits 6:2. */
+export enum CpuidTable {
+  At = 0x4100,
+  /** the rows that a restored guest shall have, until they are checked */
+  New = 0x5000,
+  /** zeros: what is out of range */
+  Empty = 128,
+  /** leaf 4, subleaves 0..3 */
+  Caches = 129,
+  /** leaf 0Dh, subleaf 1 */
+  XsaveExtensions = 133,
+  /** leaf 0Dh, subleaf 2 */
+  XsaveAvx = 134,
+  /** leaves 40000100h and 40000101h */
+  Kvm = 135,
+  Rows = 137,
 }
 
 /** Offsets from Layout.Exit. */

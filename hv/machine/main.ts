@@ -9,13 +9,19 @@ import { bootStatusValue, failed } from "./boot/status";
 import { cpuidInit } from "./cpuid";
 import { devicesReset } from "./interrupts";
 import { clockReset } from "./kvmclock";
+import { Layout } from "./layout";
 import { pagingInit } from "./paging";
+import { restoreInit } from "./restore";
+import { STATE_END } from "./state";
 import { vendorInit } from "./vendor";
 
 export { event, exit, exitInFull } from "./machine";
+export { restore } from "./restore";
 
-/** Once, before all else. */
-export function init(wallSeconds: u64): void {
+/** Once, before all else. `cpuModel`: CpuModel of protocol/messages.ts. */
+export function init(wallSeconds: u64, cpuModel: u32): void {
+  store<u32>(Layout.StateBytes, <u32>(STATE_END - Layout.Region));
+  restoreInit(cpuModel);
   vendorInit();
   cpuidInit();
   pagingInit();

@@ -7,7 +7,9 @@ export class MachineRecord {
   halted: u8;
   /** an NMI waits */
   nmi: u8;
-  reserved: u16;
+  /** CpuModel of protocol/messages.ts: its CPUID and MSR policy */
+  cpuModel: u8;
+  reserved: u8;
   /** an external interrupt whose delivery an exception broke off, in ExitField.Inject's form; 0: none */
   deferred: u32;
 }

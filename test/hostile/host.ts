@@ -2,7 +2,7 @@
 // Guest slot 0 runs while this is called (the test sees to it).
 import * as host from "../../hv/core/host";
 import { FrameState, HostFact } from "../../hv/core/host";
-import { GuestLimit } from "../../protocol/messages";
+import { GuestLimit, GuestPart } from "../../protocol/messages";
 
 export let refused: u64 = 0;
 export let granted: u64 = 0;
@@ -86,6 +86,11 @@ function slots(n: u32, slot: u32): void {
   expect(n + 21, host.consoleTake(slot, 0, MEMORY, 16) == 0);
   expect(n + 22, host.consoleGive(slot, 0, MEMORY, 16) == 0);
   expect(n + 23, host.consoleLost(slot, 0) == 0);
+  expect(n + 25, host.guestEntry(slot, 0) == 0);
+  expect(n + 26, !host.guestPartRead(slot, 0, 0, MEMORY, 16));
+  expect(n + 27, !host.guestPartWrite(slot, 0, 0, MEMORY, 16));
+  expect(n + 28, !host.guestRegisterWrite(slot, 0, 0));
+  expect(n + 29, host.guestRestore(slot, 0, 0, 0, 0) != 0);
   if (slot >= <u32>GuestLimit.Slots) expect(n + 24, host.guestChanged(slot) == -1);
 }
 
@@ -105,6 +110,18 @@ function running(n: u32): void {
   expect(n + 10, host.consoleTake(RUNNING, 7, MEMORY, 16) == 0);
   expect(n + 11, host.consoleGive(RUNNING, 7, MEMORY, 16) == 0);
   expect(n + 12, host.consoleLost(RUNNING, u32.MAX_VALUE) == 0);
+  expect(n + 13, !host.guestPartWrite(RUNNING, GuestPart.Region, 0, MEMORY, 16));
+  expect(n + 14, !host.guestRegisterWrite(RUNNING, 0, 0));
+  expect(n + 15, host.guestRestore(RUNNING, 0, 0, 0, 0) != 0);
+  expect(n + 16, host.guestEntry(RUNNING, u32.MAX_VALUE) == 0);
+  for (let part: u32 = 0; part < GuestPart.Count; part++) {
+    expect(n + 17, !host.guestPartRead(RUNNING, part, 0x8000, MEMORY, 1));
+    expect(n + 18, !host.guestPartRead(RUNNING, part, u32.MAX_VALUE, MEMORY, 16));
+    expect(n + 19, !host.guestPartRead(RUNNING, part, 0, MEMORY, 0x8000));
+    expect(n + 20, !host.guestPartRead(RUNNING, part, 0, u32.MAX_VALUE, 16));
+  }
+  expect(n + 21, !host.guestPartRead(RUNNING, GuestPart.Count, 0, MEMORY, 16));
+  expect(n + 22, !host.guestPartRead(RUNNING, u32.MAX_VALUE, 0, MEMORY, 16));
 }
 
 /** Memory that is not core's: the second argument starts outside, or ends there. */

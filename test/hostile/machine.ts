@@ -7,7 +7,7 @@ import { Register } from "../../protocol/state";
 import { attack } from "./attacks";
 import { badImports, firstGranted, granted, refused } from "./imports";
 
-export { bootValue, event, init } from "../../hv/machine/main";
+export { bootValue, event, init, restore } from "../../hv/machine/main";
 
 const ATTACK: u32 = 0x48560000;
 const CPUID_BYTES: u64 = 2;

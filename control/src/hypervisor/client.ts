@@ -1,9 +1,11 @@
 // The hypervisor, remote: implements HypervisorClient on a running engine's serial line. Below it: session (the link, requests, loss),
 // codec (words), transfer (bulk bytes). One method for each Op of protocol/messages.ts, under the same name.
 import {
+  CpuModel,
   DigestReply,
   type EndReason,
   Event,
+  Feature,
   GuestCreateReply,
   GuestEndedWords,
   type GuestKind,
@@ -21,9 +23,20 @@ import type { RunningEngine } from "../engines/engine.js";
 import { HvkitError } from "../errors.js";
 import { encodeMessage, type Message } from "./codec.js";
 import { ConsoleInput } from "./consoleinput.js";
-import type { GuestStateInfo, GuestStatInfo, HelloInfo, HostStatInfo, HypervisorClient, HypervisorEvents, RamRun } from "./hypervisor.js";
+import type {
+  GuestCreateOptions,
+  GuestStateInfo,
+  GuestStatInfo,
+  HelloInfo,
+  HostStatInfo,
+  HypervisorClient,
+  HypervisorEvents,
+  RamRun,
+} from "./hypervisor.js";
 import type { RequestOptions } from "./requests.js";
+import type { SavedState } from "./saved.js";
 import { type ConnectOptions, checkVersion, Session } from "./session.js";
+import { loadState, saveState } from "./state.js";
 import { Transfer } from "./transfer.js";
 
 export type { ConnectOptions } from "./session.js";
@@ -125,8 +138,10 @@ export class RemoteHypervisor implements HypervisorClient {
     await this.#session.shutdown();
   }
 
-  async guestCreate(args: { memoryBytes: number; wallSeconds: number }): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }> {
-    const reply = await this.request(Op.GuestCreate, [args.memoryBytes, args.wallSeconds], undefined, this.#patience(args.memoryBytes));
+  async guestCreate(args: GuestCreateOptions): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }> {
+    const model = args.cpuModel === "host" ? CpuModel.Host : CpuModel.Portable;
+    const words = [args.memoryBytes, args.wallSeconds, model, args.tscKhz ?? 0];
+    const reply = await this.request(Op.GuestCreate, words, undefined, this.#patience(args.memoryBytes));
     const guest = reply.number(GuestCreateReply.Guest);
     const count = reply.number(GuestCreateReply.Runs);
     const runs = Array.from({ length: Math.min(count, GuestLimit.MaxMiB) }, (_, index) => ({
@@ -188,6 +203,14 @@ export class RemoteHypervisor implements HypervisorClient {
     return Array.from({ length: Register.Count }, (_, index) => reply.word(index));
   }
 
+  guestStateSave(guest: number): Promise<SavedState> {
+    return saveState(this, guest, this.#xsave);
+  }
+
+  guestStateLoad(guest: number, state: SavedState): Promise<void> {
+    return loadState(this, guest, state, this.#xsave, this.hello.vendor);
+  }
+
   /** The table of exits comes in as many parts as it needs. */
   async guestStat(guest: number): Promise<GuestStatInfo> {
     const byReason = new Map<number, bigint>();
@@ -232,6 +255,10 @@ export class RemoteHypervisor implements HypervisorClient {
       throw new HvkitError("E_LINK_MESSAGE", `The hypervisor sent ${bytes.length} bytes of guest memory where ${length} were asked for.`);
     }
     return bytes;
+  }
+
+  get #xsave(): boolean {
+    return (this.hello.features & Feature.Xsave) !== 0;
   }
 
   /** Time for a request whose work grows with its bytes. */

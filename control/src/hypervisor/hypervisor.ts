@@ -1,6 +1,7 @@
 // The hypervisor as the daemon sees it: every operation of protocol/messages.ts as a typed call, and its events.
 // The daemon is built on this file alone; client.ts implements it.
 import type { EndReason, GuestKind, ResumeClock, RunState, Vendor } from "../../../protocol/messages.js";
+import type { CpuModel, SavedState } from "./saved.js";
 
 export interface HelloInfo {
   version: number;
@@ -18,6 +19,16 @@ export interface RamRun {
   guestPhysical: number;
   hostPhysical: number;
   bytes: number;
+}
+
+export interface GuestCreateOptions {
+  memoryBytes: number;
+  /** seconds since 1970 that its RTC shows at its start */
+  wallSeconds: number;
+  /** by default portable */
+  cpuModel?: CpuModel;
+  /** the rate of its TSC; by default the host's */
+  tscKhz?: number;
 }
 
 export interface GuestStateInfo {
@@ -81,7 +92,7 @@ export interface HypervisorClient {
   ping(bytes?: Uint8Array): Promise<Uint8Array>;
   hostStat(): Promise<HostStatInfo>;
   shutdown(): Promise<void>;
-  guestCreate(args: { memoryBytes: number; wallSeconds: number }): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }>;
+  guestCreate(args: GuestCreateOptions): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }>;
   /** Bytes into guest RAM by the best way that the engine has (window, store, else inline), then verified by digest. */
   guestPut(guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void>;
   /** Bytes out of guest RAM, by the best way. */
@@ -96,6 +107,10 @@ export interface HypervisorClient {
   guestState(guest: number): Promise<GuestStateInfo>;
   /** by Register number, 0..Register.Count-1 */
   guestRegisters(guest: number): Promise<bigint[]>;
+  /** All but the RAM of a guest that is paused. */
+  guestStateSave(guest: number): Promise<SavedState>;
+  /** The guest was created and its RAM filled: it takes the state, and is paused. */
+  guestStateLoad(guest: number, state: SavedState): Promise<void>;
   guestStat(guest: number): Promise<GuestStatInfo>;
   guestNmi(guest: number): Promise<void>;
   /** Resolves when the guest's ring has the bytes; E_CONSOLE_FULL when it does not read for long. */

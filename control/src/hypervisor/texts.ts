@@ -1,8 +1,9 @@
 // Every sentence and name for the hypervisor's numbers: statuses, end reasons, exit reasons, run states, vendors, features.
 // The hypervisor sends numbers and values only (protocol/messages.ts); people and scripts read them through this file.
-import { EndReason, Feature, GuestLimit, RunState, Status, Vendor } from "../../../protocol/messages.js";
-import { ExitReason, Register } from "../../../protocol/state.js";
+import { EndReason, Feature, GuestLimit, GuestPart, RunState, Status, Vendor } from "../../../protocol/messages.js";
+import { ExitField, ExitReason, Register } from "../../../protocol/state.js";
 import { HvkitError } from "../errors.js";
+import { cpuidWord } from "./cpuid.js";
 
 /** Words of evidence that came with a failed Status. */
 type Evidence = readonly bigint[];
@@ -17,6 +18,7 @@ const mebibytes = (value: bigint | undefined): string => {
   const bytes = value ?? 0n;
   return bytes % 1048576n === 0n ? `${bytes / 1048576n} MiB` : `${bytes} bytes`;
 };
+const damaged = "It is damaged, or was saved on a CPU of another kind.";
 const bug = "This is a bug in hvkit: please report it with `hvkit logs` and what you did.";
 
 export const statusTexts: Readonly<Record<Exclude<Status, Status.Ok>, StatusText>> = {
@@ -54,6 +56,22 @@ export const statusTexts: Readonly<Record<Exclude<Status, Status.Ok>, StatusText
   },
   [Status.Refused]: { sentence: (w) => `The privileged layer refused call ${w[0] ?? 0n} of the hypervisor's core.`, hint: bug },
   [Status.Ended]: { sentence: (w) => `The guest ended while it was booting: ${describeEnd(Number(w[0] ?? 0n), w[1] ?? 0n)}` },
+  [Status.RegisterRefused]: {
+    sentence: (w) => `The saved state cannot be loaded: ${registerName(Number(w[0] ?? 0n))} cannot be ${hex(w[1])} on this CPU.`,
+    hint: damaged,
+  },
+  [Status.PartRefused]: {
+    sentence: (w) => `The hypervisor refused a part of the saved state: ${(GuestPart[Number(w[0] ?? 0n)] ?? "unknown").toLowerCase()}.`,
+    hint: damaged,
+  },
+  [Status.RecordRefused]: {
+    sentence: (w) => `The saved state cannot be loaded: no machine is ever in the state that its record at ${hex(w[0])} says.`,
+    hint: damaged,
+  },
+  [Status.CpuLacks]: {
+    sentence: (w) => `This CPU lacks what the guest was told it has: ${lackingBits(w[0] ?? 0n)}.`,
+    hint: "A new guest runs with `--cpu host`; a saved one only where all of this is there.",
+  },
   [Status.BootBlockBad]: { sentence: (w) => `The boot block in the guest's memory is not valid (${hex(w[0])}).`, hint: bug },
   [Status.KindUnknown]: { sentence: (w) => `The hypervisor does not know guest kind ${w[0] ?? 0n}.`, hint: bug },
   [Status.LinuxTruncated]: {
@@ -105,6 +123,12 @@ export const statusTexts: Readonly<Record<Exclude<Status, Status.Ok>, StatusText
     hint: "Give the guest more with `--memory`.",
   },
 };
+
+/** Of Status.CpuLacks. */
+function lackingBits(word: bigint): string {
+  const names = Array.from({ length: 32 }, (_, bit) => bit).filter((bit) => (word >> BigInt(bit)) & 1n);
+  return `${cpuidWord(Number(word >> 40n), Number((word >> 32n) & 3n))} bit ${names.join(", ")}`;
+}
 
 function protocolVersion(word: bigint | undefined): string {
   const version = Number(word ?? 0n);
@@ -271,7 +295,7 @@ export const featureList = (bits: number): string[] => featureNames.filter(([bit
 
 /** `rax`, `cs.selector`, `kernelGsBase`: Register's name as people and --json see it. */
 export function registerName(register: number): string {
-  const name = Register[register] ?? `register${register}`;
+  const name = Register[register] ?? ExitField[register] ?? `register${register}`;
   const segment = /^(Es|Cs|Ss|Ds|Fs|Gs|Ldtr|Tr|Gdtr|Idtr)(Selector|Base|Limit|Attributes)$/.exec(name);
   if (segment?.[1] && segment[2]) return `${segment[1].toLowerCase()}.${segment[2].toLowerCase()}`;
   return name.charAt(0).toLowerCase() + name.slice(1);

@@ -6,6 +6,7 @@ import { join, resolve } from "node:path";
 import type { RunningEngine } from "../../../control/src/engines/engine.js";
 import { createEngine } from "../../../control/src/engines/engines.js";
 import { RemoteHypervisor } from "../../../control/src/hypervisor/client.js";
+import type { SavedState } from "../../../control/src/hypervisor/saved.js";
 import { Catalog, type Image } from "../../../control/src/images/catalog.js";
 import type { CpioFile } from "../../../control/src/images/cpio.js";
 import { imageMemory, loadPlan } from "../../../control/src/images/loader.js";
@@ -32,6 +33,13 @@ export interface RunOptions {
   memory?: string;
   append?: string;
   added?: readonly CpioFile[];
+}
+
+/** A guest in the test's own memory. */
+export interface SavedGuest {
+  name: string;
+  ram: Uint8Array;
+  state: SavedState;
 }
 
 export class Machine {
@@ -101,6 +109,32 @@ export class Machine {
   /** A guest of files that the test made. */
   async runFiles(name: string, files: BootFiles, memoryMiB: number): Promise<Guest> {
     return this.runPlan(name, planBoot(files, memoryMiB * 2 ** 20), memoryMiB * 2 ** 20);
+  }
+
+  /** All of a guest, which is paused afterwards. */
+  async save(guest: Guest): Promise<SavedGuest> {
+    const { hypervisor } = this;
+    await hypervisor.guestPause(guest.slot);
+    const { memoryBytes } = await hypervisor.guestState(guest.slot);
+    const ram = await hypervisor.guestGet(guest.slot, 0, memoryBytes);
+    return { name: guest.name, ram, state: await hypervisor.guestStateSave(guest.slot) };
+  }
+
+  /** A new guest that is what another one was, and paused. */
+  async restore({ name, ram, state }: SavedGuest): Promise<Guest> {
+    const { hypervisor } = this;
+    const options = { memoryBytes: ram.length, wallSeconds: 0, cpuModel: state.cpuModel, tscKhz: state.tscKhz };
+    const { guest: slot, requestTsc } = await hypervisor.guestCreate(options);
+    const guest = new Guest(this, name, slot, requestTsc);
+    this.#guests.set(slot, guest);
+    try {
+      await hypervisor.guestPut(slot, 0, ram);
+      await hypervisor.guestStateLoad(slot, state);
+    } catch (error) {
+      await guest.remove();
+      throw error;
+    }
+    return guest;
   }
 
   async runPlan(name: string, plan: BootPlan, memoryBytes: number): Promise<Guest> {

@@ -4,7 +4,7 @@ import { Link } from "../../../control/src/link/link.js";
 import type { Transport } from "../../../control/src/transport/transport.js";
 import { Channel } from "../../../protocol/link.js";
 import { GuestKind, Op } from "../../../protocol/messages.js";
-import { message } from "./codec.js";
+import { creation, message } from "./codec.js";
 import { Rig } from "./rig.js";
 
 /** Nanoseconds of the hypervisor's clock in a turn of the loop: its 250 ms pass in 50 turns. */
@@ -101,7 +101,7 @@ test.each<[string, Faults, number]>([
     });
     wire.faults = faults;
     await link.open();
-    void link.send(Channel.Request, message(1000, Op.GuestCreate, [2 << 20, 0]));
+    void link.send(Channel.Request, message(1000, Op.GuestCreate, creation(2 << 20, 0)));
     await link.send(Channel.Request, message(1001, Op.GuestStart, [0, GuestKind.Linux, 0, 64]));
     await until(() => wire.rig.host.guests.size === 1);
     const text = Array.from({ length: 4000 }, (__, index) => String.fromCharCode(32 + (index % 95))).join("");

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import xxhash from "xxhash-wasm";
 import { GuestLimit, Op, Status } from "../../../protocol/messages.js";
+import { creation } from "./codec.js";
 import { BLOCK } from "./physical.js";
 import { Rig } from "./rig.js";
 
@@ -15,7 +16,7 @@ const bytesOf = (length: number, seed = 1): Uint8Array =>
 
 beforeEach(() => {
   rig = Rig.open({ storeSectors: 2048 });
-  rig.ok(Op.GuestCreate, [4 * MIB, 0]);
+  rig.ok(Op.GuestCreate, creation(4 * MIB, 0));
 });
 
 describe("digest", () => {
@@ -92,7 +93,7 @@ describe("store", () => {
 
   test("without a store disk there is none", () => {
     const bare = Rig.open();
-    bare.ok(Op.GuestCreate, [2 * MIB, 0]);
+    bare.ok(Op.GuestCreate, creation(2 * MIB, 0));
     expect(bare.call(Op.GuestLoad, [0, 0, 0, 512])).toMatchObject({ status: Status.NoStore });
     expect(bare.call(Op.GuestSave, [0, 0, 0, 512])).toMatchObject({ status: Status.NoStore });
   });

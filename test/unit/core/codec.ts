@@ -1,5 +1,6 @@
 // The line's frames, written for the tests from protocol/link.ts alone: neither end's code is used to judge the other.
 import { type Channel, FrameType, Link } from "../../../protocol/link.js";
+import { GuestCreateArgs } from "../../../protocol/messages.js";
 
 export interface Frame {
   type: FrameType;
@@ -99,3 +100,7 @@ export function message(
   for (const [index, word] of words.entries()) head.writeBigUInt64LE(BigInt.asUintN(64, BigInt(word)), 8 + 8 * index);
   return Buffer.concat([head, bytes]);
 }
+
+/** GuestCreate's words; 0, what is not said. */
+export const creation = (memoryBytes: number | bigint, wallSeconds: number): (number | bigint)[] =>
+  Object.assign(new Array<number | bigint>(GuestCreateArgs.Words).fill(0), [memoryBytes, wallSeconds]);

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { Channel, Link } from "../../../protocol/link.js";
 import { EndReason, Event, GuestKind, Op, ResumeClock, RunState } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
-import { data, message } from "./codec.js";
+import { creation, data, message } from "./codec.js";
 import { Rig } from "./rig.js";
 
 const ROOM = Link.MaxPayload - Link.MessageHeaderBytes;
@@ -12,7 +12,7 @@ let rig: Rig;
 
 const guests = (count: number): void => {
   for (let guest = 0; guest < count; guest++) {
-    rig.ok(Op.GuestCreate, [2 << 20, 0]);
+    rig.ok(Op.GuestCreate, creation(2 << 20, 0));
     rig.ok(Op.GuestStart, [guest, GuestKind.Linux, 0, 64]);
   }
 };
@@ -182,7 +182,7 @@ describe("events", () => {
   test("a session that comes later hears of an end that nobody was told", () => {
     const late = new Rig();
     late.synchronize();
-    late.ok(Op.GuestCreate, [2 << 20, 0]);
+    late.ok(Op.GuestCreate, creation(2 << 20, 0));
     late.acks = false;
     for (let id = 0; id < 8; id++) late.post(Op.Ping);
     late.poll();
@@ -201,7 +201,7 @@ describe("events", () => {
     rig.settle();
     rig.news = [];
     rig.ok(Op.GuestDestroy, [0]);
-    rig.ok(Op.GuestCreate, [2 << 20, 0]);
+    rig.ok(Op.GuestCreate, creation(2 << 20, 0));
     rig.settle();
     expect(rig.news).toEqual([]);
   });

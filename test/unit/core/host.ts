@@ -1,7 +1,7 @@
 // hv/asm as core sees it (hv/core/host.ts), in TypeScript: serial rings, clock, frames, guests, store disk. It checks as the real one does,
 // can be told to refuse, and throws at what core must never do.
 
-import { EndReason, GuestLimit, RunState, Status } from "../../../protocol/messages.js";
+import { EndReason, GuestLimit, GuestPart, RunState, Status } from "../../../protocol/messages.js";
 import { ExitReason } from "../../../protocol/state.js";
 import { crc32c } from "./codec.js";
 import { FrameState, HostFact } from "./facts.js";
@@ -24,6 +24,12 @@ export interface Guest {
   value: bigint;
   changed: boolean;
   wallSeconds: bigint;
+  cpuModel: number;
+  tscKhz: number;
+  /** by GuestPart: what can be read and written */
+  parts: Uint8Array[];
+  registers: Map<number, bigint>;
+  restored: { halted: number; events: number; clock: bigint; tsc: bigint } | undefined;
   output: number[][];
   input: number[][];
   lost: number[];
@@ -119,7 +125,8 @@ export class Host {
       guestNew: (slot: number, frame: number) => this.#guestNew(slot, frame),
       guestPool: (slot: number, frame: number) => this.#guestPool(this.guests.get(slot), frame),
       guestRam: (slot: number, block: number, address: bigint) => this.#guestRam(this.guests.get(slot), block, address),
-      guestInit: (slot: number, wallSeconds: bigint) => this.#guestInit(this.guests.get(slot), wallSeconds),
+      guestInit: (slot: number, wallSeconds: bigint, cpuModel: number, tscKhz: number) =>
+        this.#guestInit(this.guests.get(slot), wallSeconds, cpuModel, tscKhz),
       guestBoot: (slot: number, kind: number, block: bigint, bytes: number) => this.#guestBoot(this.guest(slot), kind, block, bytes),
       guestRun: (slot: number) => this.#guestRun(this.guests.get(slot)),
       guestResume: (slot: number, passed: number) => this.#guestResume(this.guests.get(slot), passed),
@@ -129,6 +136,36 @@ export class Host {
       guestNmi: (slot: number) => {
         this.guest(slot).nmis++;
         return true;
+      },
+      guestEntry: (slot: number, index: number) => BigInt(slot * 1000 + index),
+      guestPartRead: (slot: number, part: number, offset: number, to: number, bytes: number) => {
+        const place = this.#part(slot, part, offset, bytes);
+        if (!place) return false;
+        this.#bytes(to, bytes).set(place);
+        return true;
+      },
+      guestPartWrite: (slot: number, part: number, offset: number, from: number, bytes: number) => {
+        const place = part <= GuestPart.CpuidNew ? this.#part(slot, part, offset, bytes) : undefined;
+        if (!place) return false;
+        place.set(this.#bytes(from, bytes));
+        return true;
+      },
+      guestRegisterWrite: (slot: number, field: number, value: bigint) => {
+        if (field >>> 0 >= 110) return false;
+        this.guest(slot).registers.set(field, BigInt.asUintN(64, value));
+        return true;
+      },
+      guestRestore: (slot: number, halted: number, events: number, clock: bigint, tsc: bigint) => {
+        const guest = this.guest(slot);
+        guest.value = this.bootValue;
+        if (this.trap !== EndReason.None) {
+          this.end(slot, this.trap, 0x77n);
+          return Status.Ended;
+        }
+        if (this.bootStatus !== Status.Ok) return this.bootStatus;
+        const restored = { halted, events, clock, tsc };
+        Object.assign(guest, { restored, before: RunState.Runnable, state: RunState.Paused, changed: true });
+        return Status.Ok;
       },
       guestState: (slot: number) => this.guests.get(slot)?.state ?? RunState.Empty,
       guestReason: (slot: number) => this.guests.get(slot)?.reason ?? 0,
@@ -251,6 +288,11 @@ export class Host {
       value: 0n,
       changed: false,
       wallSeconds: 0n,
+      cpuModel: 0,
+      tscKhz: 0,
+      parts: Array.from({ length: GuestPart.Count }, (_, part) => new Uint8Array(1000).fill(part + 1)),
+      registers: new Map(),
+      restored: undefined,
       output: [[], []],
       input: [[], []],
       lost: [0, 0],
@@ -275,13 +317,18 @@ export class Host {
     return true;
   }
 
-  #guestInit(guest: Guest | undefined, wallSeconds: bigint): boolean {
+  #guestInit(guest: Guest | undefined, wallSeconds: bigint, cpuModel: number, tscKhz: number): boolean {
     if (!guest || guest.made || guest.ram.length === 0 || guest.pool.length < POOL_FRAMES + Math.ceil(guest.ram.length / 512)) return false;
     guest.made = true;
-    guest.wallSeconds = wallSeconds;
+    Object.assign(guest, { wallSeconds, cpuModel, tscKhz });
     if (this.trap === EndReason.None) return true;
     this.end(guest.slot, this.trap, 0x66n);
     return false;
+  }
+
+  #part(slot: number, part: number, offset: number, bytes: number): Uint8Array | undefined {
+    const place = this.guest(slot).parts[part >>> 0];
+    return place && (offset >>> 0) + bytes <= place.length ? place.subarray(offset >>> 0, (offset >>> 0) + bytes) : undefined;
   }
 
   #guestBoot(guest: Guest, kind: number, block: bigint, bytes: number): number {

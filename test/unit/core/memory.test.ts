@@ -1,6 +1,7 @@
 // Frames: guests come and go and nothing is lost, RAM is in one piece where it can be, what a dead guest left is never seen again.
 import { describe, expect, test } from "vitest";
 import { EndReason, GuestCreateReply, GuestLimit, HostImport, HostStatReply, Op, Status } from "../../../protocol/messages.js";
+import { creation } from "./codec.js";
 import { FrameState } from "./facts.js";
 import { NEVER, POOL_FRAMES } from "./host.js";
 import { BLOCK, BLOCK_FRAMES } from "./physical.js";
@@ -14,7 +15,7 @@ interface Made {
 }
 
 function create(rig: Rig, mib: number): Made {
-  const { words } = rig.ok(Op.GuestCreate, [mib * MIB, 0]);
+  const { words } = rig.ok(Op.GuestCreate, creation(mib * MIB, 0));
   const numbers = words.map(Number);
   const runs = [];
   for (let at = GuestCreateReply.Words; at < numbers.length; at += 3) {
@@ -64,7 +65,7 @@ describe("placement", () => {
     const made = create(rig, 26);
     check(rig, made);
     expect(made.runs.map(({ bytes }) => bytes / BLOCK)).toEqual([10, 3]);
-    expect(rig.call(Op.GuestCreate, [4 * MIB, 0])).toMatchObject({ status: Status.NoMemory, words: [4n << 20n, 2n << 20n] });
+    expect(rig.call(Op.GuestCreate, creation(4 * MIB, 0))).toMatchObject({ status: Status.NoMemory, words: [4n << 20n, 2n << 20n] });
   });
 
   test("more runs than a reply can name are refused, and nothing is kept", () => {
@@ -75,7 +76,7 @@ describe("placement", () => {
     ]);
     const rig = Rig.open({ memoryMiB: 128, holes });
     const free = rig.host.freeFrames;
-    expect(rig.call(Op.GuestCreate, [52 * MIB, 0]).status).toBe(Status.NoMemory);
+    expect(rig.call(Op.GuestCreate, creation(52 * MIB, 0)).status).toBe(Status.NoMemory);
     expect(rig.host.freeFrames).toBe(free);
     const made = create(rig, 50);
     check(rig, made);
@@ -93,7 +94,7 @@ describe("placement", () => {
   test("a common guest takes one poll and few calls", () => {
     const rig = Rig.open({ memoryMiB: 600 });
     rig.host.calls.clear();
-    const id = rig.post(Op.GuestCreate, [256 * MIB, 0]);
+    const id = rig.post(Op.GuestCreate, creation(256 * MIB, 0));
     rig.poll();
     expect(rig.replies.get(id)?.status).toBe(Status.Ok);
     const calls = [...rig.host.calls.values()].reduce((sum, count) => sum + count, 0);
@@ -118,20 +119,20 @@ describe("refusals", () => {
     BigInt(GuestLimit.MaxMiB * MIB + BLOCK),
     (1n << 64n) - BigInt(BLOCK),
   ])("%i is no memory size", (size) => {
-    expect(Rig.open().call(Op.GuestCreate, [size, 0])).toMatchObject({ status: Status.BadMemorySize, words: [size] });
+    expect(Rig.open().call(Op.GuestCreate, creation(size, 0))).toMatchObject({ status: Status.BadMemorySize, words: [size] });
   });
 
   test("more memory than there is", () => {
     const rig = Rig.open();
-    expect(rig.call(Op.GuestCreate, [64 * MIB, 0])).toMatchObject({ status: Status.NoMemory, words: [64n << 20n, 62n << 20n] });
+    expect(rig.call(Op.GuestCreate, creation(64 * MIB, 0))).toMatchObject({ status: Status.NoMemory, words: [64n << 20n, 62n << 20n] });
     create(rig, 60);
-    expect(rig.call(Op.GuestCreate, [4 * MIB, 0])).toMatchObject({ status: Status.NoMemory, words: [4n << 20n, 2n << 20n] });
+    expect(rig.call(Op.GuestCreate, creation(4 * MIB, 0))).toMatchObject({ status: Status.NoMemory, words: [4n << 20n, 2n << 20n] });
   });
 
   test("RAM that leaves no frames for the rest", () => {
     const rig = Rig.open({ hostFrames: BLOCK_FRAMES - 8 });
     const free = rig.host.freeFrames;
-    expect(rig.call(Op.GuestCreate, [62 * MIB, 0]).status).toBe(Status.NoMemory);
+    expect(rig.call(Op.GuestCreate, creation(62 * MIB, 0)).status).toBe(Status.NoMemory);
     expect(rig.host.freeFrames).toBe(free);
     check(rig, create(rig, 60));
   });
@@ -139,7 +140,7 @@ describe("refusals", () => {
   test("all slots taken", () => {
     const rig = Rig.open({ memoryMiB: 1200 });
     for (let guest = 0; guest < GuestLimit.Slots; guest++) expect(create(rig, 2).guest).toBe(guest);
-    expect(rig.call(Op.GuestCreate, [2 * MIB, 0])).toMatchObject({ status: Status.NoSlot, words: [512n] });
+    expect(rig.call(Op.GuestCreate, creation(2 * MIB, 0))).toMatchObject({ status: Status.NoSlot, words: [512n] });
     destroy(rig, 300);
     expect(create(rig, 2).guest).toBe(300);
   });
@@ -155,7 +156,7 @@ describe("refusals", () => {
     const rig = Rig.open();
     const free = rig.host.freeFrames;
     rig.host.refuse.set(name, after);
-    expect(rig.call(Op.GuestCreate, [16 * MIB, 0])).toMatchObject({ status: Status.Refused, words: [BigInt(number)] });
+    expect(rig.call(Op.GuestCreate, creation(16 * MIB, 0))).toMatchObject({ status: Status.Refused, words: [BigInt(number)] });
     rig.host.refuse.clear();
     expect(rig.host.guests.size).toBe(0);
     expect(rig.host.freeFrames).toBe(free);
@@ -168,7 +169,7 @@ describe("refusals", () => {
     const rig = Rig.open();
     const free = rig.host.freeFrames;
     rig.host.trap = EndReason.TrapStackExhausted;
-    expect(rig.call(Op.GuestCreate, [16 * MIB, 0])).toMatchObject({
+    expect(rig.call(Op.GuestCreate, creation(16 * MIB, 0))).toMatchObject({
       status: Status.Ended,
       words: [BigInt(EndReason.TrapStackExhausted), 0x66n],
     });
@@ -182,7 +183,7 @@ describe("refusals", () => {
     rig.synchronize();
     rig.settle();
     rig.host.refuse.clear();
-    expect(rig.call(Op.GuestCreate, [32 * MIB, 0]).status).toBe(Status.NoMemory);
+    expect(rig.call(Op.GuestCreate, creation(32 * MIB, 0)).status).toBe(Status.NoMemory);
     rig.ok(Op.Ping);
   });
 });
@@ -251,7 +252,7 @@ describe("scrubbing", () => {
 
   test("a guest that finds too little clean memory waits for it, and the line goes on", () => {
     const rig = Rig.open({ scrubbed: false });
-    const id = rig.post(Op.GuestCreate, [32 * MIB, 0]);
+    const id = rig.post(Op.GuestCreate, creation(32 * MIB, 0));
     let polls = 0;
     for (; !rig.replies.has(id) && polls < 1000; polls++) {
       const before = rig.host.physical.scrubbed;
@@ -269,7 +270,7 @@ describe("scrubbing", () => {
     check(rig, create(rig, 62));
     destroy(rig, 0);
     check(rig, create(rig, 62));
-    expect(rig.call(Op.GuestCreate, [2 * MIB, 0]).status).toBe(Status.NoMemory);
+    expect(rig.call(Op.GuestCreate, creation(2 * MIB, 0)).status).toBe(Status.NoMemory);
   });
 
   test("what a guest left is gone before another one gets its frames", () => {
@@ -286,13 +287,13 @@ describe("scrubbing", () => {
   test("a new session in the middle of a creation gives all back", () => {
     const rig = Rig.open({ scrubbed: false, memoryMiB: 700 });
     const free = rig.host.freeFrames;
-    rig.post(Op.GuestCreate, [600 * MIB, 0]);
+    rig.post(Op.GuestCreate, creation(600 * MIB, 0));
     rig.poll();
     rig.synchronize(1);
     expect(rig.host.freeFrames).toBe(free);
     rig.settle();
     // Clean by now: this time it is cut off between two pieces of RAM.
-    rig.post(Op.GuestCreate, [600 * MIB, 0]);
+    rig.post(Op.GuestCreate, creation(600 * MIB, 0));
     rig.poll();
     expect(rig.host.guests.size).toBe(1);
     rig.synchronize(2);
@@ -314,7 +315,7 @@ test("1500 guests come and go, and no frame is missing", () => {
     return (random >>> 8) % limit;
   };
   for (let round = 0; round < 1500; round++) {
-    const reply = rig.call(Op.GuestCreate, [(1 + next(6)) * BLOCK, 0]);
+    const reply = rig.call(Op.GuestCreate, creation((1 + next(6)) * BLOCK, 0));
     if (reply.status === Status.Ok) alive.push(Number(reply.words[0]));
     else expect(reply.status).toBe(Status.NoMemory);
     while (alive.length > 6 || (alive.length > 0 && (reply.status !== Status.Ok || next(3) === 0))) {

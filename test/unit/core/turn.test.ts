@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { GuestKind, Op, RunState, Status } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
+import { creation } from "./codec.js";
 import { Rig } from "./rig.js";
 
 const MIB = 1 << 20;
@@ -21,11 +22,11 @@ const until = (id: number): void => {
   }
 };
 /** A creation that has to scrub first. */
-const createLater = (mib = 40): number => rig.post(Op.GuestCreate, [mib * MIB, 0]);
+const createLater = (mib = 40): number => rig.post(Op.GuestCreate, creation(mib * MIB, 0));
 
 beforeEach(() => {
   rig = Rig.open({ scrubbed: false, storeSectors: 2048 });
-  other = Number(rig.ok(Op.GuestCreate, [2 * MIB, 0]).words[0]);
+  other = Number(rig.ok(Op.GuestCreate, creation(2 * MIB, 0)).words[0]);
   rig.ok(Op.GuestStart, [other, GuestKind.Linux, 0, 64]);
 });
 

@@ -1,7 +1,7 @@
 // A guest in TypeScript: what hv/machine/guest.ts imports, RAM and registers to look at, and exits as either vendor's CPU makes them.
 // Tests say what the guest executes; whether that becomes a VMX or an SVM exit is decided here.
 import { ExitRecord, Layout, VcpuRecord } from "../../../hv/machine/layout.js";
-import { Vendor } from "../../../protocol/messages.js";
+import { CpuModel, Vendor } from "../../../protocol/messages.js";
 import { ExitField, Register } from "../../../protocol/state.js";
 import { compiled } from "./devices/compile.js";
 
@@ -12,12 +12,13 @@ export const VENDORS = [
 
 interface Machine {
   memory: WebAssembly.Memory;
-  init(wallSeconds: bigint): void;
+  init(wallSeconds: bigint, cpuModel: number): void;
   boot(kind: number, block: bigint, bytes: number): number;
   bootValue(): bigint;
   exit(): number;
   exitInFull(): number;
   event(bits: number): number;
+  restore(halted: number): number;
 }
 
 /** Compiled while the test file loads: no test's time. */
@@ -29,6 +30,7 @@ export interface GuestOptions {
   ramBytes?: number;
   tscKhz?: number;
   wallSeconds?: bigint;
+  cpuModel?: CpuModel;
   /** EAX, EBX, ECX, EDX of the physical CPU */
   hostCpuid?: (leaf: number, subleaf: number) => readonly [number, number, number, number];
   /** another build of the module, and what it imports besides `guest` */
@@ -105,13 +107,14 @@ export class Guest {
 
   constructor(options: GuestOptions = {}) {
     const { vendor = Vendor.Svm, ramBytes = 4 << 20, tscKhz = 2_000_000, wallSeconds = 0n, hostCpuid = fullCpu } = options;
+    const { cpuModel = CpuModel.Host } = options;
     this.vendor = vendor;
     this.tscKhz = tscKhz;
     this.cpuidOf = hostCpuid;
     this.ram = Buffer.alloc(ramBytes);
     const { module = product, coverage = {}, observe = (imports) => imports } = options;
     this.machine = new WebAssembly.Instance(module, { guest: observe(this.imports()), coverage }).exports as unknown as Machine;
-    this.machine.init(wallSeconds);
+    this.machine.init(wallSeconds, cpuModel);
     this.long();
   }
 
