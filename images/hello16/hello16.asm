@@ -90,9 +90,10 @@ start:
   sti
   hlt
   cmp cx, 0
-  jne .wait
+  jg .wait                                ; a busy host may give two at once
   cli
-  check je, "timer interrupts"
+  cmp cx, 0
+  check jle, "timer interrupts"
   mov si, done
   call put_string
   mov dx, PM1A_CONTROL
