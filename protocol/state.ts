@@ -150,5 +150,7 @@ export enum ExitReason {
   EntryFailed = 21,
   Init = 22,
   Unknown = 23,
-  Count = 24,
+  /** the guest's TSC has another rate than the CPU's, and the CPU cannot scale it */
+  Rdtsc = 24,
+  Count = 25,
 }

@@ -2,7 +2,7 @@
 ; What the host owns cannot be expressed here: there is no field for it.
 %include "hv.inc"
 
-global field_read, field_write, guest_tsc, cr4_backed
+global field_read, field_write, guest_ticks, guest_tsc, cr4_backed
 extern vendor_read, vendor_write, vendor_set_cr0, vendor_set_cr3, vendor_set_cr4, vendor_set_efer, vendor_set_tsc_offset, vendor_set_pdpte
 extern context_drop, host_xcr0
 
@@ -59,8 +59,15 @@ field_read:
     pop r12
     ret
 
-; A guest's TSC. In: R12 guest block, RAX TSC  Out: RAX  Clobbers: -
+; The host's TSC ticks as the guest's. In: R12 guest block, RAX  Out: RAX  Clobbers: RDX
+guest_ticks:
+    mul qword [r12 + guest.tsc_ratio]
+    shrd rax, rdx, 48
+    ret
+
+; A guest's TSC. In: R12 guest block, RAX TSC  Out: RAX  Clobbers: RDX
 guest_tsc:
+    call guest_ticks
     add rax, [r12 + guest.tsc_offset]
     cmp qword [r12 + guest.tsc0], 0
     jne .started
@@ -208,6 +215,7 @@ field_write:
     jmp .vendor
 .tsc:
     RDTSC64
+    call guest_ticks
     sub rbx, rax
     mov [r12 + guest.tsc_offset], rbx
     mov rdx, rbx

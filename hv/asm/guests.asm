@@ -7,7 +7,7 @@ extern early_alloc, frame_claim, frame_release, block_claim, block_release
 extern vendor_nested_entry, vendor_vcpu_init, vendor_vcpu_end, vendor_set_tsc_offset, context_init, context_drop
 extern wasm_place_memory, wasm_place_table, machine_call, machine_instance_bytes
 extern Z_machine_instantiate, Z_machineZ_init, Z_machineZ_boot, Z_machineZ_bootValue
-extern core_pending, panic, tsc_khz
+extern core_pending, panic, tsc_khz, guest_ticks
 
 section .bss
 alignb 8
@@ -229,6 +229,24 @@ guest_init:
     mov rax, [tsc_khz]
 .rate:
     mov [r12 + guest.tsc_khz], rax
+    ; the ratio: 2^48 where the rates are alike
+    mov rsi, [tsc_khz]
+    mov rdi, rsi
+    sub rdi, rax
+    mov rdx, rdi
+    neg rdx
+    cmovs rdx, rdi                              ; the difference
+    mov rdi, rsi
+    shr rdi, TSC_ALIKE_SHIFT
+    cmp rdx, rdi
+    ja .other_rate
+    mov rax, rsi
+.other_rate:
+    xor edx, edx
+    shld rdx, rax, 48
+    shl rax, 48
+    div rsi                                     ; kHz are below 2^32: far below RSI << 64
+    mov [r12 + guest.tsc_ratio], rax
     mov [r12 + guest.cpu_model], ecx
     cmp qword [r12 + guest.instance_ptr], 0
     jne .refused
@@ -301,13 +319,13 @@ guest_init:
     mov rax, Z_machine_instantiate
     call machine_call
     jc .trapped
-    mov rdi, r12
     mov rsi, r13
     mov edx, r15d
     mov rax, Z_machineZ_init
-    call machine_call
-    jc .trapped
-    mov eax, 1
+    call guest_asked
+    test eax, eax
+    sete al
+    movzx eax, al
     jmp .out
 .trapped:
     call guest_end
@@ -376,13 +394,15 @@ guest_stood:
     cmp qword [r12 + guest.tsc0], 0
     je .done
     add [r12 + guest.tsc0], rax
-    sub [r12 + guest.tsc_offset], rax
     add [r12 + guest.halt_since], rax
     cmp qword [r12 + guest.deadline], -1
     je .no_deadline
     add [r12 + guest.deadline], rax
 .no_deadline:
+    call guest_ticks
     mov rdx, [r12 + guest.tsc_offset]
+    sub rdx, rax
+    mov [r12 + guest.tsc_offset], rdx
     jmp [vendor_set_tsc_offset]
 .done:
     ret

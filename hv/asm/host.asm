@@ -7,7 +7,7 @@
 global core_init, core_poll
 extern Z_core_instantiate, Z_coreZ_init, Z_coreZ_poll, wasm_place_memory, wasm_place_table, early_alloc
 extern boot_vendor, tsc_khz, tsc_base, ns_of_tsc, ready_tsc, store_sectors, host_xcr0, idle_tsc, serial_overruns, frame_count, frame_table, core_deadline
-extern clock_ns, tsc_from_ns, crc32c, serial_read, serial_write, serial_room, frame_scrub, block_count, guest_table, window_entry, build_identity, build_identity_bytes, svm_next_rip, power_off, core_instance_memory, core_instance_bytes, panic
+extern tsc_scaling, clock_ns, tsc_from_ns, crc32c, serial_read, serial_write, serial_room, frame_scrub, block_count, guest_table, window_entry, build_identity, build_identity_bytes, svm_next_rip, power_off, core_instance_memory, core_instance_bytes, panic
 
 INSTANCE_MAX    equ 1024
 CORE_PAGES      equ 16                          ; Wasm pages mapped for core
@@ -198,6 +198,10 @@ IMPORT fact                                     ; ESI HostFact
     jz .no_avx
     or r8d, Feature_Avx
 .no_avx:
+    cmp dword [tsc_scaling], 0
+    je .no_scaling
+    or r8d, Feature_TscScaling
+.no_scaling:
     mov eax, r8d
     pop rbx
     ret

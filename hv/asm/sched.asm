@@ -4,7 +4,7 @@
 
 global sched_loop, run_look, run_verdict, run_trapped, core_deadline, flush_deadline, idle_tsc, sched_init
 extern core_pending, core_poll, guest_table, guest_high, guest_end, machine_call, Z_machineZ_event
-extern vendor_run, vendor_flush, vendor_set_tsc_offset, context_load, timer_arm, tsc_khz
+extern guest_ticks, vendor_run, vendor_flush, vendor_set_tsc_offset, context_load, timer_arm, tsc_khz
 
 SLICE_MS        equ 5
 
@@ -173,9 +173,12 @@ run_look:
     jne .started
     ; the first entry: guest time begins, or goes on
     mov [r12 + guest.first_entry], rax
+    push rax
+    call guest_ticks
     mov rdx, [r12 + guest.tsc_start]
     sub rdx, rax
     mov [r12 + guest.tsc_offset], rdx
+    pop rax
     sub rax, [r12 + guest.clock_start]
     mov [r12 + guest.tsc0], rax
     call [vendor_set_tsc_offset]

@@ -22,8 +22,8 @@ WANT_1          equ 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 15 | 1 << 18 | 1 <<
 ; 2: VMRUN 0, VMMCALL 1, VMLOAD 2, VMSAVE 3, STGI 4, CLGI 5, SKINIT 6, RDTSCP 7, WBINVD 9, MONITOR 10, MWAIT 11 12, XSETBV 13, RDPRU 14
 WANT_2          equ 0x7EFF
 ; #DB 1 and #AC 17: delivering them can loop inside the CPU for ever (CVE-2015-8104, CVE-2015-5307)
-; and #MC 18 is the host's
-EXCEPTIONS      equ 1 << 1 | 1 << 17 | 1 << 18
+; and #MC 18 is the host's. #UD 6: the machine knows instructions of the other vendor's
+EXCEPTIONS      equ 1 << 1 | 1 << 6 | 1 << 17 | 1 << 18
 
 ; SVM on this CPU (15.4). hv/boot's cpu_check has made sure of what is used.
 svm_enable:
@@ -120,6 +120,12 @@ svm_vcpu_init:
     mov [rdx + N_CR3], rax
     mov rax, 0x0007040600070406
     mov [rdx + VMCB_PAT], rax
+    ; a TSC of another rate: each RDTSC exits (1: RDTSC 14)
+    mov rax, TSC_ONE
+    cmp rax, [r12 + guest.tsc_ratio]
+    je .rate
+    or dword [rdx + INTERCEPT_1], 1 << 14
+.rate:
     ret
 
 ; The CPU keeps nothing of a VMCB that this kit does not flush anyway. In: R12 guest block

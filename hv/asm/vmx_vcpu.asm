@@ -3,7 +3,7 @@
 %include "vmcs.inc"
 
 global vmx_enable, vmx_vcpu_init
-global vmx_vcpu_end, vmx_flush, vmx_context_load, vmx_context_save, vmx_nested_entry
+global tsc_scaling, vmx_vcpu_end, vmx_flush, vmx_context_load, vmx_context_save, vmx_nested_entry
 extern vmx_select, vmx_exit, panic, host_gdtr, host_idtr, host_tss, cr4_backed, tsc_khz
 
 section .bss
@@ -16,6 +16,7 @@ revision:       resd 1
 pin:            resd 1
 primary:        resd 1
 secondary:      resd 1
+tsc_scaling:    resd 1                          ; the secondary control "use TSC scaling", where there is one
 exits:          resd 1
 entries:        resd 1
 ; INVEPT and INVVPID descriptors
@@ -46,8 +47,8 @@ WANT_EXITS      equ 1 << 2 | 1 << 9 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21
 WANT_ENTRIES    equ 1 << 2 | 1 << 14 | 1 << 15
 
 ; #DB 1 and #AC 17 are intercepted: delivering them can loop inside the CPU for ever (CVE-2015-8104, CVE-2015-5307)
-; and #MC 18 is the host's
-EXCEPTIONS      equ 1 << 1 | 1 << 17 | 1 << 18
+; and #MC 18 is the host's. #UD 6: the machine knows instructions of the other vendor's
+EXCEPTIONS      equ 1 << 1 | 1 << 6 | 1 << 17 | 1 << 18
 
 ; In: ECX capability MSR, EDI wanted  Out: EAX  Clobbers: RDX
 adjust:
@@ -87,6 +88,8 @@ vmx_enable:
     mov edi, WANT_SECONDARY
     call adjust
     mov r8d, eax
+    and edx, 1 << 25
+    mov [tsc_scaling], edx
     mov ecx, MSR_VMX_EPT_VPID                   ; VPIDs only where all of them can be flushed: INVVPID 32, all contexts 42
     rdmsr
     and edx, 1 << 0 | 1 << 10
@@ -151,9 +154,24 @@ vmx_vcpu_init:
     cmp rbx, constant_fields.end
     jb .constant
 
+    ; a TSC of another rate: scaled, or each RDTSC exits (primary control 12)
+    mov edi, [primary]
+    mov esi, [secondary]
+    mov rax, TSC_ONE
+    cmp rax, [r12 + guest.tsc_ratio]
+    je .rate
+    mov eax, [tsc_scaling]
+    test eax, eax
+    jz .exiting
+    or esi, eax
+    VMWRITE TSC_MULTIPLIER, [r12 + guest.tsc_ratio]
+    jmp .rate
+.exiting:
+    or edi, 1 << 12
+.rate:
     VMWRITE PIN_CONTROLS, [pin]
-    VMWRITE PRIMARY_CONTROLS, [primary]
-    VMWRITE SECONDARY_CONTROLS, [secondary]
+    VMWRITE PRIMARY_CONTROLS, rdi
+    VMWRITE SECONDARY_CONTROLS, rsi
     VMWRITE EXIT_CONTROLS, [exits]
     VMWRITE ENTRY_CONTROLS, [entries]
     test dword [secondary], 1 << 5

@@ -281,6 +281,7 @@ vmx_table:
     ROW proc2,       7, NEEDED, "unrestricted guest"
     ROW proc2,       6, NEEDED, "WBINVD exiting"
     ROW proc2,       5, OPTIONAL, "VPID"
+    ROW proc2,      25, OPTIONAL, "TSC scaling"
     ROW ept,         6, NEEDED, "EPT 4-level walk"
     ROW ept,        14, NEEDED, "EPT write-back"
     ROW ept,        16, NEEDED, "EPT 2 MB pages"

@@ -116,7 +116,8 @@ function finish(): u32 {
     const reason = host.guestReason(slot);
     const value = host.guestValue(slot);
     const status = undone(HostImport.GuestInit);
-    return reason == EndReason.None ? status : failWithTwo(Status.Ended, reason, value);
+    if (reason != EndReason.None) return failWithTwo(Status.Ended, reason, value);
+    return value ? failWith(Status.CpuLacks, value) : status;
   }
   enroll(slot, blockCount, firstBlock);
   word(slot);

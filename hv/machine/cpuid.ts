@@ -3,6 +3,7 @@
 //
 // A leaf's row (CpuidTable of layout.ts) is the leaf rotated left by 2, so that one comparison finds what is out of range.
 
+import { CpuModel } from "../../protocol/messages";
 import { Register } from "../../protocol/state";
 import * as guest from "./guest";
 import { CpuidTable } from "./layout";
@@ -146,13 +147,15 @@ function word(leaf: u32, register: u32): u32 {
   return load<u32>(CpuidTable.At + (rowOf(leaf) << 4) + register);
 }
 
-export function cpuidInit(): void {
+/** 0, or in the form of Status.CpuLacks what the model has and this CPU lacks. */
+export function cpuidInit(model: u32): u64 {
   memory.fill(CpuidTable.At, 0, BYTES);
   basicLeaves();
   xsaveLeaves();
   hypervisorLeaves();
   extendedLeaves();
   masks();
+  return model == CpuModel.Portable ? takePortable() : 0;
 }
 
 function basicLeaves(): void {
@@ -241,6 +244,58 @@ function extendedLeaves(): void {
   host(0x80000007, 0, 0, 0, 0x100);
   // Address sizes; CLZERO, XSAVE error pointers. One core. Hidden: IBPB and its like (MSRs).
   host(0x80000008, 0xffff, 5, 0, 0);
+}
+
+/** AuthenticAMD: a Linux that finds it does not isolate its page tables (Meltdown is Intel's), and takes SYSCALL for 32-bit programs,
+ *  which undefined.ts makes work on Intel's CPUs. */
+const AMD_B: u32 = 0x68747541;
+const AMD_C: u32 = 0x444d4163;
+const AMD_D: u32 = 0x69746e65;
+
+/** The MSRs and instructions that only AMD's CPUs have are the guest's. */
+export function isAmd(): bool {
+  return word(0, EBX) == AMD_B;
+}
+
+// The portable model: what QEMU's emulated CPU (7.2, -cpu max) and Bochs' (2.7, corei7_skylake_x) both have, of what host() above lets
+// through and with its reasons; each CPU since Intel's Skylake and AMD's Zen has it too. Rows are offsets in the table.
+//
+//   signature        family 15, model 107: that of QEMU's own AMD CPU, whose quirks Linux knows, and none of which needs more
+//   1 ECX            SSE3 PCLMULQDQ SSSE3 FMA CX16 SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND, hypervisor
+//   1 EDX            FPU DE PSE TSC MSR PAE CX8 SEP PGE CMOV PAT PSE-36 CLFSH MMX FXSR SSE SSE2. Not VME: QEMU's has none
+//   7 EBX            FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS ADX SMAP CLFLUSHOPT CLWB. Not RDSEED, FDP_EXCPTN_ONLY, SHA
+//   7 ECX, EDX       none: UMIP is QEMU's alone
+//   0Dh              x87, SSE, AVX in their standard places; XSAVEOPT and XGETBV with ECX = 1. Not XSAVEC: QEMU has none
+//   80000001h ECX    LAHF ABM. Not SSE4A, 3DNow prefetch
+//   80000001h EDX    SYSCALL NX 1 GiB pages LM, and leaf 1 again. Not MMX extensions, 3DNow
+//   80000005h, 6h    64 KiB of L1 each, 512 KiB of L2, as QEMU's CPU has them: no state behind them
+//   80000007h        nothing: QEMU's CPU does not say that its TSC is invariant; the guest has the KVM clock
+//   80000008h        40 bits physical, 48 linear
+const PORTABLE = memory.data<u32>([
+  0, 0x15, AMD_B, AMD_C, AMD_D,
+  1 << 6, 0x60fb1, 0x10800, 0xf6d83203, 0x078ba97d,
+  7 << 6, 0, 0x019803a9, 0, 0,
+  13 << 6, 7, 576, 832, 0,
+  XSAVE_EXTENSIONS << 4, 5, 0, 0, 0,
+  XSAVE_AVX << 4, 256, 576, 0, 0,
+  32, 0x80000008, AMD_B, AMD_C, AMD_D,
+  (1 << 6) + 32, 0x60fb1, 0, 0x21, 0x2593a97d,
+  (2 << 6) + 32, 0x696b7668, 0x6f702074, 0x62617472, 0x4320656c,
+  (3 << 6) + 32, 0x5550, 0, 0, 0,
+  (5 << 6) + 32, 0x01ff01ff, 0x01ff01ff, 0x40020140, 0x40020140,
+  (6 << 6) + 32, 0, 0x42004200, 0x02008140, 0,
+  (8 << 6) + 32, 0x3028, 0, 0, 0,
+]);
+const PORTABLE_END: usize = 13 * 20;
+
+function takePortable(): u64 {
+  memory.fill(CpuidTable.New, 0, BYTES);
+  for (let at: usize = PORTABLE; at < PORTABLE + PORTABLE_END; at += 20) memory.copy(CpuidTable.New + load<u32>(at), at + 4, 16);
+  // What the hypervisor itself says: the TSC's rate, and leaves 400000xxh.
+  memory.copy(CpuidTable.New + (0x15 << 6), CpuidTable.At + (0x15 << 6), 16);
+  for (let at: u32 = 16; at < EMPTY << 4; at += 64) memory.copy(CpuidTable.New + at, CpuidTable.At + at, 16);
+  memory.copy(CpuidTable.New + (KVM << 4), CpuidTable.At + (KVM << 4), KVM_LEAVES << 4);
+  return cpuidTake();
 }
 
 /** Where the table's bits are instructions and registers, and which: OSXSAVE is the guest's own, and AMD repeats leaf 1 in leaf

@@ -7,7 +7,6 @@ import * as guest from "./guest";
 import { EVENT_VALID, EventType, inject } from "./inject";
 import { interruptAcknowledge, interruptPending, isNmiMasked } from "./interrupts";
 import { machine } from "./state";
-import { exception } from "./vendor";
 
 const DR7_GD: u64 = 0x2000;
 /** The interrupt window is asked for. Can be rebuilt: asking once more does no harm. */
@@ -20,9 +19,8 @@ function severity(vector: u32): u32 {
   return vector == 0 || (vector >= <u32>Vector.TS && vector <= <u32>Vector.GP) ? 1 : 0;
 }
 
-/** Gives an intercepted exception to the guest: as itself, or as #DF; false: after a #DF it is a triple fault. */
+/** Gives an intercepted exception (Fault) to the guest: as itself, or as #DF; false: after a #DF it is a triple fault. */
 export function reflect(): bool {
-  exception();
   const vector = Fault.vector;
   const before = <u32>guest.read(ExitField.Vectoring);
   if (before & <u32>EVENT_VALID) {

@@ -6,20 +6,22 @@ import { answer, cpuid, isFixed, rowOf } from "./cpuid";
 import { controlRegister, xsetbv } from "./cr";
 import { instructionLength, isLast, lastLength, wasLocked } from "./decode";
 import { closeNmiWindow, closeWindow, deliver, eventPending, injecting, reflect } from "./events";
-import { exitFlags, exitLength, exitShadow, Flag, Io, Outcome, rawReason, rip, setExitLength, Vector } from "./exit";
+import { exitFlags, exitLength, exitShadow, Fault, Flag, Io, Outcome, rawReason, rip, setExitLength, Vector } from "./exit";
 import * as guest from "./guest";
 import { Hypercall, hypercall } from "./hypercall";
 import { inject } from "./inject";
 import { deviceEvent } from "./interrupts";
 import { ioIn, ioOut } from "./io";
 import { EventBit, Verdict } from "./layout";
-import { rdmsr, wrmsr } from "./msr";
+import { rdmsr, readTsc, wrmsr } from "./msr";
 import { machine, power } from "./state";
 import { stringIo } from "./strings";
+import { undefined } from "./undefined";
 import { codeBytes, gpr, setGpr, setRip } from "./vcpu";
 import {
   crAccess,
   detailedReason,
+  exception,
   faultAddress,
   ioString,
   plainReason,
@@ -112,6 +114,9 @@ function handle(reason: u32): Outcome {
       return crAccess() ? controlRegister() : end(EndReason.Undecodable, rip());
     case ExitReason.Xsetbv:
       return xsetbv();
+    case ExitReason.Rdtsc:
+      readTsc();
+      return Outcome.Next;
     case ExitReason.CacheControl:
     case ExitReason.Pause:
       return Outcome.Next;
@@ -122,7 +127,7 @@ function handle(reason: u32): Outcome {
       closeNmiWindow();
       return Outcome.Window;
     case ExitReason.Exception:
-      return reflect() ? Outcome.Injected : end(EndReason.TripleFault, rip());
+      return exceptional();
     case ExitReason.Undefined:
       return absent();
     case ExitReason.TripleFault:
@@ -207,6 +212,16 @@ function portIo(): Outcome {
   if (Io.input) setGpr(Register.Rax, (size == 4 ? 0 : rax & ~mask) | (<u64>ioIn(Io.port, size) & mask));
   else ioOut(Io.port, size, <u32>(rax & mask));
   return power.ended ? Outcome.Stop : Outcome.Next;
+}
+
+/** An exception of the guest's own, unless it is what another vendor's CPU would have executed. */
+function exceptional(): Outcome {
+  exception();
+  if (Fault.vector == Vector.UD) {
+    const outcome = undefined();
+    if (outcome != Outcome.Window) return outcome;
+  }
+  return reflect() ? Outcome.Injected : end(EndReason.TripleFault, rip());
 }
 
 /** An instruction that CPUID does not offer. */

@@ -18,15 +18,16 @@ import { vendorInit } from "./vendor";
 export { event, exit, exitInFull } from "./machine";
 export { restore } from "./restore";
 
-/** Once, before all else. `cpuModel`: CpuModel of protocol/messages.ts. */
-export function init(wallSeconds: u64, cpuModel: u32): void {
+/** Once, before all else. `cpuModel`: CpuModel of protocol/messages.ts. A Status. */
+export function init(wallSeconds: u64, cpuModel: u32): u32 {
   store<u32>(Layout.StateBytes, <u32>(STATE_END - Layout.Region));
   restoreInit(cpuModel);
   vendorInit();
-  cpuidInit();
   pagingInit();
   devicesReset(wallSeconds);
   clockReset(wallSeconds);
+  const lacking = cpuidInit(cpuModel);
+  return lacking ? failed(Status.CpuLacks, lacking) : Status.Ok;
 }
 
 /** Takes the guest from its boot block (protocol/boot.ts) to its first instruction: a Status. */

@@ -1,13 +1,12 @@
 // Model-specific registers: one policy table. What it does not list is #GP(0), as on a CPU that does not have the register.
 
 import { Register } from "../../protocol/state";
-import { eferOffered } from "./cpuid";
+import { eferOffered, isAmd } from "./cpuid";
 import { Outcome } from "./exit";
 import * as guest from "./guest";
 import { injectGp } from "./inject";
 import { refreshClock, setSystemTime, setWallClock, systemTime, wallClock } from "./kvmclock";
 import { CR0_PG, canonical, EFER_LMA, EFER_LME, gpr, setGpr } from "./vcpu";
-import { intel } from "./vendor";
 
 enum Kind {
   /** a Register, any value that guest.write takes */
@@ -132,6 +131,16 @@ const ROWS = memory.data<u32>([
 ]);
 const ROW_COUNT: u32 = 25;
 
+/** RDTSC, where it exits. */
+export function readTsc(): void {
+  result(guest.read(Register.Tsc));
+}
+
+function result(value: u64): void {
+  setGpr(Register.Rax, value & 0xffffffff);
+  setGpr(Register.Rdx, value >> 32);
+}
+
 export function rdmsr(): Outcome {
   const row = find(<u32>gpr(Register.Rcx));
   if (!row) return refused();
@@ -141,8 +150,7 @@ export function rdmsr(): Outcome {
   if (kind == Kind.WallClock) value = wallClock();
   else if (kind == Kind.SystemTime) value = systemTime();
   else if (kind <= <u32>Kind.Pat) value = guest.read(kind == Kind.Efer ? Register.Efer : argument);
-  setGpr(Register.Rax, value & 0xffffffff);
-  setGpr(Register.Rdx, value >> 32);
+  result(value);
   return Outcome.Next;
 }
 
@@ -157,8 +165,8 @@ function find(index: u32): usize {
   for (let row: usize = ROWS, end = ROWS + ROW_COUNT * Row.Bytes; row < end; row += Row.Bytes) {
     if (load<u32>(row) != index) continue;
     const kind = load<u32>(row + Row.Kind);
-    if (kind == Kind.AmdConstant && intel()) return 0;
-    if ((kind == Kind.IntelConstant || kind == Kind.IntelReadOnly) && !intel()) return 0;
+    if (kind == Kind.AmdConstant && !isAmd()) return 0;
+    if ((kind == Kind.IntelConstant || kind == Kind.IntelReadOnly) && isAmd()) return 0;
     return row;
   }
   return 0;

@@ -19,6 +19,7 @@ enum Code {
   Init = 0x63,
   Vintr = 0x64,
   Cr0SelectiveWrite = 0x65,
+  Rdtsc = 0x6e,
   Rdpmc = 0x6f,
   Cpuid = 0x72,
   Rsm = 0x73,
@@ -79,6 +80,7 @@ export function reasons(): void {
   for (let raw: u32 = Code.Vmload; raw <= <u32>Code.Rdtscp; raw++) map(raw, ExitReason.Undefined);
   map(Code.Vmrun, ExitReason.Undefined);
   map(Code.Rdpmc, ExitReason.Undefined);
+  map(Code.Rdtsc, ExitReason.Rdtsc);
   map(Code.Rsm, ExitReason.Undefined);
   map(Code.Invlpga, ExitReason.Undefined);
   for (let raw: u32 = Code.Monitor; raw <= <u32>Code.MwaitConditional; raw++) map(raw, ExitReason.Undefined);

@@ -19,6 +19,7 @@ enum Reason {
   Hlt = 12,
   Invd = 13,
   Rdpmc = 15,
+  Rdtsc = 16,
   Rsm = 17,
   Vmcall = 18,
   Vmclear = 19,
@@ -79,6 +80,7 @@ export function reasons(): void {
   for (let raw: u32 = Reason.Vmclear; raw <= <u32>Reason.Vmxon; raw++) map(raw, ExitReason.Undefined);
   map(Reason.Getsec, ExitReason.Undefined);
   map(Reason.Rdpmc, ExitReason.Undefined);
+  map(Reason.Rdtsc, ExitReason.Rdtsc);
   map(Reason.Rsm, ExitReason.Undefined);
   map(Reason.Mwait, ExitReason.Undefined);
   map(Reason.Monitor, ExitReason.Undefined);

@@ -65,7 +65,7 @@ function slots(n: u32, slot: u32): void {
   if (slot >= <u32>GuestLimit.Slots) expect(n, !host.guestNew(slot, clean));
   expect(n + 1, !host.guestPool(slot, clean));
   expect(n + 2, !host.guestRam(slot, clean >> 9, 0));
-  expect(n + 3, !host.guestInit(slot, 0));
+  expect(n + 3, !host.guestInit(slot, 0, 0, 0));
   expect(n + 4, host.guestBoot(slot, 1, 0, 64) != 0);
   expect(n + 5, !host.guestRun(slot));
   expect(n + 18, !host.guestResume(slot, false));
@@ -98,7 +98,7 @@ function slots(n: u32, slot: u32): void {
 function running(n: u32): void {
   const clean = frameIn(FrameState.Clean);
   expect(n + 1, !host.guestFree(RUNNING));
-  expect(n + 2, !host.guestInit(RUNNING, 0));
+  expect(n + 2, !host.guestInit(RUNNING, 0, 0, 0));
   expect(n + 3, host.guestBoot(RUNNING, 1, 0, 64) != 0);
   expect(n + 4, !host.guestRun(RUNNING));
   expect(n + 13, !host.guestResume(RUNNING, true));
@@ -114,7 +114,7 @@ function running(n: u32): void {
   expect(n + 14, !host.guestRegisterWrite(RUNNING, 0, 0));
   expect(n + 15, host.guestRestore(RUNNING, 0, 0, 0, 0) != 0);
   expect(n + 16, host.guestEntry(RUNNING, u32.MAX_VALUE) == 0);
-  for (let part: u32 = 0; part < GuestPart.Count; part++) {
+  for (let part: u32 = 0; part < <u32>GuestPart.Count; part++) {
     expect(n + 17, !host.guestPartRead(RUNNING, part, 0x8000, MEMORY, 1));
     expect(n + 18, !host.guestPartRead(RUNNING, part, u32.MAX_VALUE, MEMORY, 16));
     expect(n + 19, !host.guestPartRead(RUNNING, part, 0, MEMORY, 0x8000));

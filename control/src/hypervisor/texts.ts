@@ -256,6 +256,7 @@ export const exitReasonNames: Readonly<Record<Exclude<ExitReason, ExitReason.Cou
   [ExitReason.EntryFailed]: "entry-failed",
   [ExitReason.Init]: "init",
   [ExitReason.Unknown]: "unknown",
+  [ExitReason.Rdtsc]: "rdtsc",
 };
 
 export const exitReasonName = (reason: number): string =>

@@ -3,7 +3,7 @@ import { fc, test as property } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
 import { Vendor } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
-import { Guest, VENDORS } from "./guest.js";
+import { fullCpu, Guest, VENDORS } from "./guest.js";
 
 const EFER = 0xc0000080;
 const PAT = 0x277;
@@ -85,10 +85,14 @@ describe.each(VENDORS)("MSRs on %s", (_name, vendor) => {
     [0xc0010015, Vendor.Svm, 0x1000000n, true],
     [0xc0011029, Vendor.Svm, 0n, true],
     [0xc0010055, Vendor.Svm, 0n, true],
-  ])("%i is there on one vendor only", (index, owner, value, writable) => {
-    const guest = new Guest({ vendor });
-    expect(guest.rdmsr(index)).toBe(owner === vendor ? value : undefined);
-    expect(guest.wrmsr(index, value)).toBe(owner === vendor && writable);
+  ])("%i is there on one vendor's CPUs only, whichever this one is", (index, owner, value, writable) => {
+    for (const named of [Vendor.Vmx, Vendor.Svm]) {
+      const hostCpuid = (leaf: number, subleaf: number): readonly [number, number, number, number] =>
+        leaf === 0 && named === Vendor.Svm ? [0x20, 0x68747541, 0x444d4163, 0x69746e65] : fullCpu(leaf, subleaf);
+      const guest = new Guest({ vendor, hostCpuid });
+      expect(guest.rdmsr(index)).toBe(owner === named ? value : undefined);
+      expect(guest.wrmsr(index, value)).toBe(owner === named && writable);
+    }
   });
 
   test("what is not listed is #GP: APIC base, MTRR, MCA, TSC_AUX, TSC deadline, Hyper-V's and KVM's others", () => {
