@@ -25,7 +25,8 @@ export interface EngineOptions {
 export interface MemoryWindow {
   /** Copies into host-physical memory. Throws HvkitError E_ADDRESS outside of it. */
   write(physical: number, bytes: Uint8Array): void;
-  read(physical: number, length: number): Uint8Array;
+  /** @param into where to; by default a new array */
+  read(physical: number, length: number, into?: Uint8Array): Uint8Array;
   close(): void;
 }
 

@@ -157,8 +157,12 @@ export class RemoteHypervisor implements HypervisorClient {
     return this.#transfer.put(guest, address, bytes, onProgress);
   }
 
-  guestGet(guest: number, address: number, length: number): Promise<Uint8Array> {
-    return this.#transfer.get(guest, address, length);
+  guestFill(guest: number, address: number, bytes: Uint8Array): Promise<void> {
+    return this.#transfer.fill(guest, address, bytes);
+  }
+
+  guestGet(guest: number, address: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    return this.#transfer.get(guest, address, length, into);
   }
 
   async guestDigest(guest: number, address: number, length: number): Promise<bigint> {

@@ -1,14 +1,30 @@
-// XXH64 (seed 0) of bytes here, to compare with GuestDigest: the end-to-end check of every image.
+// XXH64 (seed 0) of bytes here: to compare with GuestDigest, the end-to-end check of every image, and in snapshots.
 import xxhash, { type XXHashAPI } from "xxhash-wasm";
 
 /** xxhash-wasm copies its input into a Wasm memory that only grows: feed it pieces. */
 const PIECE_BYTES = 1 << 20;
 
+/** Takes bytes one part after the other. */
+export interface Digest {
+  update(bytes: Uint8Array): void;
+  digest(): bigint;
+}
+
 let api: Promise<XXHashAPI> | undefined;
 
-export async function digestOf(bytes: Uint8Array): Promise<bigint> {
+export async function startDigest(): Promise<Digest> {
   api ??= xxhash();
   const hash = (await api).create64(0n);
-  for (let at = 0; at < bytes.length; at += PIECE_BYTES) hash.update(bytes.subarray(at, at + PIECE_BYTES));
-  return hash.digest();
+  return {
+    update(bytes) {
+      for (let at = 0; at < bytes.length; at += PIECE_BYTES) hash.update(bytes.subarray(at, at + PIECE_BYTES));
+    },
+    digest: () => hash.digest(),
+  };
+}
+
+export async function digestOf(...parts: Uint8Array[]): Promise<bigint> {
+  const digest = await startDigest();
+  for (const part of parts) digest.update(part);
+  return digest.digest();
 }

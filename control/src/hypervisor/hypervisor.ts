@@ -1,7 +1,7 @@
 // The hypervisor as the daemon sees it: every operation of protocol/messages.ts as a typed call, and its events.
 // The daemon is built on this file alone; client.ts implements it.
 import type { EndReason, GuestKind, ResumeClock, RunState, Vendor } from "../../../protocol/messages.js";
-import type { CpuModel, SavedState } from "./saved.js";
+import type { CpuidRow, CpuModel, SavedState } from "./saved.js";
 
 export interface HelloInfo {
   version: number;
@@ -95,8 +95,11 @@ export interface HypervisorClient {
   guestCreate(args: GuestCreateOptions): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }>;
   /** Bytes into guest RAM by the best way that the engine has (window, store, else inline), then verified by digest. */
   guestPut(guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void>;
-  /** Bytes out of guest RAM, by the best way. */
-  guestGet(guest: number, address: number, length: number): Promise<Uint8Array>;
+  /** Bytes into the RAM of a guest that was never started. As guestPut, but what the window copies is not verified by the hypervisor:
+   * for a snapshot, whose bytes have been verified here. */
+  guestFill(guest: number, address: number, bytes: Uint8Array): Promise<void>;
+  /** Bytes out of guest RAM, by the best way; into `into`, when there is one of that length. */
+  guestGet(guest: number, address: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   guestDigest(guest: number, address: number, length: number): Promise<bigint>;
   guestStart(args: { guest: number; kind: GuestKind; block: number; blockBytes: number }): Promise<void>;
   guestPause(guest: number): Promise<void>;
@@ -111,6 +114,8 @@ export interface HypervisorClient {
   guestStateSave(guest: number): Promise<SavedState>;
   /** The guest was created and its RAM filled: it takes the state, and is paused. */
   guestStateLoad(guest: number, state: SavedState): Promise<void>;
+  /** What CPUID answers the guest, in whatever state it is. */
+  guestCpuid(guest: number): Promise<CpuidRow[]>;
   guestStat(guest: number): Promise<GuestStatInfo>;
   guestNmi(guest: number): Promise<void>;
   /** Resolves when the guest's ring has the bytes; E_CONSOLE_FULL when it does not read for long. */

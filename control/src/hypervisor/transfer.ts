@@ -68,15 +68,22 @@ export class Transfer {
     await Promise.all(checks);
   }
 
-  async get(guest: number, address: number, length: number): Promise<Uint8Array> {
+  /** As put, but what this side copies itself, by the window, is not digested there. */
+  async fill(guest: number, address: number, bytes: Uint8Array): Promise<void> {
+    if (this.#window && this.#runs.has(guest)) await this.#putByWindow(this.#window, guest, address, bytes, () => {});
+    else await this.put(guest, address, bytes);
+  }
+
+  async get(guest: number, address: number, length: number, into: Uint8Array = new Uint8Array(length)): Promise<Uint8Array> {
     const runs = this.#runs.get(guest);
     if (this.#window && runs) {
-      const result = new Uint8Array(length);
-      for (const part of locate(runs, address, length)) result.set(this.#window.read(part.physical, part.bytes), part.offset);
-      return result;
-    }
-    if (this.#store && this.#store.sectors > 1 && length >= STORE_MIN_BYTES) return this.#getByStore(this.#store, guest, address, length);
-    return this.#getInline(guest, address, length);
+      for (const { physical, offset, bytes } of locate(runs, address, length)) {
+        this.#window.read(physical, bytes, into.subarray(offset, offset + bytes));
+      }
+    } else if (this.#store && this.#store.sectors > 1 && length >= STORE_MIN_BYTES) {
+      await this.#getByStore(this.#store, guest, address, into);
+    } else await this.#getInline(guest, address, into);
+    return into;
   }
 
   /** The hypervisor digests while this side does. */
@@ -129,25 +136,21 @@ export class Transfer {
     }
   }
 
-  async #getByStore(store: Store, guest: number, address: number, length: number): Promise<Uint8Array> {
-    return this.#withStore(async () => {
+  async #getByStore(store: Store, guest: number, address: number, into: Uint8Array): Promise<void> {
+    await this.#withStore(async () => {
       const pieceBytes = storePieceBytes(store);
-      const result = new Uint8Array(length);
-      for (let at = 0; at < length; at += pieceBytes) {
-        const size = Math.min(pieceBytes, length - at);
+      for (let at = 0; at < into.length; at += pieceBytes) {
+        const size = Math.min(pieceBytes, into.length - at);
         await this.#calls.guestSave(guest, address + at, 0, size);
-        result.set(await store.read(0, size), at);
+        into.set(await store.read(0, size), at);
       }
-      return result;
     });
   }
 
-  async #getInline(guest: number, address: number, length: number): Promise<Uint8Array> {
-    const result = new Uint8Array(length);
-    await inPieces(length, GuestLimit.ReadBytes, async (at, size) => {
-      result.set(await this.#calls.guestRead(guest, address + at, size), at);
+  async #getInline(guest: number, address: number, into: Uint8Array): Promise<void> {
+    await inPieces(into.length, GuestLimit.ReadBytes, async (at, size) => {
+      into.set(await this.#calls.guestRead(guest, address + at, size), at);
     });
-    return result;
   }
 
   /** The store disk has one user at a time. */

@@ -39,9 +39,9 @@ export class FileWindow implements MemoryWindow {
     for (const { mapping, at, from, to } of this.#parts(physical, bytes.length)) mapping.view.set(bytes.subarray(from, to), at);
   }
 
-  read(physical: number, length: number): Uint8Array {
+  read(physical: number, length: number, into?: Uint8Array): Uint8Array {
     const parts = this.#parts(physical, length);
-    const result = new Uint8Array(length);
+    const result = into ?? new Uint8Array(length);
     for (const { mapping, at, from, to } of parts) result.set(mapping.view.subarray(at, at + to - from), from);
     return result;
   }

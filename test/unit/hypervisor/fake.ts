@@ -163,7 +163,10 @@ export class FakeHypervisor implements RunningEngine {
     };
     return {
       write: (physical, bytes) => this.ram.set(bytes, place(physical)),
-      read: (physical, length) => this.ram.slice(place(physical), place(physical) + length),
+      read: (physical, length, into = new Uint8Array(length)) => {
+        into.set(this.ram.subarray(place(physical), place(physical) + length));
+        return into;
+      },
       close: () => undefined,
     };
   }
