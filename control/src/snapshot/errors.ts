@@ -1,0 +1,14 @@
+// How a snapshot is refused: not one at all, of a version that this build does not read, or damaged. Used by whatever reads one.
+import { HvkitError } from "../errors.js";
+
+/** @param at byte offset of the part that is wrong */
+export function damaged(what: string, at: number): HvkitError {
+  return new HvkitError("E_SNAPSHOT_DAMAGED", `the snapshot is damaged: ${what} (at byte ${at})`, {
+    hint: "It cannot be restored; take another one, or fetch the file again.",
+    data: { at },
+  });
+}
+
+export function wrongFormat(what: string, data: Record<string, unknown> = {}): HvkitError {
+  return new HvkitError("E_SNAPSHOT_FORMAT", what, { hint: "docs/snapshot.md describes what can be read.", data });
+}

@@ -1,0 +1,88 @@
+// What is told of a snapshot: the header, in the form of the JSON-RPC surface. Used by the daemon, and by commands when none is up.
+import type { SnapshotCheck, SnapshotDetail, SnapshotEntry, SnapshotSummary } from "../api/schemas.js";
+import { HvkitError } from "../errors.js";
+import { findObstacles, type Target } from "./check.js";
+import type { SnapshotHeader } from "./format.js";
+import { openSnapshot, readSnapshot } from "./reader.js";
+import type { SnapshotStore, StoredSnapshot } from "./store.js";
+
+export function summaryOf({ guest, image, cpu, ...header }: SnapshotHeader, path: string, bytes: number): SnapshotSummary {
+  const { name, createdAt, description, memoryBytes, engine } = header;
+  return {
+    name,
+    path,
+    bytes,
+    createdAt,
+    description,
+    guest: { id: guest.id, name: guest.name },
+    image: image.name,
+    kind: image.kind,
+    memoryBytes,
+    engine,
+    cpuModel: cpu.model,
+    tscKhz: cpu.tscKhz,
+  };
+}
+
+export function detailOf(header: SnapshotHeader, path: string, bytes: number): SnapshotDetail {
+  const hex = (value: number): string => `0x${value.toString(16)}`;
+  return {
+    ...summaryOf(header, path, bytes),
+    append: header.image.append,
+    added: header.image.added,
+    layout: header.layout,
+    cpuid: header.cpu.cpuid.map(([leaf, subleaf, eax, ebx, ecx, edx]) => ({
+      leaf: hex(leaf),
+      subleaf: hex(subleaf),
+      eax: hex(eax),
+      ebx: hex(ebx),
+      ecx: hex(ecx),
+      edx: hex(edx),
+    })),
+  };
+}
+
+export async function listSnapshots(store: SnapshotStore): Promise<SnapshotEntry[]> {
+  return (await store.list()).map(entryOf);
+}
+
+export async function inspectSnapshot(store: SnapshotStore, reference: string): Promise<SnapshotDetail> {
+  const { source, path, close } = await store.open(reference);
+  try {
+    return detailOf(await openSnapshot(source), path, source.bytes);
+  } finally {
+    await close();
+  }
+}
+
+/** Reads all of the file, and names what is in the way of going on at the target. */
+export async function checkSnapshot(
+  store: SnapshotStore,
+  reference: string,
+  targetFor: (header: SnapshotHeader) => Promise<Target>,
+): Promise<SnapshotCheck> {
+  const { source, path, close } = await store.open(reference);
+  try {
+    const snapshot = await readSnapshot(source);
+    const target = await targetFor(snapshot.header);
+    const obstacles = findObstacles(snapshot, target);
+    return { path, target: target.title, ok: obstacles.every(({ severity }) => severity !== "error"), obstacles };
+  } catch (error) {
+    const code = error instanceof HvkitError ? { E_SNAPSHOT_DAMAGED: "damaged", E_SNAPSHOT_FORMAT: "format" }[error.code] : undefined;
+    if (code === undefined) throw error;
+    const text = (error as HvkitError).message;
+    return { path, target: "any", ok: false, obstacles: [{ code: code as "damaged" | "format", severity: "error", text }] };
+  } finally {
+    await close();
+  }
+}
+
+function entryOf({ name, path, bytes, header, problem }: StoredSnapshot): SnapshotEntry {
+  return {
+    name,
+    path,
+    bytes,
+    snapshot: header && summaryOf(header, path, bytes),
+    problem: problem && { code: problem.code, message: problem.message },
+  };
+}
