@@ -2,7 +2,21 @@
 // A method has the name of its `hvkit` subcommand. The daemon checks parameters with these schemas; the client takes only the types.
 import { z } from "zod";
 import { resumeClocks } from "./clock.js";
-import { address, bytes, counter, guestDetail, guestEnd, guestState, guestStats, guestSummary, imageInfo, status } from "./schemas.js";
+import {
+  address,
+  bytes,
+  counter,
+  guestDetail,
+  guestEnd,
+  guestState,
+  guestStats,
+  guestSummary,
+  imageInfo,
+  snapshotCheck,
+  snapshotDetail,
+  snapshotEntry,
+  status,
+} from "./schemas.js";
 
 /** a guest's name, its id, or a beginning of its id that no other has */
 const guest = z.string().min(1).max(128);
@@ -10,6 +24,8 @@ const guest = z.string().min(1).max(128);
 const port = z.int().min(0).max(1).default(0);
 const none = z.strictObject({});
 const oneGuest = z.strictObject({ guest });
+/** a snapshot's name, or the absolute path of a file */
+const snapshot = z.string().min(1).max(4096);
 
 /** most that one `mem`, `logs` or `console.write` carries: with base64 and JSON it stays below the message limit of 1 MiB */
 export const MAX_CHUNK = 256 * 1024;
@@ -59,6 +75,27 @@ export const methods = {
   digest: method(z.strictObject({ guest, address: z.int().min(0), length: z.int().min(1) }), z.strictObject({ digest: address })),
   stats: method(oneGuest, guestStats),
 
+  /** The guest is paused until its state and its RAM are copied. `replace`: a snapshot of that name may be there. */
+  "snapshot.create": method(
+    z.strictObject({
+      guest,
+      /** by default the guest's, and the time */
+      name: z.string().max(1024).optional(),
+      description: z.string().max(1024).optional(),
+      replace: z.boolean().default(false),
+    }),
+    snapshotDetail,
+  ),
+  "snapshot.ls": method(none, z.array(snapshotEntry)),
+  "snapshot.inspect": method(z.strictObject({ snapshot }), snapshotDetail),
+  "snapshot.rm": method(z.strictObject({ name: z.string().max(1024) }), none),
+  /** engine: as it was recorded, instead of the hypervisor that is up */
+  "snapshot.check": method(z.strictObject({ snapshot, engine: z.enum(["qemu", "bochs"]).optional() }), snapshotCheck),
+  /** A new guest that goes on from the snapshot; `paused`: at the next unpause. */
+  restore: method(z.strictObject({ snapshot, name: z.string().max(1024).optional(), paused: z.boolean().default(false) }), guestDetail),
+  /** The guest itself goes back to a snapshot of it: id, name and log stay. */
+  revert: method(z.strictObject({ guest, snapshot, paused: z.boolean().default(false) }), guestDetail),
+
   /** A part of the console's log. Offsets count from the guest's first byte; `start` is the oldest that is kept,
    * `lost` are the bytes that nobody had room for. */
   logs: method(
@@ -78,7 +115,7 @@ export const notifications = {
   console: z.strictObject({ id: z.string(), port: z.int(), offset: z.int(), data: bytes }),
   /** an attached guest has ended for good: no more bytes come */
   "console.end": z.strictObject({ id: z.string(), port: z.int(), state: guestState, end: guestEnd.nullable() }),
-  /** how far a `run` of this connection is */
+  /** how far a `run`, `snapshot.create`, `restore` or `revert` of this connection is */
   progress: z.strictObject({ stage: z.string(), done: z.int(), total: z.int() }),
   event: z.discriminatedUnion("type", [
     z.strictObject({ type: z.literal("guest"), guest: guestSummary }),

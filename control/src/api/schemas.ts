@@ -39,6 +39,8 @@ export const guestSummary = z.strictObject({
 });
 
 export const guestDetail = guestSummary.extend({
+  /** from which it was restored, or to which it was reverted, last */
+  snapshot: z.strictObject({ name: z.string(), createdAt: time }).nullable(),
   /** the hypervisor's number for it, while it is there */
   slot: z.int().nullable(),
   append: z.string(),
@@ -59,6 +61,55 @@ export const imageInfo = z.strictObject({
   /** of its files; null while one is missing */
   bytes: z.int().nullable(),
   problem: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+});
+
+const row = z.strictObject({ leaf: address, subleaf: address, eax: address, ebx: address, ecx: address, edx: address });
+
+export const snapshotSummary = z.strictObject({
+  name: z.string(),
+  path: z.string(),
+  bytes: z.int(),
+  createdAt: time,
+  description: z.string(),
+  guest: z.strictObject({ id: z.string(), name: z.string() }),
+  image: z.string(),
+  kind: z.enum(["linux", "multiboot", "bootsector"]),
+  memoryBytes: z.int(),
+  engine: z.strictObject({ name: z.string(), accel: z.string(), vendor: z.string(), build: z.string() }),
+  cpuModel: z.string(),
+  tscKhz: z.int(),
+});
+
+export const snapshotDetail = snapshotSummary.extend({
+  append: z.string(),
+  added: z.array(z.strictObject({ path: z.string(), bytes: z.int() })),
+  /** identity of the state region's layout table */
+  layout: z.string(),
+  cpuid: z.array(row),
+});
+
+export const snapshotEntry = z.strictObject({
+  name: z.string(),
+  path: z.string(),
+  bytes: z.int(),
+  /** null: it cannot be read, and `problem` says why */
+  snapshot: snapshotSummary.nullable(),
+  problem: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+});
+
+export const snapshotCheck = z.strictObject({
+  path: z.string(),
+  /** where it would go on: the engine, its vendor */
+  target: z.string(),
+  /** nothing of severity error is in the way */
+  ok: z.boolean(),
+  obstacles: z.array(
+    z.strictObject({
+      code: z.enum(["format", "damaged", "layout", "cpu-feature", "cpu-vendor", "memory", "tsc"]),
+      severity: z.enum(["error", "warning"]),
+      text: z.string(),
+    }),
+  ),
 });
 
 export const failure = z.strictObject({
@@ -120,6 +171,10 @@ export type GuestEnd = z.infer<typeof guestEnd>;
 export type GuestSummary = z.infer<typeof guestSummary>;
 export type GuestDetail = z.infer<typeof guestDetail>;
 export type GuestStats = z.infer<typeof guestStats>;
+export type SnapshotSummary = z.infer<typeof snapshotSummary>;
+export type SnapshotDetail = z.infer<typeof snapshotDetail>;
+export type SnapshotEntry = z.infer<typeof snapshotEntry>;
+export type SnapshotCheck = z.infer<typeof snapshotCheck>;
 export type ImageInfo = z.infer<typeof imageInfo>;
 export type Status = z.infer<typeof status>;
 export type Failure = z.infer<typeof failure>;

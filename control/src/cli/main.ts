@@ -27,6 +27,9 @@ const COMMANDS: Record<string, () => Promise<Make>> = {
   stop: async () => (await import("./commands/stop.js")).stop,
   kill: async () => (await import("./commands/kill.js")).kill,
   rm: async () => (await import("./commands/rm.js")).rm,
+  snapshot: async () => (await import("./commands/snapshot.js")).snapshot,
+  restore: async () => (await import("./commands/restore.js")).restore,
+  revert: async () => (await import("./commands/revert.js")).revert,
   regs: async () => (await import("./commands/regs.js")).regs,
   mem: async () => (await import("./commands/mem.js")).mem,
   stats: async () => (await import("./commands/stats.js")).stats,
@@ -61,11 +64,14 @@ async function main(argv: string[]): Promise<void> {
     const make = await COMMANDS[name]?.();
     if (make) program.addCommand(make());
   }
-  for (const command of [program as CommandUnknownOpts, ...program.commands]) {
-    const topic = command === program ? "" : ` ${command.name()}`;
-    command.exitOverride().configureOutput({ outputError: (text) => printError(usageError(text, topic), argv.includes("--json")) });
-  }
+  configure(program, "", argv.includes("--json"));
   await program.parseAsync(argv, { from: "user" });
+}
+
+/** A command and those below it: how wrong usage is told. */
+function configure(command: CommandUnknownOpts, topic: string, json: boolean): void {
+  command.exitOverride().configureOutput({ outputError: (text) => printError(usageError(text, topic), json) });
+  for (const below of command.commands) configure(below, `${topic} ${below.name()}`, json);
 }
 
 /** of what Commander says: "error: unknown command 'p'", with a suggestion on a second line */

@@ -6,6 +6,8 @@ import { collectFacts } from "../doctor/facts.js";
 import type { RunningEngine } from "../engines/engine.js";
 import { HvkitError } from "../errors.js";
 import type { HypervisorClient } from "../hypervisor/hypervisor.js";
+import type { Layout } from "../snapshot/format.js";
+import { readLayout } from "../snapshot/layout.js";
 
 export interface BootRequest extends EngineWish {
   /** bytes of the machine's RAM */
@@ -16,6 +18,8 @@ export interface Booted {
   engine: RunningEngine;
   hypervisor: HypervisorClient;
   choice: EngineChoice;
+  /** of the state region of the build that was booted */
+  layout: Layout;
 }
 
 export interface BootContext {
@@ -40,6 +44,7 @@ export function bootFrom(root: string): Boot {
       if (!existsSync(path))
         throw new HvkitError("E_NOT_BUILT", `the hypervisor is not built: ${path} is missing`, { hint: "Run `npm run build`." });
     }
+    const layout = readLayout(root);
     const choice = chooseEngine(await collectFacts(), request);
     context.onLine(`engine: ${choice.why}`);
     const { createEngine } = await import("../engines/engines.js");
@@ -60,7 +65,7 @@ export function bootFrom(root: string): Boot {
         onFault: context.onFault,
         signal: context.signal,
       });
-      return { engine, hypervisor, choice };
+      return { engine, hypervisor, choice, layout };
     } catch (error) {
       await engine.stop();
       throw error;

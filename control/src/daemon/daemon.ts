@@ -1,6 +1,7 @@
 // The daemon put together: host (engine and hypervisor), guests, and the server that clients talk to.
 import type { RuntimePaths } from "../api/paths.js";
 import { Catalog } from "../images/catalog.js";
+import { SnapshotStore } from "../snapshot/store.js";
 import type { Boot, BootRequest } from "./boot.js";
 import type { Guest } from "./guest.js";
 import { type ConsoleLimits, Guests } from "./guests.js";
@@ -9,6 +10,7 @@ import { Host } from "./host.js";
 import { writeMark } from "./lock.js";
 import type { Log } from "./log.js";
 import { Server } from "./server.js";
+import { Snapshots } from "./snapshots.js";
 
 export interface DaemonOptions {
   boot: Boot;
@@ -17,6 +19,8 @@ export interface DaemonOptions {
   /** the project's folder, with images/ below */
   root: string;
   log: Log;
+  /** of this user's snapshots; by default snapshotFolder() */
+  snapshotFolder?: string;
   /** how much the guests' consoles may keep on the disk */
   limits?: ConsoleLimits;
   onLine?: (line: string) => void;
@@ -32,7 +36,7 @@ export class Daemon {
   readonly #log: Log;
   #stopping: Promise<void> | undefined;
 
-  constructor({ boot, request, paths, root, log, onLine, onDown, limits }: DaemonOptions) {
+  constructor({ boot, request, paths, root, log, onLine, onDown, limits, snapshotFolder }: DaemonOptions) {
     this.#paths = paths;
     this.#log = log;
     this.host = new Host({
@@ -50,10 +54,18 @@ export class Daemon {
         void this.stop().finally(onDown);
       });
     };
+    const catalog = new Catalog(root);
+    const store = new SnapshotStore(snapshotFolder);
+    try {
+      store.clean();
+    } catch (error) {
+      log.warn({ err: error, folder: store.folder }, "drafts of snapshots");
+    }
     const handlers = makeHandlers({
       host: this.host,
       guests: this.guests,
-      catalog: new Catalog(root),
+      catalog,
+      snapshots: new Snapshots(this.host, this.guests, catalog, store),
       folder: paths.folder,
       startedAt: new Date(),
       down,

@@ -3,16 +3,29 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { GuestDetail, GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
+import { HvkitError } from "../errors.js";
 import { fileError } from "../files.js";
 import type { Image } from "../images/catalog.js";
 import type { CpioFile } from "../images/cpio.js";
+import type { ImageKind } from "../images/manifest.js";
 import type { BootPlan } from "../images/plan.js";
 import { ConsoleLog, type ConsoleLogOptions } from "./consolelog.js";
+
+/** What a guest is started from: an image that was found, or one that a snapshot names, which may be gone. */
+export interface GuestImage {
+  /** for Catalog.find */
+  reference: string;
+  name: string;
+  kind: ImageKind;
+  open(): Promise<Image>;
+}
 
 export interface GuestOptions {
   memoryBytes: number;
   append: string;
   added: readonly CpioFile[];
+  /** files that it was started with before it was saved: a snapshot does not keep them */
+  missing?: readonly { path: string; bytes: number }[];
 }
 
 export const CONSOLE_PORTS = 2;
@@ -32,12 +45,16 @@ export class Guest {
   endedAt: Date | undefined;
   timings: GuestDetail["timings"] = null;
   placements: GuestDetail["placements"] = [];
+  /** which it was restored from last */
+  snapshot: GuestDetail["snapshot"] = null;
+  /** id of the guest that was run, from which this one comes by restores */
+  lineage = this.id;
   readonly #folder: string;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(
     readonly name: string,
-    readonly image: Image,
+    readonly image: GuestImage,
     readonly options: GuestOptions,
     guestsFolder: string,
     logOptions: ConsoleLogOptions = {},
@@ -58,6 +75,16 @@ export class Guest {
     return result;
   }
 
+  /** What a reset starts it from. */
+  async openImage(): Promise<Image> {
+    const [file] = this.options.missing ?? [];
+    if (file === undefined) return this.image.open();
+    throw new HvkitError("E_RESET_FILES", `guest '${this.name}' was started with files that its snapshot does not keep (${file.path})`, {
+      hint: "Run the image again with `hvkit run --add`, or go back with `hvkit revert`.",
+      data: { files: this.options.missing },
+    });
+  }
+
   setPlan(plan: BootPlan): void {
     this.placements = plan.placements.map(({ what, address, bytes }) => ({ what, address: hex(address), bytes: bytes.length }));
   }
@@ -66,8 +93,8 @@ export class Guest {
     return {
       id: this.id,
       name: this.name,
-      image: this.image.manifest.name,
-      kind: this.image.manifest.kind,
+      image: this.image.name,
+      kind: this.image.kind,
       state: this.state,
       idle: this.idle && this.state === "running",
       memoryBytes: this.options.memoryBytes,
@@ -83,14 +110,19 @@ export class Guest {
   detail(rip: bigint | undefined): GuestDetail {
     return {
       ...this.summary(),
+      snapshot: this.snapshot,
       slot: this.slot ?? null,
       append: this.options.append,
-      added: this.options.added.map(({ path, data }) => ({ path, bytes: data.length })),
+      added: this.addedFiles(),
       rip: rip === undefined ? null : hex(rip),
       console: this.logs.map((log, port) => ({ port, start: log.start, end: log.end, lost: log.lost })),
       placements: this.placements,
       timings: this.timings,
     };
+  }
+
+  addedFiles(): { path: string; bytes: number }[] {
+    return [...this.options.added.map(({ path, data }) => ({ path, bytes: data.length })), ...(this.options.missing ?? [])];
   }
 
   /** The last step of `rm`: its files go. */

@@ -2,15 +2,14 @@
 //
 //   created --start--> running <--pause/unpause--> paused
 //   running --ends--> exited;  --resets itself--> restarting --> running;  hypervisor lost --> lost
-//   any --reset--> running (made anew, same name and options);  exited, lost --rm--> gone
+//   any --reset--> running (made anew, same name and options);  any --revert--> running (as it was);  exited, lost --rm--> gone
 import { EventEmitter } from "node:events";
 import { EndReason, type ResumeClock, RunState } from "../../../protocol/messages.js";
 import type { GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
-import type { Image } from "../images/catalog.js";
 import { ConsoleBudget } from "./consolebudget.js";
 import { CONSOLE_LOG_BYTES } from "./consolelog.js";
-import { Guest, type GuestOptions } from "./guest.js";
+import { Guest, type GuestImage, type GuestOptions } from "./guest.js";
 import type { Host } from "./host.js";
 import type { Log } from "./log.js";
 import { generateName } from "./names.js";
@@ -21,6 +20,13 @@ export interface GuestsEvents {
   removed: [guest: Guest];
   /** it will write no more, until somebody resets it */
   ended: [guest: Guest];
+}
+
+/** A snapshot that was checked, and can be loaded into a slot. */
+export interface Origin {
+  snapshot: { name: string; createdAt: string };
+  lineage: string;
+  load: () => Promise<number>;
 }
 
 export interface ConsoleLimits {
@@ -77,25 +83,53 @@ export class Guests extends EventEmitter<GuestsEvents> {
     );
   }
 
-  async run(image: Image, name: string | undefined, options: GuestOptions, progress: Progress): Promise<Guest> {
-    const taken = (candidate: string): boolean => this.#guests.has(candidate);
-    if (name !== undefined && taken(name)) {
-      throw new HvkitError("E_NAME_TAKEN", `there is a guest '${name}' already`, {
-        hint: `Choose another name, or remove it: hvkit rm -f ${name}`,
-        data: { name },
+  run(image: GuestImage, name: string | undefined, options: GuestOptions, progress: Progress): Promise<Guest> {
+    return this.#add(image, name, options, (guest) => this.#start(guest, progress));
+  }
+
+  /** A new guest that goes on from a snapshot. */
+  restore(image: GuestImage, name: string | undefined, options: GuestOptions, origin: Origin, paused: boolean): Promise<Guest> {
+    return this.#add(image, name, options, async (guest) => this.#goOn(guest, await origin.load(), origin, paused));
+  }
+
+  /** The guest goes back. What it is now ends when the other is there, or just before where there is no room for both. */
+  revert(guest: Guest, origin: Origin, paused: boolean): Promise<void> {
+    return guest.exclusive(async () => {
+      this.host.require();
+      let slot = await origin.load().catch((error: unknown) => {
+        if (guest.slot === undefined || !(error instanceof HvkitError) || error.code !== "E_HV_NO_MEMORY") throw error;
+        return undefined;
       });
-    }
-    this.host.require(); // nothing is made while there is none
-    const guest = this.#make(name ?? generateName(taken), image, options);
-    this.#guests.set(guest.name, guest);
-    this.emit("changed", guest);
-    try {
-      await guest.exclusive(() => this.#start(guest, progress));
-    } catch (error) {
-      this.#forget(guest);
-      throw error;
-    }
-    return guest;
+      this.#cancelReset(guest);
+      this.#set(guest, "restarting");
+      try {
+        await this.slots.destroy(guest);
+        slot ??= await origin.load();
+        await this.#goOn(guest, slot, origin, paused);
+      } catch (error) {
+        this.#finish(guest, killed("revert-failed", `It could not go back: ${error instanceof Error ? error.message : String(error)}`));
+        throw error;
+      }
+    });
+  }
+
+  /** The guest stands still while `work` is done; then it goes on if it did before. */
+  standing<T>(guest: Guest, work: (slot: number) => Promise<T>): Promise<T> {
+    return guest.exclusive(async () => {
+      const slot = requireState(guest, ["running", "paused"], "save");
+      const stood = guest.state === "paused";
+      if (stood) return work(slot);
+      const { hypervisor } = this.host;
+      await hypervisor.guestPause(slot);
+      if (guest.state === "running") this.#set(guest, "paused");
+      try {
+        return await work(slot);
+      } finally {
+        // A hypervisor that was lost meanwhile took the guest with it, and that is told elsewhere.
+        await hypervisor.guestResume(slot).catch((error: unknown) => this.log.warn({ err: error, guest: guest.name }, "resume"));
+        if (guest.state === "paused") this.#set(guest, "running");
+      }
+    });
   }
 
   pause(guest: Guest): Promise<void> {
@@ -117,7 +151,11 @@ export class Guests extends EventEmitter<GuestsEvents> {
   /** Made anew with the same name and options, whatever its state was. */
   reset(guest: Guest): Promise<void> {
     this.#cancelReset(guest);
-    return guest.exclusive(() => this.#restart(guest));
+    return guest.exclusive(async () => {
+      this.host.require();
+      if (guest.state !== "restarting") await guest.openImage(); // refused before anything is ended
+      await this.#restart(guest);
+    });
   }
 
   kill(guest: Guest): Promise<void> {
@@ -161,7 +199,42 @@ export class Guests extends EventEmitter<GuestsEvents> {
     for (const guest of this.all()) this.#cancelReset(guest);
   }
 
-  #make(name: string, image: Image, options: GuestOptions): Guest {
+  async #add(image: GuestImage, name: string | undefined, options: GuestOptions, begin: (guest: Guest) => Promise<void>): Promise<Guest> {
+    const taken = (candidate: string): boolean => this.#guests.has(candidate);
+    if (name !== undefined && taken(name)) {
+      throw new HvkitError("E_NAME_TAKEN", `there is a guest '${name}' already`, {
+        hint: `Choose another name, or remove it: hvkit rm -f ${name}`,
+        data: { name },
+      });
+    }
+    this.host.require(); // nothing is made while there is none
+    const guest = this.#make(name ?? generateName(taken), image, options);
+    this.#guests.set(guest.name, guest);
+    this.emit("changed", guest);
+    try {
+      await guest.exclusive(() => begin(guest));
+    } catch (error) {
+      this.#forget(guest);
+      throw error;
+    }
+    return guest;
+  }
+
+  /** The guest gets the slot that was loaded, and goes on. */
+  async #goOn(guest: Guest, slot: number, { snapshot, lineage }: Origin, paused: boolean): Promise<void> {
+    this.slots.adopt(guest, slot);
+    Object.assign(guest, { snapshot, lineage, end: undefined, endedAt: undefined, startedAt: new Date(), timings: null, placements: [] });
+    this.#set(guest, paused ? "paused" : "running"); // before the call: it may end before its reply is here
+    try {
+      if (!paused) await this.host.hypervisor.guestResume(slot);
+    } catch (error) {
+      await this.slots.destroy(guest).catch(() => {}); // the first error says more
+      throw error;
+    }
+    this.log.info({ guest: guest.name, slot, snapshot: snapshot.name }, "guest goes on");
+  }
+
+  #make(name: string, image: GuestImage, options: GuestOptions): Guest {
     const onFailure = (error: unknown): void => this.log.error({ err: error, guest: name }, "console bytes are lost");
     return new Guest(name, image, options, this.folder, {
       limit: this.limits.consoleBytes ?? CONSOLE_LOG_BYTES,

@@ -10,18 +10,22 @@ import { exitReasonName, featureList, registerName, vendorName } from "../hyperv
 import { type Catalog, imageFiles } from "../images/catalog.js";
 import type { CpioFile } from "../images/cpio.js";
 import { imageMemory } from "../images/loader.js";
-import type { Handlers } from "./connection.js";
+import { inspectSnapshot, listSnapshots } from "../snapshot/info.js";
+import type { Connection, Handlers } from "./connection.js";
 import type { Guest } from "./guest.js";
 import { hex } from "./guest.js";
 import type { Guests } from "./guests.js";
 import { summaries } from "./guests.js";
 import type { Host } from "./host.js";
 import { checkName } from "./names.js";
+import type { Progress } from "./slots.js";
+import type { Snapshots } from "./snapshots.js";
 
 export interface Services {
   host: Host;
   guests: Guests;
   catalog: Catalog;
+  snapshots: Snapshots;
   folder: string;
   startedAt: Date;
   /** begins the daemon's end; the reply goes out before */
@@ -32,7 +36,11 @@ export interface Services {
 const MAX_ADDED_BYTES = 512 * 2 ** 20;
 
 export function makeHandlers(services: Services): Handlers {
-  const { host, guests, catalog } = services;
+  const { host, guests, catalog, snapshots } = services;
+  const tell =
+    (connection: Connection): Progress =>
+    (stage, done, total) =>
+      connection.notify("progress", { stage, done, total });
   const slotOf = (guest: Guest): number => {
     if (guest.slot !== undefined) return guest.slot;
     throw new HvkitError("E_GUEST_STATE", `guest '${guest.name}' is ${guest.state}: the hypervisor has it no more`, {
@@ -60,9 +68,10 @@ export function makeHandlers(services: Services): Handlers {
 
     run: async ({ image: reference, name, memory, append, add }, connection) => {
       if (name !== undefined) checkName(name);
-      const image = await catalog.find(reference);
-      const options = { memoryBytes: imageMemory(image, memory), append: append ?? "", added: await readAdded(add ?? []) };
-      const guest = await guests.run(image, name, options, (stage, done, total) => connection.notify("progress", { stage, done, total }));
+      const found = await catalog.find(reference);
+      const image = { reference, name: found.manifest.name, kind: found.manifest.kind, open: async () => found };
+      const options = { memoryBytes: imageMemory(found, memory), append: append ?? "", added: await readAdded(add ?? []) };
+      const guest = await guests.run(image, name, options, tell(connection));
       return guest.detail(undefined);
     },
     ps: async () => {
@@ -119,6 +128,22 @@ export function makeHandlers(services: Services): Handlers {
         nestedFaults: String(counters.nestedFaults),
         byReason: reasons.map(([reason, count]) => ({ reason: exitReasonName(reason), count: String(count) })),
       };
+    },
+
+    "snapshot.create": ({ guest, ...options }, connection) => snapshots.create(guests.find(guest), options, tell(connection)),
+    "snapshot.ls": () => listSnapshots(snapshots.store),
+    "snapshot.inspect": ({ snapshot }) => inspectSnapshot(snapshots.store, snapshot),
+    "snapshot.rm": async ({ name }) => {
+      snapshots.store.remove(name);
+      return {};
+    },
+    "snapshot.check": ({ snapshot, engine }) => snapshots.check(snapshot, engine),
+    restore: async ({ snapshot, name, paused }, connection) =>
+      (await snapshots.restore(snapshot, name, paused, tell(connection))).detail(undefined),
+    revert: async ({ guest: reference, snapshot, paused }, connection) => {
+      const guest = guests.find(reference);
+      await snapshots.revert(guest, snapshot, paused, tell(connection));
+      return guest.detail(undefined);
     },
 
     logs: async ({ guest: reference, port, offset, length }) => {

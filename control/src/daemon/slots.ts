@@ -4,6 +4,7 @@ import { EventEmitter } from "node:events";
 import { EndReason, RunState } from "../../../protocol/messages.js";
 import type { GuestEnd } from "../api/schemas.js";
 import type { HypervisorClient } from "../hypervisor/hypervisor.js";
+import type { SavedState } from "../hypervisor/saved.js";
 import { describeEnd, endReasonCode } from "../hypervisor/texts.js";
 import { loadPlan } from "../images/loader.js";
 import { type Guest, hex } from "./guest.js";
@@ -19,6 +20,9 @@ export interface SlotsEvents {
 }
 
 export type Progress = (stage: string, done: number, total: number) => void;
+
+/** Fills the RAM of a slot. */
+export type Fill = (put: (address: number, bytes: Uint8Array) => Promise<void>) => Promise<void>;
 
 /** that the console of a guest that was ended has to come out */
 const LAST_WORDS_MS = 2000;
@@ -37,7 +41,7 @@ export class Slots extends EventEmitter<SlotsEvents> {
   async start(guest: Guest, progress: Progress, onStart: () => void): Promise<void> {
     const { hypervisor } = this.host;
     const times = [performance.now()];
-    const plan = await loadPlan(guest.image, { ...guest.options, tscKhz: hypervisor.hello.tscKhz });
+    const plan = await loadPlan(await guest.openImage(), { ...guest.options, tscKhz: hypervisor.hello.tscKhz });
     guest.setPlan(plan);
     times.push(performance.now());
     const wallSeconds = Math.floor(Date.now() / 1000);
@@ -59,6 +63,28 @@ export class Slots extends EventEmitter<SlotsEvents> {
     times.push(performance.now());
     const [begin = 0, loaded = 0, created = 0, uploaded = 0, started = 0] = times;
     guest.timings = { load: loaded - begin, create: created - loaded, upload: uploaded - created, start: started - uploaded };
+  }
+
+  /** A slot with RAM and state, paused, that is no guest's yet. When it fails, nothing stays. */
+  async load(memoryBytes: number, state: SavedState, fill: Fill): Promise<number> {
+    const { hypervisor } = this.host;
+    const { cpuModel, tscKhz } = state;
+    const wallSeconds = Math.floor(Date.now() / 1000);
+    const { guest: slot } = await hypervisor.guestCreate({ memoryBytes, wallSeconds, cpuModel, tscKhz });
+    try {
+      await fill((address, bytes) => hypervisor.guestFill(slot, address, bytes));
+      await hypervisor.guestStateLoad(slot, state);
+      return slot;
+    } catch (error) {
+      await hypervisor.guestDestroy(slot).catch(() => {}); // the first error says more
+      throw error;
+    }
+  }
+
+  /** The slot that load() made is this guest's, which has none. */
+  adopt(guest: Guest, slot: number): void {
+    guest.slot = slot;
+    this.#guests.set(slot, guest);
   }
 
   /** How it ended: by us, or by itself just before. The event comes after the guest's last words, the reply may come earlier. */

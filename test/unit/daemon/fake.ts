@@ -11,13 +11,17 @@ import type {
   HypervisorEvents,
   RamRun,
 } from "../../../control/src/hypervisor/hypervisor.js";
+import type { CpuidRow, SavedState } from "../../../control/src/hypervisor/saved.js";
 import { EndReason, GuestLimit, RunState, Vendor } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
+import { sampleLayout, sampleState } from "../snapshot/sample.js";
 
 interface FakeGuest {
   state: RunState;
   ram: Buffer;
   typed: Buffer[];
+  /** what was loaded into it */
+  saved?: SavedState;
 }
 
 export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements HypervisorClient {
@@ -37,7 +41,12 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
   freeBytes = 256 * 2 ** 20;
   /** the next guestStart fails with it */
   startError: HvkitError | undefined;
+  /** the next guestStateLoad fails with it */
+  loadError: HvkitError | undefined;
+  /** what guests find with CPUID */
+  cpuid: CpuidRow[] = sampleState().cpuid;
   closed = false;
+  creations = 0;
   #next = 1;
 
   async ping(bytes = new Uint8Array(0)): Promise<Uint8Array> {
@@ -72,6 +81,7 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
     if (memoryBytes > this.freeBytes) throw new HvkitError("E_HV_NO_MEMORY", "Not enough free memory in the hypervisor");
     if (this.guests.size >= GuestLimit.Slots) throw new HvkitError("E_HV_NO_SLOT", "All slots are taken");
     this.freeBytes -= memoryBytes;
+    this.creations++;
     const guest = this.#next++;
     this.guests.set(guest, { state: RunState.Created, ram: Buffer.alloc(memoryBytes), typed: [] });
     return { guest, runs: [], requestTsc: 1n };
@@ -80,8 +90,28 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
     this.get(guest).ram.set(bytes, address);
     onProgress?.(bytes.length);
   }
-  async guestGet(guest: number, address: number, length: number): Promise<Uint8Array> {
-    return this.get(guest).ram.subarray(address, address + length);
+  async guestFill(guest: number, address: number, bytes: Uint8Array): Promise<void> {
+    this.get(guest).ram.set(bytes, address);
+  }
+  async guestGet(guest: number, address: number, length: number, into: Uint8Array = new Uint8Array(length)): Promise<Uint8Array> {
+    into.set(this.get(guest).ram.subarray(address, address + length));
+    return into;
+  }
+  async guestStateSave(guest: number): Promise<SavedState> {
+    const { state, saved } = this.get(guest);
+    if (state !== RunState.Paused) throw new HvkitError("E_HV_BAD_STATE", "The guest runs");
+    this.calls.push(`save ${guest}`);
+    return saved ?? sampleState();
+  }
+  async guestStateLoad(guest: number, state: SavedState): Promise<void> {
+    if (this.loadError) throw this.loadError;
+    const found = this.get(guest);
+    found.saved = state;
+    found.state = RunState.Paused;
+    this.calls.push(`load ${guest}`);
+  }
+  async guestCpuid(): Promise<CpuidRow[]> {
+    return this.cpuid;
   }
   async guestDigest(): Promise<bigint> {
     return 0xabcn;
@@ -165,7 +195,7 @@ export function fakeBoot(prepare: (hypervisor: FakeHypervisor, index: number) =>
     } as unknown as RunningEngine;
     onLine("engine: fake");
     onEngine(engine);
-    return { engine, hypervisor, choice: { engine: "qemu", accel: "tcg", vendor: "AMD SVM", why: "a fake" } };
+    return { engine, hypervisor, choice: { engine: "qemu", accel: "tcg", vendor: "AMD SVM", why: "a fake" }, layout: sampleLayout() };
   };
   return { boot, made, stopped: () => stopped };
 }

@@ -13,6 +13,8 @@ import { type FakeHypervisor, fakeBoot } from "./fake.js";
 export class Harness {
   readonly paths: RuntimePaths;
   readonly root: string;
+  /** the folder of its snapshots */
+  readonly snapshots: string;
   readonly made: FakeHypervisor[];
   readonly engines: { stopped: () => number };
   readonly daemon: Daemon;
@@ -44,7 +46,16 @@ export class Harness {
       this.down = true;
     };
     const request = { engine: "auto", accel: "auto", memoryBytes: 2 ** 30 } as const;
-    this.daemon = new Daemon({ boot, request, paths: this.paths, root: this.root, log: silentLog(), onDown });
+    this.snapshots = join(folder, "snapshots");
+    this.daemon = new Daemon({
+      boot,
+      request,
+      paths: this.paths,
+      root: this.root,
+      log: silentLog(),
+      snapshotFolder: this.snapshots,
+      onDown,
+    });
   }
 
   static async start(prepare?: Parameters<typeof fakeBoot>[0]): Promise<Harness> {

@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command } from "@commander-js/extra-typings";
-import { showSize } from "../../api/size.js";
-import { note, ProgressLine, print, printJson } from "../output.js";
+import { note, print, printJson } from "../output.js";
+import { withProgress } from "../progress.js";
 import { withClient } from "../session.js";
 
 interface Added {
@@ -40,17 +40,15 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
     )
     .action(async (image, { name, memory, append, add, detach, json }) => {
       await withClient(async (client) => {
-        const progress = new ProgressLine();
-        client.on("progress", ({ stage, done, total }) => progress.show(`${stage}: ${showSize(done)} of ${showSize(total)}`));
-        const guest = await client
-          .call("run", {
+        const guest = await withProgress(client, () =>
+          client.call("run", {
             image: image.includes("/") ? resolve(image) : image,
             add,
             ...(name === undefined ? {} : { name }),
             ...(memory === undefined ? {} : { memory }),
             ...(append === undefined ? {} : { append }),
-          })
-          .finally(() => progress.clear());
+          }),
+        );
         if (detach) {
           if (json) printJson(guest);
           else print(guest.id);

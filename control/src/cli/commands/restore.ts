@@ -1,0 +1,35 @@
+// hvkit restore: a new guest that goes on from a snapshot.
+import { Command } from "@commander-js/extra-typings";
+import { note, print, printJson } from "../output.js";
+import { withProgress } from "../progress.js";
+import { withClient } from "../session.js";
+import { snapshotReference } from "../snapshots.js";
+
+export const restore = () =>
+  new Command("restore")
+    .description("make a new guest that goes on from a snapshot")
+    .argument("<snapshot>", "a name (see 'hvkit snapshot ls'), or the path of a file")
+    .option("--name <name>", "the guest's name; by default the saved one's, with a number where that is taken")
+    .option("--paused", "it goes on at 'hvkit unpause'")
+    .option("--json", "print the guest as JSON")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit restore before-upgrade
+  hvkit restore ./web.hvsnap --name two
+
+It goes on at the very instruction, on whichever engine is up: 'hvkit snapshot check' says beforehand whether it can. Its clock goes on
+from when it was saved. 'hvkit reset' boots its image again.`,
+    )
+    .action(async (snapshot, { name, paused, json }) => {
+      await withClient(async (client) => {
+        const params = { snapshot: snapshotReference(snapshot), paused: paused === true, ...(name === undefined ? {} : { name }) };
+        const guest = await withProgress(client, () => client.call("restore", params));
+        if (json) printJson(guest);
+        else {
+          note(`guest ${guest.name} goes on${paused ? " at the next unpause" : `: hvkit console ${guest.name}`}`);
+          print(guest.id);
+        }
+      });
+    });

@@ -1,0 +1,228 @@
+// Snapshots in the daemon: a guest's state and RAM to a file, and a file's to a guest. The file's form is snapshot/'s; guests.ts moves
+// the guests from state to state.
+import type { SnapshotCheck, SnapshotDetail } from "../api/schemas.js";
+import { HvkitError } from "../errors.js";
+import type { CpuidRow, CpuModel, SavedState } from "../hypervisor/saved.js";
+import { featureList, vendorName } from "../hypervisor/texts.js";
+import type { Catalog } from "../images/catalog.js";
+import { requireCpu, type Target } from "../snapshot/check.js";
+import { BLOCK_BYTES, headerSchema, type SnapshotHeader } from "../snapshot/format.js";
+import { checkSnapshot, detailOf } from "../snapshot/info.js";
+import { migrate } from "../snapshot/migrate.js";
+import { readRam, readSnapshot, type Snapshot } from "../snapshot/reader.js";
+import { recordedTarget } from "../snapshot/recorded.js";
+import { defaultName, type OpenSnapshot, type SnapshotStore } from "../snapshot/store.js";
+import { SnapshotWriter } from "../snapshot/writer.js";
+import type { Guest, GuestImage, GuestOptions } from "./guest.js";
+import type { Guests, Origin } from "./guests.js";
+import type { Host } from "./host.js";
+import { checkName } from "./names.js";
+import type { Progress } from "./slots.js";
+
+/** What is copied out of RAM at once: the store disk takes no more, and the daemon does something else in between. */
+const PIECE_BYTES = 4 * BLOCK_BYTES;
+/** RAM of the guest that only shows what CPUID answers */
+const PROBE_BYTES = 2 * 2 ** 20;
+
+export interface CreateOptions {
+  name?: string | undefined;
+  description?: string | undefined;
+  replace: boolean;
+}
+
+export class Snapshots {
+  /** what guests of a model find on the hypervisor that is up */
+  readonly #cpuid = new Map<CpuModel, CpuidRow[]>();
+
+  constructor(
+    private readonly host: Host,
+    private readonly guests: Guests,
+    private readonly catalog: Catalog,
+    readonly store: SnapshotStore,
+  ) {
+    host.on("up", () => this.#cpuid.clear());
+  }
+
+  /** The guest stands still until state and RAM are copied; it goes on while the last of it is compressed and written. */
+  async create(
+    guest: Guest,
+    { name = defaultName(guest.name), description = "", replace }: CreateOptions,
+    progress: Progress,
+  ): Promise<SnapshotDetail> {
+    const { hypervisor } = this.host;
+    let header: SnapshotHeader | undefined;
+    let bytes = 0;
+    const path = await this.store.write(name, replace, async (sink) => {
+      const writer = await this.guests.standing(guest, async (slot) => {
+        const state = await hypervisor.guestStateSave(slot);
+        header = this.#header(guest, name, description, state);
+        const begun = await SnapshotWriter.begin(sink, header);
+        await begun.state(state, this.#booted().layout);
+        const { memoryBytes } = guest.options;
+        const piece = Buffer.alloc(PIECE_BYTES);
+        for (let at = 0; at < memoryBytes; at += PIECE_BYTES) {
+          const size = Math.min(PIECE_BYTES, memoryBytes - at);
+          await hypervisor.guestGet(slot, at, size, piece.subarray(0, size));
+          for (let from = 0; from < size; from += BLOCK_BYTES) await begun.ram(at + from, piece.subarray(from, from + BLOCK_BYTES));
+          progress("save", at + size, memoryBytes);
+          await new Promise<void>((resolve) => setImmediate(resolve));
+        }
+        return begun;
+      });
+      bytes = await writer.end();
+    });
+    if (!header) throw new Error("a snapshot was written without a header");
+    return detailOf(header, path, bytes);
+  }
+
+  /** A new guest; by default of the name that the saved one had, while no other has it. */
+  restore(reference: string, name: string | undefined, paused: boolean, progress: Progress): Promise<Guest> {
+    if (name !== undefined) checkName(name);
+    return this.#with(reference, progress, async (snapshot, origin) => {
+      const { header } = snapshot;
+      const options: GuestOptions = {
+        memoryBytes: header.memoryBytes,
+        append: header.image.append,
+        added: [],
+        ...(header.image.added.length === 0 ? {} : { missing: header.image.added }),
+      };
+      const image: GuestImage = {
+        reference: header.image.reference,
+        name: header.image.name,
+        kind: header.image.kind,
+        open: () => this.catalog.find(header.image.reference),
+      };
+      return this.guests.restore(image, name ?? this.#freeName(header.guest.name), options, origin, paused);
+    });
+  }
+
+  async revert(guest: Guest, reference: string, paused: boolean, progress: Progress): Promise<void> {
+    await this.#with(reference, progress, async ({ header }, origin) => {
+      if (header.guest.lineage !== guest.lineage || header.memoryBytes !== guest.options.memoryBytes) {
+        throw new HvkitError(
+          "E_SNAPSHOT_GUEST",
+          `the snapshot is of guest '${header.guest.name}' (${header.guest.id}), not of '${guest.name}'`,
+          {
+            hint: `Make a new guest of it: hvkit restore ${reference}`,
+            data: { guest: guest.name, found: header.guest },
+          },
+        );
+      }
+      await this.guests.revert(guest, origin, paused);
+    });
+  }
+
+  check(reference: string, engine: "qemu" | "bochs" | undefined): Promise<SnapshotCheck> {
+    const { layout } = this.#booted();
+    return checkSnapshot(this.store, reference, (header) =>
+      engine === undefined ? this.#target(header) : Promise.resolve(recordedTarget(engine, header.cpu.model, layout)),
+    );
+  }
+
+  /** The whole file is read, and all that is asked of this host is checked, before anything is made or ended. */
+  async #with<T>(reference: string, progress: Progress, use: (snapshot: Snapshot, origin: Origin) => Promise<T>): Promise<T> {
+    const opened = await this.store.open(reference);
+    try {
+      const snapshot = await readSnapshot(opened.source, (done, total) => progress("check", done, total));
+      const { region, registers } = migrate(snapshot, this.#booted().layout);
+      requireCpu(snapshot, await this.#target(snapshot.header));
+      const state = stateOf(snapshot, region, registers);
+      return await use(snapshot, this.#origin(opened, snapshot, state, progress));
+    } finally {
+      await opened.close();
+    }
+  }
+
+  #origin({ source }: OpenSnapshot, snapshot: Snapshot, state: SavedState, progress: Progress): Origin {
+    const { header } = snapshot;
+    return {
+      snapshot: { name: header.name, createdAt: header.createdAt },
+      lineage: header.guest.lineage,
+      load: () =>
+        this.guests.slots.load(header.memoryBytes, state, (put) =>
+          readRam(source, snapshot, put, (done, total) => progress("restore", done * BLOCK_BYTES, total * BLOCK_BYTES)),
+        ),
+    };
+  }
+
+  #header(guest: Guest, name: string, description: string, state: SavedState): SnapshotHeader {
+    const { engine, choice, layout, hypervisor } = this.#booted();
+    return headerSchema.parse({
+      name,
+      description,
+      createdAt: new Date().toISOString(),
+      guest: { id: guest.id, name: guest.name, lineage: guest.lineage },
+      image: {
+        reference: guest.image.reference,
+        name: guest.image.name,
+        kind: guest.image.kind,
+        append: guest.options.append,
+        added: guest.addedFiles(),
+      },
+      engine: { name: engine.name, accel: engine.accel, vendor: choice.vendor, build: hypervisor.hello.identity },
+      memoryBytes: guest.options.memoryBytes,
+      layout: layout.identity,
+      cpu: {
+        model: state.cpuModel,
+        tscKhz: state.tscKhz,
+        cpuid: state.cpuid.map(({ leaf, subleaf, eax, ebx, ecx, edx }) => [leaf, subleaf, eax, ebx, ecx, edx]),
+      },
+    });
+  }
+
+  /** The hypervisor that is up. */
+  async #target({ cpu }: SnapshotHeader): Promise<Target> {
+    const { engine, layout, hypervisor } = this.#booted();
+    const { hello } = hypervisor;
+    const { freeBytes, dirtyBytes } = await hypervisor.hostStat();
+    return {
+      title: `${engine.name} (${engine.accel}), ${vendorName(hello.vendor)}`,
+      layout,
+      cpuid: await this.#cpuidOf(cpu.model),
+      tscKhz: hello.tscKhz,
+      tscScaling: featureList(hello.features).includes("tsc-scaling"),
+      freeBytes: freeBytes + dirtyBytes,
+    };
+  }
+
+  async #cpuidOf(cpuModel: CpuModel): Promise<CpuidRow[]> {
+    const known = this.#cpuid.get(cpuModel);
+    if (known) return known;
+    const { hypervisor } = this.host;
+    const { guest } = await hypervisor.guestCreate({ memoryBytes: PROBE_BYTES, wallSeconds: 0, cpuModel });
+    try {
+      const rows = await hypervisor.guestCpuid(guest);
+      this.#cpuid.set(cpuModel, rows);
+      return rows;
+    } finally {
+      await hypervisor.guestDestroy(guest);
+    }
+  }
+
+  #booted() {
+    this.host.require();
+    const { booted } = this.host;
+    if (!booted) throw new Error("a hypervisor runs that was not booted");
+    return booted;
+  }
+
+  #freeName(name: string): string {
+    const taken = new Set(this.guests.all().map((guest) => guest.name));
+    let free = name;
+    for (let number = 2; taken.has(free); number++) free = `${name.slice(0, 60)}-${number}`;
+    return free;
+  }
+}
+
+function stateOf({ header, entry, fpu, consoleInput }: Snapshot, region: Uint8Array, registers: bigint[]): SavedState {
+  return {
+    registers,
+    ...entry,
+    tscKhz: header.cpu.tscKhz,
+    cpuModel: header.cpu.model,
+    cpuid: header.cpu.cpuid.map(([leaf, subleaf, eax, ebx, ecx, edx]) => ({ leaf, subleaf, eax, ebx, ecx, edx })),
+    fpu,
+    region,
+    consoleInput,
+  };
+}
