@@ -185,17 +185,24 @@ export class Snapshots {
     };
   }
 
-  async #cpuidOf(cpuModel: CpuModel): Promise<CpuidRow[]> {
+  /** A guest is made that shows it, once; null where there is no room even for that. */
+  async #cpuidOf(cpuModel: CpuModel): Promise<CpuidRow[] | null> {
     const known = this.#cpuid.get(cpuModel);
     if (known) return known;
     const { hypervisor } = this.host;
-    const { guest } = await hypervisor.guestCreate({ memoryBytes: PROBE_BYTES, wallSeconds: 0, cpuModel });
+    let probe: number;
     try {
-      const rows = await hypervisor.guestCpuid(guest);
+      probe = (await hypervisor.guestCreate({ memoryBytes: PROBE_BYTES, wallSeconds: 0, cpuModel })).guest;
+    } catch (error) {
+      if (error instanceof HvkitError && (error.code === "E_HV_NO_MEMORY" || error.code === "E_HV_NO_SLOT")) return null;
+      throw error;
+    }
+    try {
+      const rows = await hypervisor.guestCpuid(probe);
       this.#cpuid.set(cpuModel, rows);
       return rows;
     } finally {
-      await hypervisor.guestDestroy(guest);
+      await hypervisor.guestDestroy(probe);
     }
   }
 

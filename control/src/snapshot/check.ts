@@ -12,8 +12,8 @@ export interface Target {
   /** "qemu (tcg), AMD SVM" */
   title: string;
   layout: Layout;
-  /** what a guest of the snapshot's CPU model finds there */
-  cpuid: readonly CpuidRow[];
+  /** what a guest of the snapshot's CPU model finds there; null: nobody could ask, and the hypervisor decides when it comes to it */
+  cpuid: readonly CpuidRow[] | null;
   /** of the host's TSC; null: it depends on the machine */
   tscKhz: number | null;
   tscScaling: boolean;
@@ -62,6 +62,7 @@ function layoutObstacles(snapshot: Snapshot, { layout }: Target): Obstacle[] {
 }
 
 function cpuObstacles({ header }: Snapshot, { cpuid }: Target): Obstacle[] {
+  if (!cpuid) return [];
   const wanted = header.cpu.cpuid.map(([leaf, subleaf, eax, ebx, ecx, edx]) => ({ leaf, subleaf, eax, ebx, ecx, edx }));
   const obstacles: Obstacle[] = missingFeatures(wanted, cpuid).map((name) => ({
     code: "cpu-feature",

@@ -1,12 +1,15 @@
 // What the commands print for people, character by character: scripts and documents show it.
 import { describe, expect, it } from "vitest";
-import type { GuestStats, GuestSummary, Status } from "../../../control/src/api/schemas.js";
+import type { GuestStats, GuestSummary, SnapshotCheck, SnapshotSummary, Status } from "../../../control/src/api/schemas.js";
+import { MIB } from "../../../control/src/api/size.js";
 import { showImages } from "../../../control/src/cli/commands/images.js";
 import { hexDump } from "../../../control/src/cli/commands/mem.js";
 import { showGuests } from "../../../control/src/cli/commands/ps.js";
 import { showRegisters } from "../../../control/src/cli/commands/regs.js";
+import { showCheck, showSnapshots } from "../../../control/src/cli/commands/snapshot.js";
 import { showStats } from "../../../control/src/cli/commands/stats.js";
 import { showStatus } from "../../../control/src/cli/commands/status.js";
+import { showProgress } from "../../../control/src/cli/progress.js";
 import { registerName } from "../../../control/src/hypervisor/texts.js";
 import { Register } from "../../../protocol/state.js";
 
@@ -108,6 +111,59 @@ describe("status", () => {
                  hvkit: panic: #GP
                  rip poll+4"
     `);
+  });
+});
+
+describe("snapshot", () => {
+  const snapshot: SnapshotSummary = {
+    name: "before",
+    path: "/data/before.hvsnap",
+    bytes: 23_456_789,
+    createdAt: "2026-01-02T03:00:00.000Z",
+    description: "before the upgrade",
+    guest: { id: "00112233aabb", name: "web" },
+    image: "linux",
+    kind: "linux",
+    memoryBytes: 256 * MIB,
+    engine: { name: "qemu", accel: "tcg", vendor: "AMD SVM", build: "hvkit 1" },
+    cpuModel: "portable",
+    tscKhz: 2_500_000,
+  };
+
+  it("ls shows what there is, and what cannot be read", () => {
+    const { name, path, bytes } = snapshot;
+    const bad = { name: "bad", path: "/data/bad.hvsnap", bytes: 7, snapshot: null };
+    const entries = [
+      { ...bad, problem: { code: "E_SNAPSHOT_FORMAT", message: "this is not a snapshot of hvkit" } },
+      { name, path, bytes, snapshot, problem: null },
+    ];
+    expect(showSnapshots(entries, Date.parse("2026-01-02T03:05:00.000Z"))).toMatchInlineSnapshot(`
+      "NAME     GUEST   IMAGE   MEMORY    SIZE       TAKEN WITH        CREATED         DESCRIPTION
+      bad      -       -       -         7 B        -                 -               E_SNAPSHOT_FORMAT: this is not a snapshot of hvkit
+      before   web     linux   256 MiB   22.4 MiB   AMD SVM on qemu   5 minutes ago   before the upgrade"
+    `);
+  });
+
+  it("check says each thing in the way, and the verdict", () => {
+    const obstacles: SnapshotCheck["obstacles"] = [
+      { code: "cpu-feature", severity: "error", text: "the CPU lacks avx2" },
+      { code: "tsc", severity: "warning", text: "the guest's TSC runs at 2 kHz" },
+    ];
+    expect(showCheck({ path: "/x", target: "bochs (emulated), Intel VMX", ok: false, obstacles })).toMatchInlineSnapshot(`
+      "error: the CPU lacks avx2
+      warning: the guest's TSC runs at 2 kHz
+      it cannot go on at bochs (emulated), Intel VMX"
+    `);
+    expect(showCheck({ path: "/x", target: "qemu (tcg), AMD SVM", ok: true, obstacles: [] })).toBe("it can go on at qemu (tcg), AMD SVM");
+  });
+
+  it("progress has a bar, how much, and how fast", () => {
+    expect(showProgress({ stage: "save", done: 96 * MIB, total: 256 * MIB }, 310)).toMatchInlineSnapshot(
+      `"save     [=========               ] 96 MiB of 256 MiB, 310 MiB/s"`,
+    );
+    expect(showProgress({ stage: "save", done: 0, total: 256 * MIB }, 0)).toMatchInlineSnapshot(
+      `"save     [                        ] 0 B of 256 MiB"`,
+    );
   });
 });
 

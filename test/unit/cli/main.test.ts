@@ -1,6 +1,6 @@
 // The built command line as users run it, against a daemon with a fake hypervisor in this process.
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { methods } from "../../../control/src/api/methods.js";
@@ -53,7 +53,7 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
   it("prints help on standard output, with every command", async () => {
     const { code, out, err } = await hvkit("--help");
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    for (const command of "up down status images run ps inspect logs console pause unpause reset stop kill rm regs mem stats doctor".split(
+    for (const command of "up down status images run ps inspect logs console pause unpause reset stop kill rm snapshot restore revert regs mem stats doctor".split(
       " ",
     )) {
       expect(out).toMatch(new RegExp(`^  ${command} `, "m"));
@@ -67,12 +67,15 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
     [["ps", "--colour"], "unknown option '--colour'"],
     [["up", "--engine", "vmware"], "argument 'vmware' is invalid. Allowed choices are auto, qemu, bochs."],
     [["stop", "web", "--time", "soon"], "Expected seconds"],
+    [["snapshot", "create"], "missing required argument 'guest'"],
+    [["snapshot", "check", "one", "--engine", "vmware"], "Allowed choices are qemu, bochs."],
   ])("ends with 2 on wrong usage: %j", async (args, message) => {
     const { code, out, err } = await hvkit(...args);
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toMatch(/^hvkit: E_USAGE: /);
     expect(err).toContain(message);
-    expect(err).toContain(`\`hvkit help${args[0] === "frob" ? "" : ` ${args[0]}`}\``);
+    const topic = args[0] === "frob" ? "" : args[0] === "snapshot" ? ` ${args[0]} ${args[1]}` : ` ${args[0]}`;
+    expect(err).toContain(`\`hvkit help${topic}\``);
   });
 
   it("ends with 2 on wrong usage with --json, too", async () => {
@@ -187,6 +190,61 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
     expect(readdirSync(harness.folder).filter((name) => name.endsWith(".new"))).toEqual([]);
     expect(await hvkit("mem", "dump", "2M", "1")).toMatchObject({ code: 1, err: expect.stringContaining("E_ADDRESS") as string });
     await hvkit("rm", "-f", "dump");
+  });
+
+  it("saves a guest, takes it back, and makes another one of it", async () => {
+    await hvkit("run", "sector", "--name", "saved", "-d");
+    expect(await hvkit("snapshot", "create", "saved", "one", "--description", "first")).toEqual({ code: 0, out: "one\n", err: "" });
+    expect(await hvkit("snapshot", "create", "saved", "one")).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("E_SNAPSHOT_EXISTS") as string,
+    });
+    expect(await hvkit("snapshot", "create", "saved", "one", "-f")).toMatchObject({ code: 0 });
+    expect((await hvkit("snapshot", "ls")).out).toMatch(/^NAME +GUEST .*\none +saved +sector +2 MiB .* AMD SVM on qemu +0 seconds ago\n$/);
+    const listed = methods["snapshot.ls"].result.parse(JSON.parse((await hvkit("snapshot", "ls", "--json")).out));
+    expect(listed.map(({ name }) => name)).toEqual(["one"]);
+    const inspected: unknown = JSON.parse((await hvkit("snapshot", "inspect", "one")).out);
+    expect(inspected).toMatchObject([{ name: "one", guest: { name: "saved" }, cpuModel: "portable" }]);
+    expect(await hvkit("snapshot", "check", "one")).toEqual({ code: 0, out: "it can go on at qemu (tcg), AMD SVM\n", err: "" });
+    expect(await hvkit("revert", "saved", "one")).toEqual({ code: 0, out: "saved\n", err: "" });
+    expect(await hvkit("restore", "one")).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^[0-9a-f]{12}\n$/) as string,
+      err: "guest saved-2 goes on: hvkit console saved-2\n",
+    });
+    expect(await hvkit("restore", join(harness.snapshots, "one.hvsnap"), "--name", "third", "--paused", "--json")).toMatchObject({
+      code: 0,
+    });
+    await hvkit("rm", "-f", "saved", "saved-2", "third");
+    writeFileSync(join(harness.snapshots, "bad.hvsnap"), "not one");
+    expect(await hvkit("snapshot", "check", "bad")).toMatchObject({
+      code: 1,
+      out: "error: this is not a snapshot of hvkit\nit cannot be read\n",
+    });
+    expect(await hvkit("snapshot", "rm", "one", "bad", "none")).toMatchObject({
+      code: 1,
+      out: "one\nbad\n",
+      err: expect.stringContaining("E_NO_SNAPSHOT") as string,
+    });
+  });
+
+  it("lists, inspects and removes snapshots when nothing is up", async () => {
+    await hvkit("run", "sector", "--name", "saved", "-d");
+    await hvkit("snapshot", "create", "saved", "one");
+    await hvkit("rm", "-f", "saved");
+    const data = join(harness.folder, "data");
+    mkdirSync(join(data, "hvkit"), { recursive: true });
+    renameSync(harness.snapshots, join(data, "hvkit/snapshots"));
+    const down = async (...args: string[]): Promise<Result> => {
+      const { done, child } = start(args, { XDG_RUNTIME_DIR: join(harness.folder, "project"), XDG_DATA_HOME: data });
+      child.stdin.end();
+      return done;
+    };
+    expect((await down("snapshot", "ls")).out).toMatch(/^NAME .*\none +saved /);
+    expect(JSON.parse((await down("snapshot", "inspect", "one")).out)).toMatchObject([{ name: "one" }]);
+    expect(await down("snapshot", "check", "one")).toMatchObject({ code: 1, err: expect.stringContaining("E_NOT_UP") as string });
+    expect(await down("snapshot", "check", "one", "--engine", "bochs")).toMatchObject({ code: 1, err: "" }); // the fake's layout is another
+    expect(await down("snapshot", "rm", "one")).toEqual({ code: 0, out: "one\n", err: "" });
   });
 
   it.each([

@@ -44,7 +44,7 @@ describe("the state region", () => {
       timer(layout).address = 0x200; // the vCPU's, now second
       const [record] = layout.records;
       if (record) Object.assign(record, { address: 0x100, bytes: 16, fields: [...record.fields].reverse() });
-      record?.fields.forEach((field, index) => Object.assign(field, { offset: [0, 3, 8][index] }));
+      for (const [index, field] of record?.fields.entries() ?? []) field.offset = [0, 3, 8][index] ?? 0;
     });
     const { region } = migrate(snapshot, moved);
     const old = sampleState().region;
