@@ -224,13 +224,15 @@ export class Guests extends EventEmitter<GuestsEvents> {
   async #goOn(guest: Guest, slot: number, { snapshot, lineage }: Origin, paused: boolean): Promise<void> {
     this.slots.adopt(guest, slot);
     Object.assign(guest, { snapshot, lineage, end: undefined, endedAt: undefined, startedAt: new Date(), timings: null, placements: [] });
-    this.#set(guest, paused ? "paused" : "running"); // before the call: it may end before its reply is here
+    this.#set(guest, "paused");
     try {
       if (!paused) await this.host.hypervisor.guestResume(slot);
     } catch (error) {
       await this.slots.destroy(guest).catch(() => {}); // the first error says more
       throw error;
     }
+    // The hypervisor tells that it was paused, too, and that it has ended by now, if it has: before the reply.
+    if (!paused && guest.state === "paused") this.#set(guest, "running");
     this.log.info({ guest: guest.name, slot, snapshot: snapshot.name }, "guest goes on");
   }
 

@@ -34,9 +34,9 @@ import type {
   RamRun,
 } from "./hypervisor.js";
 import type { RequestOptions } from "./requests.js";
-import type { SavedState } from "./saved.js";
+import type { CpuidRow, SavedState } from "./saved.js";
 import { type ConnectOptions, checkVersion, Session } from "./session.js";
-import { loadState, saveState } from "./state.js";
+import { loadState, readCpuid, saveState } from "./state.js";
 import { Transfer } from "./transfer.js";
 
 export type { ConnectOptions } from "./session.js";
@@ -213,6 +213,10 @@ export class RemoteHypervisor implements HypervisorClient {
 
   guestStateLoad(guest: number, state: SavedState): Promise<void> {
     return loadState(this, guest, state, this.#xsave, this.hello.vendor);
+  }
+
+  guestCpuid(guest: number): Promise<CpuidRow[]> {
+    return readCpuid(this, guest);
   }
 
   /** The table of exits comes in as many parts as it needs. */

@@ -5,7 +5,7 @@ import { ExitField, Register } from "../../../protocol/state.js";
 import { HvkitError } from "../errors.js";
 import { type Message, roomBeside } from "./codec.js";
 import { CPUID_BYTES, decodeCpuid, encodeCpuid } from "./cpuid.js";
-import type { SavedState } from "./saved.js";
+import type { CpuidRow, SavedState } from "./saved.js";
 import { transplant } from "./transplant.js";
 
 export interface StateCalls {
@@ -43,7 +43,7 @@ export async function saveState(calls: StateCalls, guest: number, xsave: boolean
     clockNs: entry.word(GuestEntryReply.ClockNs),
     tscKhz: entry.number(GuestEntryReply.TscKhz),
     cpuModel: entry.number(GuestEntryReply.CpuModel) === CpuModel.Portable ? "portable" : "host",
-    cpuid: decodeCpuid(await read(GuestPart.Cpuid, CPUID_BYTES)),
+    cpuid: await readCpuid(calls, guest),
     fpu: await read(GuestPart.Fpu, xsave ? GuestLimit.FpuBytes : FPU_LEGACY_BYTES),
     region: await read(GuestPart.Region, entry.number(GuestEntryReply.RegionBytes)),
     consoleInput: [ring(0), ring(1)],
@@ -68,6 +68,11 @@ export async function loadState(calls: StateCalls, guest: number, saved: SavedSt
   }
   const tsc = state.registers[Register.Tsc] ?? 0n;
   await calls.request(Op.GuestRestore, [guest, state.halted ? 1 : 0, state.events, state.clockNs, tsc]);
+}
+
+/** Of a guest in whatever state. */
+export async function readCpuid(calls: StateCalls, guest: number): Promise<CpuidRow[]> {
+  return decodeCpuid(await readPart(calls, guest, GuestPart.Cpuid, CPUID_BYTES));
 }
 
 async function readPart(calls: StateCalls, guest: number, part: GuestPart, bytes: number): Promise<Uint8Array> {

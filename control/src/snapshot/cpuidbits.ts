@@ -8,7 +8,7 @@ interface FeatureWord {
   leaf: number;
   subleaf: number;
   output: Output;
-  /** from bit 0 up; "-" has no name */
+  /** from bit 0 up; "-" has no name, "*" shows the guest's own control registers and is not the CPU's */
   names: string;
 }
 
@@ -18,7 +18,7 @@ const WORDS: readonly FeatureWord[] = [
     subleaf: 0,
     output: "ecx",
     names:
-      "pni pclmulqdq dtes64 monitor ds_cpl vmx smx est tm2 ssse3 cid sdbg fma cx16 xtpr pdcm - pcid dca sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave - avx f16c rdrand hypervisor",
+      "pni pclmulqdq dtes64 monitor ds_cpl vmx smx est tm2 ssse3 cid sdbg fma cx16 xtpr pdcm - pcid dca sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave * avx f16c rdrand hypervisor",
   },
   {
     leaf: 1,
@@ -39,7 +39,7 @@ const WORDS: readonly FeatureWord[] = [
     subleaf: 0,
     output: "ecx",
     names:
-      "prefetchwt1 avx512vbmi umip pku ospke waitpkg avx512_vbmi2 shstk gfni vaes vpclmulqdq avx512_vnni avx512_bitalg tme avx512_vpopcntdq - la57 - - - - - rdpid - bus_lock_detect cldemote - movdiri movdir64b enqcmd sgx_lc -",
+      "prefetchwt1 avx512vbmi umip pku * waitpkg avx512_vbmi2 shstk gfni vaes vpclmulqdq avx512_vnni avx512_bitalg tme avx512_vpopcntdq - la57 - - - - - rdpid - bus_lock_detect cldemote - movdiri movdir64b enqcmd sgx_lc -",
   },
   {
     leaf: 7,
@@ -61,7 +61,8 @@ const WORDS: readonly FeatureWord[] = [
     leaf: 0x8000_0001,
     subleaf: 0,
     output: "edx",
-    names: "- - - - - - - - - - - syscall - - - - - - - mp nx - mmxext - - fxsr_opt pdpe1gb rdtscp - lm 3dnowext 3dnow",
+    names:
+      "amd_fpu amd_vme amd_de amd_pse amd_tsc amd_msr amd_pae amd_mce amd_cx8 amd_apic - syscall amd_mtrr amd_pge amd_mca amd_cmov amd_pat amd_pse36 - mp nx - mmxext amd_mmx amd_fxsr fxsr_opt pdpe1gb rdtscp - lm 3dnowext 3dnow",
   },
   { leaf: 0x8000_0007, subleaf: 0, output: "edx", names: "- - - - - - - - constant_tsc" },
   { leaf: 0x8000_0008, subleaf: 0, output: "ebx", names: "clzero irperf xsaveerptr" },
@@ -73,7 +74,8 @@ export function missingFeatures(wanted: readonly CpuidRow[], offered: readonly C
     const missing = (wordOf(wanted, word) & ~wordOf(offered, word)) >>> 0;
     return Array.from({ length: 32 }, (_, bit) => bit)
       .filter((bit) => (missing & (1 << bit)) !== 0)
-      .map((bit) => nameOf(word, bit));
+      .map((bit) => nameOf(word, bit))
+      .filter((name) => name !== "*");
   });
 }
 

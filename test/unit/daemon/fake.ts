@@ -109,6 +109,7 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
     found.saved = state;
     found.state = RunState.Paused;
     this.calls.push(`load ${guest}`);
+    setImmediate(() => this.emit("guestState", guest, RunState.Paused)); // after the reply, as the hypervisor does
   }
   async guestCpuid(): Promise<CpuidRow[]> {
     return this.cpuid;
@@ -125,6 +126,7 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
     this.get(guest).state = RunState.Paused;
   }
   async guestResume(guest: number): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
     this.get(guest).state = RunState.Runnable;
   }
   async guestKill(guest: number): Promise<void> {

@@ -36,6 +36,9 @@ describe("a snapshot", () => {
     expect(() => requireCpu(snapshot, lacking)).toThrow(
       expect.objectContaining({ code: "E_SNAPSHOT_CPU", message: `the snapshot cannot go on here: ${names.join("; ")}` }),
     );
+    const osxsave = { ...snapshot, header: sampleHeader() };
+    osxsave.header.cpu.cpuid[1] = [1, 0, 0, 0, 0x0800_0000, 0]; // follows the guest's CR4
+    expect(findObstacles(osxsave, target())).toEqual([]);
     expect(findObstacles(snapshot, target({ cpuid: cpuid(1, { ecx: 0xffff_ffff, edx: 0xffff_ffff }) }))).toEqual([]);
   });
 

@@ -1,0 +1,138 @@
+// Snapshots the whole way: `hvkit` commands, the daemon, a Linux guest that is asked for its state. One session per engine; its steps
+// stand in order, and each needs those before it. The last goes on under the other engine, which has the other vendor.
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { methods } from "../../control/src/api/methods.js";
+import { runtimePaths } from "../../control/src/api/paths.js";
+import { Client } from "../../control/src/client/client.js";
+import { Console } from "../../control/src/client/console.js";
+import { root } from "./support/machine.js";
+import { within } from "./support/suite.js";
+import { onEachEngine } from "./support/targets.js";
+
+onEachEngine("snapshots", (target) => {
+  let folder = "";
+  const hvkit = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
+    new Promise((resolve) => {
+      const env = { ...process.env, XDG_RUNTIME_DIR: folder, XDG_DATA_HOME: join(folder, "data"), NO_COLOR: "1" };
+      execFile(process.execPath, [join(root, "build/js/control/src/cli/main.js"), ...args], { env }, (error, out, err) => {
+        resolve({ code: error ? Number(error.code ?? 1) : 0, out, err });
+      });
+    });
+  const ok = async (...args: string[]): Promise<string> => {
+    const { code, out, err } = await hvkit(...args);
+    if (code !== 0) throw new Error(`hvkit ${args.join(" ")} ended with ${code}: ${err}${out}`);
+    return out;
+  };
+
+  /** What the guest's shell answers to a line. */
+  const ask = async (guest: string, line: string, seconds = 20): Promise<string> => {
+    const client = await Client.connect(runtimePaths({ XDG_RUNTIME_DIR: folder }).socket);
+    try {
+      let seen = "";
+      let answered: () => void = () => {};
+      const answer = new Promise<void>((resolve) => {
+        answered = resolve;
+      });
+      const console = await Console.open(client, guest, {
+        tail: 0,
+        onBytes: (bytes) => {
+          seen += Buffer.from(bytes).toString("latin1");
+          if (/<(.*)>/s.test(seen.replaceAll(`echo "<`, ""))) answered();
+        },
+      });
+      await console.write(Buffer.from(`echo "<$(${line})>"\n`));
+      const limit = setTimeout(answered, within(target, seconds));
+      await answer;
+      clearTimeout(limit);
+      const found = /^<(.*)>/ms.exec(seen)?.[1];
+      if (found === undefined) throw new Error(`${guest} does not answer ${line}: ${JSON.stringify(seen)}`);
+      return found.replaceAll("\r", "").trim();
+    } finally {
+      await client.close();
+    }
+  };
+  const count = async (guest: string): Promise<number> => Number(await ask(guest, "cat /tmp/count"));
+  const up = (engine: string): Promise<string> => ok("up", "--engine", engine, "--memory", "640M");
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "hvkit-snapshots-"));
+  });
+  afterAll(async () => {
+    if (folder === "") return;
+    await hvkit("down");
+    rmSync(folder, { recursive: true, force: true });
+  }, 60_000);
+
+  test(
+    "of a Linux that counts: it goes on meanwhile",
+    async () => {
+      await up(target.engine);
+      await ok("run", "linux", "--memory", "96M", "--name", "web", "-d");
+      const until = Date.now() + within(target, 90);
+      while (!(await ok("logs", "web")).includes("linux:/root# ")) {
+        if (Date.now() > until) throw new Error("Linux does not come up");
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+      await ask("web", "echo before >/tmp/mark; (n=0; while :; do n=$((n + 1)); echo $n >/tmp/count; sleep 0.2; done) >/dev/null 2>&1 &");
+      expect(await ok("snapshot", "create", "web", "one", "--description", "counting")).toBe("one\n");
+      const [now] = [await count("web")];
+      await expect.poll(() => count("web"), { timeout: within(target, 20) }).toBeGreaterThan(now);
+      const [listed] = methods["snapshot.ls"].result.parse(JSON.parse(await ok("snapshot", "ls", "--json")));
+      expect(listed).toMatchObject({
+        name: "one",
+        problem: null,
+        snapshot: { description: "counting", engine: { vendor: target.vendor } },
+      });
+      expect(await hvkit("snapshot", "check", "one")).toMatchObject({ code: 0 });
+    },
+    within(target, 180),
+  );
+
+  test(
+    "revert: what was done since is undone",
+    async () => {
+      await ask("web", "echo after >/tmp/mark");
+      await expect.poll(() => count("web"), { timeout: within(target, 20) }).toBeGreaterThan(20);
+      const before = await count("web");
+      await ok("revert", "web", "one");
+      expect(await count("web")).toBeLessThan(before);
+      expect(await ask("web", "cat /tmp/mark")).toBe("before");
+      expect(await ok("logs", "web")).toContain("hvkit: user space reached");
+    },
+    within(target, 120),
+  );
+
+  test(
+    "restore: another guest beside it, each with its own",
+    async () => {
+      await ok("restore", "one", "--name", "two");
+      await ask("web", "echo first >/tmp/mark");
+      expect(await ask("two", "cat /tmp/mark")).toBe("before");
+      expect(await ask("web", "cat /tmp/mark")).toBe("first");
+      const [detail] = JSON.parse(await ok("inspect", "two")) as unknown[];
+      expect(detail).toMatchObject({ name: "two", image: "linux", state: "running", snapshot: { name: "one" } });
+      await ok("rm", "-f", "web");
+    },
+    within(target, 120),
+  );
+
+  test(
+    "after down and up it goes on, and is reset to its image",
+    async () => {
+      await ok("down");
+      await up(target.engine);
+      await ok("restore", "one", "--name", "three");
+      const now = await count("three");
+      await expect.poll(() => count("three"), { timeout: within(target, 20) }).toBeGreaterThan(now);
+      expect(await ask("three", "cat /tmp/mark")).toBe("before");
+      await ok("reset", "three");
+      const [detail] = JSON.parse(await ok("inspect", "three")) as unknown[];
+      expect(detail).toMatchObject({ state: "running", restarts: 1 });
+    },
+    within(target, 150),
+  );
+});
