@@ -5,6 +5,7 @@ import { HvkitError } from "../errors.js";
 import type { CpuidRow, CpuModel, SavedState } from "../hypervisor/saved.js";
 import { featureList, vendorName } from "../hypervisor/texts.js";
 import type { Catalog } from "../images/catalog.js";
+import { captureRam } from "../snapshot/capture.js";
 import { requireCpu, type Target } from "../snapshot/check.js";
 import { BLOCK_BYTES, headerSchema, type SnapshotHeader } from "../snapshot/format.js";
 import { checkSnapshot, detailOf } from "../snapshot/info.js";
@@ -19,8 +20,6 @@ import type { Host } from "./host.js";
 import { checkName } from "./names.js";
 import type { Progress } from "./slots.js";
 
-/** What is copied out of RAM at once: the store disk takes no more, and the daemon does something else in between. */
-const PIECE_BYTES = 4 * BLOCK_BYTES;
 /** RAM of the guest that only shows what CPUID answers */
 const PROBE_BYTES = 2 * 2 ** 20;
 
@@ -58,15 +57,7 @@ export class Snapshots {
         header = this.#header(guest, name, description, state);
         const begun = await SnapshotWriter.begin(sink, header);
         await begun.state(state, this.#booted().layout);
-        const { memoryBytes } = guest.options;
-        const piece = Buffer.alloc(PIECE_BYTES);
-        for (let at = 0; at < memoryBytes; at += PIECE_BYTES) {
-          const size = Math.min(PIECE_BYTES, memoryBytes - at);
-          await hypervisor.guestGet(slot, at, size, piece.subarray(0, size));
-          for (let from = 0; from < size; from += BLOCK_BYTES) await begun.ram(at + from, piece.subarray(from, from + BLOCK_BYTES));
-          progress("save", at + size, memoryBytes);
-          await new Promise<void>((resolve) => setImmediate(resolve));
-        }
+        await captureRam(hypervisor, slot, guest.options.memoryBytes, begun, (done, total) => progress("save", done, total));
         return begun;
       });
       bytes = await writer.end();

@@ -7,6 +7,7 @@ import { root } from "../run.mjs";
 import { directLinux } from "./direct.mjs";
 import { metrics, none } from "./metrics.mjs";
 import { Bench } from "./session.mjs";
+import { restoreToFirstInstruction, snapshots } from "./snapshot.mjs";
 
 const MIB = 2 ** 20;
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
@@ -18,12 +19,14 @@ const counted = {
   vmcs: { of: ["exit.vmcs_accesses"], measure: vmcsAccesses },
   create: { of: ["guest.create"], measure: guestCreate },
   ready: { of: ["boot.reset_to_ready"], measure: async ({ hypervisor }) => ({ "boot.reset_to_ready": Number(hypervisor.hello.readyTsc) }) },
+  restore: { of: ["snapshot.restore_to_first_instruction"], measure: restoreToFirstInstruction },
   linux: { of: ["linux.to_init", "linux.exits", "guest.overhead_bytes"], measure: linux },
 };
 /** Wall-clock figures. */
 const timed = {
   rpc: { of: ["rpc.median_ms"], measure: rpc },
   upload: { of: ["upload.mb_per_s"], measure: upload },
+  snapshot: { of: ["snapshot.save_mb_per_s", "snapshot.restore_ms", "snapshot.bytes"], measure: snapshots },
 };
 
 export async function measureEngine(engine, { only, note }) {

@@ -16,6 +16,10 @@ export const metrics = {
   "guest.create": { unit: "instructions", target: 1e6 },
   "guest.overhead_bytes": { unit: "bytes", target: 256 * 1024 },
   "upload.mb_per_s": { unit: "MB/s", target: { qemu: 200, bochs: 8 }, more: true },
+  "snapshot.save_mb_per_s": { unit: "MB/s", target: { qemu: 300 }, more: true },
+  "snapshot.restore_ms": { unit: "ms" },
+  "snapshot.restore_to_first_instruction": { unit: "instructions", target: { qemu: 1e6 } },
+  "snapshot.bytes": { unit: "bytes" },
   "rpc.median_ms": { unit: "ms", target: { qemu: 3 } },
 };
 

@@ -51,19 +51,25 @@ export class Bench {
   }
 
   /** An image of images/ or bench/: its guest, started. */
-  async run(name, { append = "" } = {}) {
+  async run(name, { append = "", memoryMiB } = {}) {
     const catalog = new Catalog(root);
     const image = await catalog.find(name).catch(() => catalog.find(join(root, "build/bench", name)));
-    const memoryBytes = imageMemory(image, undefined);
+    const memoryBytes = imageMemory(image, memoryMiB === undefined ? undefined : `${memoryMiB}M`);
     const { tscKhz } = this.hypervisor.hello;
     const plan = await loadPlan(image, { memoryBytes, append, added: [], tscKhz });
     // What it is held against runs on the engine's own CPU: the host's model, so that like is compared with like.
-    const { guest } = await this.hypervisor.guestCreate({ memoryBytes, wallSeconds: 0, cpuModel: "host" });
-    this.#consoles.delete(guest);
-    this.#ended.delete(guest);
+    const { guest } = await this.create({ memoryBytes, wallSeconds: 0, cpuModel: "host" });
     for (const { address, bytes } of plan.placements) await this.hypervisor.guestPut(guest, address, bytes);
     await this.hypervisor.guestStart({ guest, kind: plan.kind, block: plan.block, blockBytes: plan.blockBytes });
     return guest;
+  }
+
+  /** A guest that was not started; nothing is known any more of the one that had its number before. */
+  async create(options) {
+    const created = await this.hypervisor.guestCreate(options);
+    this.#consoles.delete(created.guest);
+    this.#ended.delete(created.guest);
+    return created;
   }
 
   /** All that the guest wrote until it ended. */
@@ -71,6 +77,11 @@ export class Bench {
     await this.#until(() => this.#ended.has(guest), `guest ${guest} to end`);
     await new Promise((resolve) => setTimeout(resolve, 300)); // the last bytes may come after the news
     return this.#consoles.get(guest) ?? "";
+  }
+
+  /** The console shows it. */
+  shows(guest, text) {
+    return this.#until(() => this.#consoles.get(guest)?.includes(text), `guest ${guest} to show ${text}`);
   }
 
   async remove(guest) {
