@@ -110,7 +110,7 @@ export class SnapshotStore {
       this.#sync();
     } catch (error) {
       rmSync(draft, { force: true });
-      throw fileError(error, path);
+      throw cannotWrite(error, path);
     } finally {
       this.#writing.delete(name);
     }
@@ -180,6 +180,13 @@ export function checkSnapshotName(name: string): void {
     hint: "Use 1 to 63 letters, digits, '_', '.' and '-', a letter or digit first.",
     data: { name },
   });
+}
+
+/** A failure of the file; whatever else went wrong while it was filled is given back as it is. */
+function cannotWrite(error: unknown, path: string): unknown {
+  const known = fileError(error, path);
+  if (known instanceof HvkitError || !(error instanceof Error) || !("syscall" in error)) return known;
+  return new HvkitError("E_SNAPSHOT_FILE", `${path} cannot be written: ${error.message}`, { data: { path }, cause: error });
 }
 
 function noSnapshot(reference: string): HvkitError {

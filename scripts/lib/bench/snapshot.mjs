@@ -92,10 +92,7 @@ export async function restoreToFirstInstruction(bench, { engine }) {
     await bench.remove(guest);
     await bench.scrubbed();
     const { cpuModel, tscKhz } = state;
-    const [created, before] = await Promise.all([
-      bench.create({ memoryBytes, wallSeconds: 0, cpuModel, tscKhz }),
-      hypervisor.hostStat(),
-    ]);
+    const [created, before] = await Promise.all([bench.create({ memoryBytes, wallSeconds: 0, cpuModel, tscKhz }), hypervisor.hostStat()]);
     ({ guest } = created);
     await hypervisor.guestFill(guest, 0, ram);
     await hypervisor.guestStateLoad(guest, state);

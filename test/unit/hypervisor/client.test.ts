@@ -146,6 +146,19 @@ describe.each([
     await hypervisor.close();
   });
 
+  it("of a snapshot fill a guest's RAM, verified where it is not this side that copies them, and are read in place", async () => {
+    const { fake, hypervisor } = await connected(options);
+    const { guest } = await hypervisor.guestCreate({ memoryBytes: 65536, wallSeconds: 1 });
+    const data = bytes(30_001);
+    await hypervisor.guestFill(guest, 20_000, data);
+    expect(Buffer.from(fake.ram.subarray(20_000, 50_001)).equals(Buffer.from(data))).toBe(true);
+    expect(fake.ops.includes(Op.GuestDigest)).toBe(!("window" in options));
+    const into = new Uint8Array(30_001);
+    expect(await hypervisor.guestGet(guest, 20_000, into.length, into)).toBe(into);
+    expect(Buffer.from(into).equals(Buffer.from(data))).toBe(true);
+    await hypervisor.close();
+  });
+
   it("that do not arrive as they were are E_DIGEST", async () => {
     const { hypervisor } = await connected({ ...options, answer: { [Op.GuestDigest]: () => ({ words: [1] }) } });
     const { guest } = await hypervisor.guestCreate({ memoryBytes: 65536, wallSeconds: 1 });

@@ -1,5 +1,5 @@
 // Files that are whole or not there: what a failure, a full disk and SIGKILL leave behind.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -183,10 +183,24 @@ describe.skipIf(!existsSync(BUILT))("the old file or the new one, never neither"
     expect(seen.size).toBeGreaterThan(1);
   });
 
-  it("when there is room for a part of it", async () => {
+  it("when its disk is full", async ({ skip }) => {
+    mkdirSync(folder, { recursive: true });
+    if (spawnSync("mount", ["-t", "tmpfs", "-o", "size=5m", "tmpfs", folder]).status !== 0) skip("only root may mount a small file system");
+    try {
+      await put("one");
+      const words = await startWriter().ended;
+      expect(words).toMatch(/E_DISK_FULL: the file system is full/);
+      expect(await whole()).toMatch(/^(turn \d+)?$/);
+      expect(readdirSync(folder)).toEqual(["one.hvsnap"]);
+    } finally {
+      spawnSync("umount", [folder]);
+    }
+  });
+
+  it("when it may only have a part of the bytes", async () => {
     await put("one");
     const words = await startWriter(64).ended;
-    expect(words).toMatch(/E_DISK_FULL|EFBIG/);
+    expect(words).toMatch(/E_SNAPSHOT_FILE: .*EFBIG/);
     expect(await whole()).toBe("");
     expect(readdirSync(folder)).toEqual(["one.hvsnap"]);
   });
