@@ -25,6 +25,26 @@ const wishes: { name: Target["name"]; wish: EngineWish; patience: number }[] = [
 const facts = await collectFacts();
 const chosen = (process.env.HVKIT_CONTRACT ?? "qemu,bochs,kvm").split(",");
 
+/** The engines of both vendors at once, QEMU with SVM and Bochs with VMX; where one is not there the suite is skipped, with the reason. */
+export function onBothVendors(title: string, suite: (svm: Target, vmx: Target) => void): void {
+  const found: Target[] = [];
+  for (const { name, wish, patience } of wishes) {
+    if (name === "kvm") continue;
+    try {
+      if (!chosen.includes(name)) throw new Error("HVKIT_CONTRACT leaves it out");
+      const { engine, accel, vendor } = chooseEngine(facts, wish);
+      found.push({ name, title: `${name} (${vendor})`, engine, accel, vendor, patience });
+    } catch (error) {
+      process.stderr.write(`contract: ${title}: ${name} is missing: ${(error as Error).message}\n`);
+    }
+  }
+  const [svm, vmx] = found;
+  if (svm && vmx) describe(title, () => suite(svm, vmx));
+  else
+    describe.skip(`${title}: both engines are needed`, () =>
+      suite({ name: "qemu", title: "", ...unavailable, patience: 1 }, { name: "bochs", title: "", ...unavailable, patience: 1 }));
+}
+
 /** Runs `suite` once for each engine; one that this machine does not offer is skipped, with the reason. */
 export function onEachEngine(title: string, suite: (target: Target) => void): void {
   for (const { name, wish, patience } of wishes) {
