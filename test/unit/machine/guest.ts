@@ -1,7 +1,7 @@
 // A guest in TypeScript: what hv/machine/guest.ts imports, RAM and registers to look at, and exits as either vendor's CPU makes them.
 // Tests say what the guest executes; whether that becomes a VMX or an SVM exit is decided here.
 import { ExitRecord, Layout, VcpuRecord } from "../../../hv/machine/layout.js";
-import { CpuModel, Vendor } from "../../../protocol/messages.js";
+import { CpuModel, type Status, Vendor } from "../../../protocol/messages.js";
 import { ExitField, Register } from "../../../protocol/state.js";
 import { compiled } from "./devices/compile.js";
 
@@ -12,7 +12,7 @@ export const VENDORS = [
 
 interface Machine {
   memory: WebAssembly.Memory;
-  init(wallSeconds: bigint, cpuModel: number): void;
+  init(wallSeconds: bigint, cpuModel: number): number;
   boot(kind: number, block: bigint, bytes: number): number;
   bootValue(): bigint;
   exit(): number;
@@ -91,6 +91,8 @@ export const RAW = {
 export class Guest {
   readonly ram: Buffer;
   readonly machine: Machine;
+  /** of init */
+  readonly status: Status;
   readonly registers = new Map<number, bigint>();
   /** fields written, in order */
   written: [field: number, value: bigint][] = [];
@@ -114,7 +116,7 @@ export class Guest {
     this.ram = Buffer.alloc(ramBytes);
     const { module = product, coverage = {}, observe = (imports) => imports } = options;
     this.machine = new WebAssembly.Instance(module, { guest: observe(this.imports()), coverage }).exports as unknown as Machine;
-    this.machine.init(wallSeconds, cpuModel);
+    this.status = this.machine.init(wallSeconds, cpuModel);
     this.long();
   }
 
