@@ -9,8 +9,10 @@ import { methods } from "../../control/src/api/methods.js";
 import { runtimePaths } from "../../control/src/api/paths.js";
 import { Client } from "../../control/src/client/client.js";
 import { Console } from "../../control/src/client/console.js";
+import { missingFeatures, vendorString } from "../../control/src/snapshot/cpuidbits.js";
+import { recordedCpuid } from "../../control/src/snapshot/recorded.js";
 import { root } from "./support/machine.js";
-import { within } from "./support/suite.js";
+import { useMachine, within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
 
 onEachEngine("snapshots", (target) => {
@@ -132,7 +134,50 @@ onEachEngine("snapshots", (target) => {
       await ok("reset", "three");
       const [detail] = JSON.parse(await ok("inspect", "three")) as unknown[];
       expect(detail).toMatchObject({ state: "running", restarts: 1 });
+      await ok("rm", "-f", "three");
     },
     within(target, 150),
+  );
+
+  test(
+    "of a build with another layout of the state region goes on, by its layout table",
+    async () => {
+      const file = join(import.meta.dirname, "snapshots/oldlayout.hvsnap");
+      expect(await hvkit("snapshot", "check", file)).toMatchObject({ code: 0 });
+      await ok("restore", file, "--name", "old");
+      // It was saved between its fifth tick and its sixth.
+      await expect.poll(() => ok("logs", "old"), { timeout: within(target, 30) }).toMatch(/^hello64: tick 6\r?\nhello64: tick 7\r?\n/);
+    },
+    within(target, 60),
+  );
+
+  test("goes on under the other engine", async ({ skip }) => {
+    await ok("down");
+    const other = target.engine === "qemu" ? "bochs" : "qemu";
+    const started = await hvkit("up", "--engine", other, "--memory", "640M");
+    if (started.code !== 0) skip(`the other engine does not run here: ${started.err}`);
+    expect(await hvkit("snapshot", "check", "one")).toMatchObject({ code: 0 });
+    await ok("restore", "one", "--name", "moved");
+    expect(await ask("moved", "cat /tmp/mark", 40)).toBe("before");
+    const now = await count("moved");
+    await expect.poll(() => count("moved"), { timeout: within(target, 40) }).toBeGreaterThan(now);
+  }, 180_000);
+});
+
+onEachEngine("an engine as it was recorded", (target) => {
+  const machine = useMachine(target);
+
+  test.skipIf(target.accel === "kvm").for(["portable", "host"] as const)(
+    "offers guests of model %s what it offered then",
+    async (cpuModel) => {
+      const { hypervisor } = machine();
+      const { guest } = await hypervisor.guestCreate({ memoryBytes: 2 ** 21, wallSeconds: 0, cpuModel });
+      const found = await hypervisor.guestCpuid(guest);
+      await hypervisor.guestDestroy(guest);
+      const recorded = recordedCpuid(target.engine, cpuModel);
+      expect(missingFeatures(recorded, found)).toEqual([]);
+      expect(missingFeatures(found, recorded)).toEqual([]);
+      expect(vendorString(recorded)).toBe(vendorString(found));
+    },
   );
 });

@@ -28,8 +28,8 @@ export interface Obstacle {
   text: string;
 }
 
-/** Rates that differ by less are one: hosts measure theirs. Parts of a million. */
-const SAME_RATE_PPM = 1000;
+/** Rates that differ by less are one, for the hypervisor too (TSC_ALIKE_SHIFT of hv/asm/hv.inc): hosts measure theirs. */
+const SAME_RATE = 1 / 256;
 
 export function findObstacles(snapshot: Snapshot, target: Target): Obstacle[] {
   return [
@@ -82,7 +82,7 @@ function cpuObstacles({ header }: Snapshot, { cpuid }: Target): Obstacle[] {
 
 function tscObstacles({ header }: Snapshot, { tscKhz, tscScaling }: Target): Obstacle[] {
   const { tscKhz: wanted } = header.cpu;
-  if (tscScaling || (tscKhz !== null && Math.abs(tscKhz - wanted) * 1e6 <= wanted * SAME_RATE_PPM)) return [];
+  if (tscScaling || (tscKhz !== null && Math.abs(tscKhz - wanted) <= tscKhz * SAME_RATE)) return [];
   const here = tscKhz === null ? "this engine's rate depends on the machine" : `this is ${tscKhz} kHz`;
   return [
     {

@@ -54,8 +54,8 @@ describe("a snapshot", () => {
   });
 
   it.each([
-    [{ tscKhz: 1_000_900 }, 0],
-    [{ tscKhz: 1_002_000 }, 1],
+    [{ tscKhz: 1_003_000 }, 0],
+    [{ tscKhz: 996_000 }, 1],
     [{ tscKhz: null }, 1],
     [{ tscKhz: 5, tscScaling: true }, 0],
   ])("warns where its clock's rate cannot be had: %j", (change, warnings) => {
