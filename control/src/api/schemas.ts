@@ -39,7 +39,7 @@ export const guestSummary = z.strictObject({
 });
 
 export const guestDetail = guestSummary.extend({
-  /** from which it was restored, or to which it was reverted, last */
+  /** from which it was restored, or to which it was reverted, since its last start */
   snapshot: z.strictObject({ name: z.string(), createdAt: time }).nullable(),
   /** the hypervisor's number for it, while it is there */
   slot: z.int().nullable(),

@@ -45,7 +45,7 @@ export class Guest {
   endedAt: Date | undefined;
   timings: GuestDetail["timings"] = null;
   placements: GuestDetail["placements"] = [];
-  /** which it was restored from last */
+  /** which it was restored from since its last start */
   snapshot: GuestDetail["snapshot"] = null;
   /** id of the guest that was run, from which this one comes by restores */
   lineage = this.id;

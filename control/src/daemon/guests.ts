@@ -13,6 +13,7 @@ import { Guest, type GuestImage, type GuestOptions } from "./guest.js";
 import type { Host } from "./host.js";
 import type { Log } from "./log.js";
 import { generateName } from "./names.js";
+import { Resets } from "./resets.js";
 import { type Progress, Slots } from "./slots.js";
 
 export interface GuestsEvents {
@@ -36,9 +37,6 @@ export interface ConsoleLimits {
   consoleTotalBytes?: number;
 }
 
-/** A guest that resets at once, again and again, is slowed down: twice as long each time, up to the last. */
-const RESET_DELAYS_MS = [0, 100, 200, 400, 800, 1600, 3200];
-const QUICK_RESET_MS = 1000;
 const LIVE: readonly GuestState[] = ["running", "paused", "restarting"];
 
 export class Guests extends EventEmitter<GuestsEvents> {
@@ -46,8 +44,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   /** what they have in the hypervisor, and the console bytes from there */
   readonly slots: Slots;
   readonly #budget: ConsoleBudget;
-  readonly #resetTimers = new Map<Guest, NodeJS.Timeout>();
-  readonly #quickResets = new Map<Guest, number>();
+  readonly #resets = new Resets();
 
   constructor(
     private readonly host: Host,
@@ -100,7 +97,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
         if (guest.slot === undefined || !(error instanceof HvkitError) || error.code !== "E_HV_NO_MEMORY") throw error;
         return undefined;
       });
-      this.#cancelReset(guest);
+      this.#resets.cancel(guest);
       this.#set(guest, "restarting");
       try {
         await this.slots.destroy(guest);
@@ -150,7 +147,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
 
   /** Made anew with the same name and options, whatever its state was. */
   reset(guest: Guest): Promise<void> {
-    this.#cancelReset(guest);
+    this.#resets.cancel(guest);
     return guest.exclusive(async () => {
       this.host.require();
       if (guest.state !== "restarting") await guest.openImage(); // refused before anything is ended
@@ -159,14 +156,14 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   kill(guest: Guest): Promise<void> {
-    this.#cancelReset(guest);
+    this.#resets.cancel(guest);
     return guest.exclusive(() => this.#kill(guest, killed("killed", "It was killed.")));
   }
 
   /** Waits for `seconds` whether it ends by itself; then it is paused and ended. */
   async stop(guest: Guest, seconds: number): Promise<void> {
     if (seconds > 0 && LIVE.includes(guest.state)) await this.#waitForEnd(guest, seconds * 1000);
-    this.#cancelReset(guest);
+    this.#resets.cancel(guest);
     await guest.exclusive(async () => {
       if (guest.state === "exited") return;
       if (guest.state === "running" && guest.slot !== undefined) await this.host.hypervisor.guestPause(guest.slot).catch(() => {});
@@ -180,7 +177,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
         hint: `Stop it first, or use: hvkit rm -f ${guest.name}`,
       });
     }
-    this.#cancelReset(guest);
+    this.#resets.cancel(guest);
     await guest.exclusive(async () => {
       await this.slots.destroy(guest);
       this.#forget(guest);
@@ -196,7 +193,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   close(): void {
-    for (const guest of this.all()) this.#cancelReset(guest);
+    for (const guest of this.all()) this.#resets.cancel(guest);
   }
 
   async #add(image: GuestImage, name: string | undefined, options: GuestOptions, begin: (guest: Guest) => Promise<void>): Promise<Guest> {
@@ -250,6 +247,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
       guest.end = undefined;
       guest.endedAt = undefined;
       guest.startedAt = new Date();
+      guest.snapshot = null;
       this.#set(guest, "running");
     });
     this.log.info({ guest: guest.name, slot: guest.slot, timings: guest.timings }, "guest started");
@@ -280,32 +278,20 @@ export class Guests extends EventEmitter<GuestsEvents> {
 
   #onEnded(guest: Guest, end: GuestEnd, reason: EndReason): void {
     this.log.info({ guest: guest.name, end }, "guest ended");
-    if (reason === EndReason.Reset) this.#scheduleReset(guest);
-    else this.#finish(guest, end);
-  }
-
-  #scheduleReset(guest: Guest): void {
-    const ran = Date.now() - (guest.startedAt?.getTime() ?? 0);
-    const quick = ran < QUICK_RESET_MS ? (this.#quickResets.get(guest) ?? -1) + 1 : 0;
-    this.#quickResets.set(guest, quick);
+    if (reason !== EndReason.Reset) {
+      this.#finish(guest, end);
+      return;
+    }
     this.#set(guest, "restarting");
-    const delay = RESET_DELAYS_MS[Math.min(quick, RESET_DELAYS_MS.length - 1)] ?? 0;
-    const restart = (): void => {
-      this.#resetTimers.delete(guest);
+    this.#resets.schedule(guest, () => {
       guest.exclusive(() => this.#restart(guest)).catch((error: unknown) => this.log.error({ err: error, guest: guest.name }, "reset"));
-    };
-    this.#resetTimers.set(guest, setTimeout(restart, delay));
-  }
-
-  #cancelReset(guest: Guest): void {
-    clearTimeout(this.#resetTimers.get(guest));
-    this.#resetTimers.delete(guest);
+    });
   }
 
   #lose(reason: string): void {
     this.slots.clear();
     for (const guest of this.all()) {
-      this.#cancelReset(guest);
+      this.#resets.cancel(guest);
       if (guest.state === "exited" || guest.state === "lost") continue;
       this.#finish(guest, killed("lost", `It went down with the hypervisor: ${reason}`), "lost");
     }
@@ -325,7 +311,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
 
   #forget(guest: Guest): void {
     this.#guests.delete(guest.name);
-    this.#quickResets.delete(guest);
+    this.#resets.forget(guest);
     guest.dispose();
     this.emit("removed", guest);
   }

@@ -168,6 +168,7 @@ describe("restore", () => {
     await create();
     await harness.call(client, "restore", { snapshot: "one", name: "two" });
     expect(await harness.call(client, "reset", { guest: "two" })).toMatchObject({ state: "running", restarts: 1 });
+    expect(await harness.call(client, "inspect", { guest: "two" })).toMatchObject({ snapshot: null });
     expect(harness.hypervisor.calls.at(-1)).toMatch(/^start/);
     rmSync(join(harness.root, "images/linux"), { recursive: true });
     await expect(client.call("reset", { guest: "two" })).rejects.toMatchObject({ code: "E_NO_IMAGE" });
