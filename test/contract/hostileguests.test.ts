@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { EndReason, RunState } from "../../protocol/messages.js";
 import type { Guest } from "./support/guest.js";
 import { startNeighbour } from "./support/neighbour.js";
-import { expectHarmless, useMachine, within } from "./support/suite.js";
+import { useMachine, within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
 
 onEachEngine("hostile guests", (target) => {
@@ -25,20 +25,6 @@ onEachEngine("hostile guests", (target) => {
     "HLT with interrupts off ends the guest",
     () => beside(async () => expect(await endOf("halted")).toBe(EndReason.HaltedForever)),
     within(target, 60),
-  );
-
-  test(
-    "garbage as code ends the guest, or keeps it busy with itself",
-    () =>
-      beside(async () => {
-        for (const seed of [1, 2, 3, 4, 5, 6]) {
-          const guest = await machine().run("garbage", { append: `seed=${seed}` });
-          await guest.shows("garbage: now");
-          await expectHarmless(machine(), guest, 0.3);
-          await guest.remove();
-        }
-      }),
-    within(target, 90),
   );
 
   test(
