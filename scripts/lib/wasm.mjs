@@ -36,7 +36,7 @@ function entryOf(module, folder) {
 
 /** Steps for one module; resolves to its object file. */
 export async function moduleObject(steps, module, { out, entries, native }) {
-  const { base, pages, optimize, besideInstance } = modules[module];
+  const { base, pages } = modules[module];
   const entry = entryOf(module, entries);
   const wasm = `${out}/${module}.wasm`;
   const c = `${out}/gen/${module}.c`;
@@ -62,7 +62,7 @@ export async function moduleObject(steps, module, { out, entries, native }) {
       nameMemoryBase(join(root, c));
     },
   });
-  const compile = [optimize, ...cFlags, `-DMEMORY_BASE(memory)=${await memoryBase(module, besideInstance)}`, "-c", c, "-o", object];
+  const compile = [...(await compilerFlags(module)), "-c", c, "-o", object];
   await steps.step({
     name: `gcc ${c} -> ${object}`,
     inputs: [c, c.replace(/c$/, "h")],
@@ -71,6 +71,12 @@ export async function moduleObject(steps, module, { out, entries, native }) {
     run: () => run("gcc", compile),
   });
   return object;
+}
+
+/** What gcc is told for a module's C. */
+export async function compilerFlags(module) {
+  const { optimize, besideInstance } = modules[module];
+  return [optimize, ...cFlags, `-DMEMORY_BASE(memory)=${await memoryBase(module, besideInstance)}`];
 }
 
 /** Loads and stores find the linear memory by a macro, MEMORY_BASE(wasm_rt_memory_t*), instead of by a load of their own. */

@@ -1,5 +1,5 @@
 ; sweep: reads and writes every port by each width, with pseudo-random values (seed=N), then every MSR of the three ranges that MSR bitmaps
-; know, with patterns. Once, then it says so. images/torture checks what comes of it; here it only must not harm anyone.
+; know, with patterns (patterns=N: 1 zeros, 2 ones, 4 a random value). Once, then it says so. images/torture checks what comes of it; here it only must not harm anyone.
 ; Not written: ports that end the guest (they have tests of their own), by an access that would reach them.
 
 %include "multiboot.inc"
@@ -13,6 +13,10 @@ main:
   mov eax, 1
   call option_number
   mov r15, rax
+  mov rsi, name_patterns
+  mov eax, 7
+  call option_number
+  mov rbp, rax
   call idt_init
   print "sweep: now", 10
   call ports
@@ -98,35 +102,46 @@ ends:
 ending: dw 0x60, 0x64, 0xF4, 0x604, 0xB004, 0xCF9, 0x8900
 ending_end:
 
-; The 8192 MSRs from ECX on: read; written with 0, ones, a random value, and with what they had. In and out: R13 how many are there
+; The 8192 MSRs from ECX on: read, written with the patterns of EBP; one that is there gets back what it had.
+; In and out: R13 how many are there
 msrs:
   mov r12d, 0x2000
 .next:
+  mov r14d, ecx
+  xor r10d, r10d
   expect .absent
   rdmsr
   mov qword [fault_resume], 0
   inc r13d
+  inc r10d
   mov r8d, eax
   mov r9d, edx
-  jmp .write
 .absent:
-  xor r8d, r8d
-  xor r9d, r9d
-.write:
-  mov r14d, ecx
+  test ebp, 1
+  jz .ones
   xor eax, eax
   xor edx, edx
   call write
+.ones:
+  test ebp, 2
+  jz .random
   mov eax, -1
   mov edx, -1
   call write
+.random:
+  test ebp, 4
+  jz .back
   call random
   mov rdx, rax
   shr rdx, 32
   call write
+.back:
+  test r10d, r10d
+  jz .done
   mov eax, r8d
   mov edx, r9d
   call write
+.done:
   mov ecx, r14d
   inc ecx
   dec r12d
@@ -142,5 +157,6 @@ write:
   ret
 
 name_seed: db "seed=", 0
+name_patterns: db "patterns=", 0
 
 %include "end.inc"

@@ -10,7 +10,7 @@ export const VENDORS = [
   ["SVM", Vendor.Svm],
 ] as const;
 
-interface Machine {
+export interface Machine {
   memory: WebAssembly.Memory;
   init(wallSeconds: bigint, cpuModel: number): number;
   boot(kind: number, block: bigint, bytes: number): number;
@@ -36,8 +36,8 @@ export interface GuestOptions {
   /** another build of the module, and what it imports besides `guest` */
   module?: WebAssembly.Module;
   coverage?: WebAssembly.ModuleImports;
-  /** stands between the module and its imports */
-  observe?: (imports: WebAssembly.ModuleImports) => WebAssembly.ModuleImports;
+  /** stands between the module and its imports, and between the tests and its exports */
+  beside?: { imports(real: WebAssembly.ModuleImports): WebAssembly.ModuleImports; exports(real: Machine): Machine };
 }
 
 /** What a raw exit carries, besides RIP. */
@@ -114,8 +114,10 @@ export class Guest {
     this.tscKhz = tscKhz;
     this.cpuidOf = hostCpuid;
     this.ram = Buffer.alloc(ramBytes);
-    const { module = product, coverage = {}, observe = (imports) => imports } = options;
-    this.machine = new WebAssembly.Instance(module, { guest: observe(this.imports()), coverage }).exports as unknown as Machine;
+    const { module = product, coverage = {}, beside } = options;
+    const imports = { guest: beside?.imports(this.imports()) ?? this.imports(), coverage };
+    const machine = new WebAssembly.Instance(module, imports).exports as unknown as Machine;
+    this.machine = beside?.exports(machine) ?? machine;
     this.status = this.machine.init(wallSeconds, cpuModel);
     this.long();
   }
