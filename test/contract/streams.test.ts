@@ -42,21 +42,24 @@ onEachEngine("guests at random", (target) => {
         let seed = seedOf(20_263);
         for (; Date.now() < until; seed++) {
           // All modes side by side: they are each other's neighbours too.
-          const round = MODES.map(async (name, mode) => {
+          const round: (() => Promise<void>)[] = [];
+          for (const [mode, name] of MODES.entries()) {
             const append = `seed=${seed} mode=${mode}`;
-            try {
-              const guest = await machine().run("garbage", { append });
+            const named = (error: Error): never => {
+              throw new Error(`${append} (${name}): ${error.message}`, { cause: error });
+            };
+            const guest = await machine().run("garbage", { append }).catch(named);
+            const look = async (): Promise<void> => {
               await guest.shows("garbage: now");
               await expectHarmless(machine(), guest, GUEST_SECONDS);
               starts[mode] = (starts[mode] ?? 0) + Buffer.from(await machine().hypervisor.guestGet(guest.slot, STARTS, 4)).readUInt32LE();
               const end = EndReason[guest.end?.reason ?? EndReason.None] ?? "";
               ends[end] = (ends[end] ?? 0) + 1;
               await guest.remove();
-            } catch (error) {
-              throw new Error(`${append} (${name}): ${(error as Error).message}`, { cause: error });
-            }
-          });
-          await Promise.all(round);
+            };
+            round.push(() => look().catch(named));
+          }
+          await Promise.all(round.map((look) => look()));
         }
         const text = MODES.map((name, mode) => `${starts[mode]} of ${name}`).join(", ");
         process.stderr.write(`contract: ${target.title}: seeds up to ${seed}, pieces begun: ${text}; ends: ${JSON.stringify(ends)}\n`);
