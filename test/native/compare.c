@@ -31,7 +31,7 @@ static u64 answer(u64 import, u64 a, u64 b, u64 c) {
   return call->result;
 }
 
-// Each import by `answer`, and u64 run(u32 function, u64 a, u64 b, u64 c).
+// Each import by `answer`, and u64 run(u32 function, const u64* given).
 #include "calls.inc"
 
 void wasm_rt_trap(wasm_rt_trap_t code) {
@@ -66,7 +66,7 @@ int compare_reset(void) {
 }
 
 // Runs `function` with what the caller has put into [from, from + bytes) before. V8's signal handlers are back when it returns.
-int compare_step(u32 function, u64 a, u64 b, u64 c, const u8* before, u32 from, u32 bytes, const void* made, u32 made_count, u64 expected,
+int compare_step(u32 function, const u64* given, const u8* before, u32 from, u32 bytes, const void* made, u32 made_count, u64 expected,
                  const u8* after) {
   struct sigaction mine = {.sa_handler = fault, .sa_flags = SA_NODEFER}, theirs[3];
   static const int signals[3] = {SIGSEGV, SIGBUS, SIGFPE};
@@ -77,7 +77,7 @@ int compare_step(u32 function, u64 a, u64 b, u64 c, const u8* before, u32 from, 
   for (int i = 0; i < 3; i++) sigaction(signals[i], &mine, &theirs[i]);
   int outcome = sigsetjmp(out, 0);
   if (outcome == SAME) {
-    u64 result = run(function, a, b, c);
+    u64 result = run(function, given);
     if (position != count) outcome = OTHER_CALL;
     else if (result != expected) outcome = OTHER_RESULT;
   }

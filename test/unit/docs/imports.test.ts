@@ -1,7 +1,7 @@
 // docs/imports.md against the modules that were built: each import of theirs is in the document with its signature, and no other.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { type Import, importsOf } from "../../support/wasm.js";
+import { exportsOf, type Import, importsOf } from "../../support/wasm.js";
 
 const text = readFileSync("docs/imports.md", "utf8");
 
@@ -36,9 +36,15 @@ test("each row says what the import does, and what checks it, in a file that is 
 });
 
 test("a binary's imports are read as they are written", () => {
-  const wasm = Buffer.from("0061736d01000000010a0260027f7e017e60000002110201610162000003786f6e04676f6f640001", "hex");
+  const wasm = Buffer.from("0061736d01000000010a0260027f7e017e60000002120201610162000003786f6e04676f6f640001", "hex");
   expect(importsOf(wasm)).toEqual([
     { module: "a", name: "b", signature: "(i32, i64) -> i64" },
     { module: "xon", name: "good", signature: "() ->" },
   ]);
+  expect(exportsOf(readFileSync("build/core.wasm"))).toEqual(
+    expect.arrayContaining([
+      { name: "init", signature: "() ->" },
+      { name: "poll", signature: "(i32) -> i32" },
+    ]),
+  );
 });

@@ -11,7 +11,7 @@ import { locked } from "../../../scripts/lib/lock.mjs";
 import { root } from "../../../scripts/lib/run.mjs";
 import { Steps } from "../../../scripts/lib/steps.mjs";
 import { compilerFlags, moduleObject } from "../../../scripts/lib/wasm.mjs";
-import { importsOf } from "../../support/wasm.js";
+import { exportsOf, importsOf } from "../../support/wasm.js";
 import type { Machine } from "./guest.js";
 
 await locked(
@@ -22,17 +22,7 @@ await locked(
 export const productWasm = readFileSync("build/machine.wasm");
 const imports = importsOf(productWasm);
 
-/** The module's exports as calls in C. */
-const EXPORTS = {
-  init: "(Z_machineZ_init(instance, a), 0)",
-  boot: "Z_machineZ_boot(instance, (u32)a, b, (u32)c)",
-  bootValue: "Z_machineZ_bootValue(instance)",
-  exit: "Z_machineZ_exit(instance)",
-  exitInFull: "Z_machineZ_exitInFull(instance)",
-  event: "Z_machineZ_event(instance, (u32)a)",
-} as const;
-type Export = keyof typeof EXPORTS;
-const NAMES = Object.keys(EXPORTS) as Export[];
+const exports = exportsOf(productWasm);
 
 enum Outcome {
   Same,
@@ -46,22 +36,37 @@ enum Outcome {
 const FROM = Layout.Exit;
 const BYTES = Layout.Region + VcpuRecord.End - FROM;
 
-const CALL_BYTES = 40;
+/** of an import; of an export */
+const ARGUMENTS = 3;
+const EXPORT_ARGUMENTS = 8;
+/** struct call of compare.c */
+const CALL_BYTES = 8 * (1 + ARGUMENTS + 1);
 /** of one call of the machine; string I/O makes the most */
 const CALLS = 1 << 16;
 
-/** C: u32 and u64 by their names in the signature. */
-function callsInC(): string {
+/** `(i32, i64) -> i32` in C's words. */
+function inC(signature: string): { params: string[]; result: string } {
+  const [, params = "", result = ""] = /^\((.*)\) ->(?: (.*))?$/.exec(signature) ?? [];
   const type = (name: string): string => (name === "i64" ? "u64" : name === "i32" ? "u32" : "void");
+  return { params: params === "" ? [] : params.split(", ").map(type), result: type(result) };
+}
+
+/** Each import by `answer`, and run(): each export by its number. */
+function callsInC(): string {
   const stubs = imports.map(({ name, signature }, index) => {
-    const [, params = "", result = ""] = /^\((.*)\) ->(?: (.*))?$/.exec(signature) ?? [];
-    const types = params === "" ? [] : params.split(", ");
-    const declared = types.map((param, place) => `, ${type(param)} p${place}`).join("");
-    const given = [0, 1, 2].map((place) => (place < types.length ? `p${place}` : "0")).join(", ");
-    return `${type(result)} Z_guestZ_${name}(struct Z_guest_instance_t* guest${declared}) { ${result ? "return " : ""}answer(${index}, ${given}); }`;
+    const { params, result } = inC(signature);
+    if (params.length > ARGUMENTS) throw new Error(`${name} has more than ${ARGUMENTS} arguments`);
+    const declared = params.map((type, place) => `, ${type} p${place}`).join("");
+    const given = Array.from({ length: ARGUMENTS }, (_, place) => (place < params.length ? `p${place}` : "0")).join(", ");
+    const answer = `${result === "void" ? "" : "return "}answer(${index}, ${given});`;
+    return `${result} Z_guestZ_${name}(struct Z_guest_instance_t* guest${declared}) { ${answer} }`;
   });
-  const cases = NAMES.map((name, index) => `case ${index}: return ${EXPORTS[name]};`);
-  return `${stubs.join("\n")}\nstatic u64 run(u32 function, u64 a, u64 b, u64 c) { switch (function) { ${cases.join(" ")} } return 0; }\n`;
+  const cases = exports.map(({ name, signature }, index) => {
+    const { params, result } = inC(signature);
+    const call = `Z_machineZ_${name}(instance${params.map((type, place) => `, (${type})p[${place}]`).join("")})`;
+    return `case ${index}: return ${result === "void" ? `(${call}, 0)` : call};`;
+  });
+  return `${stubs.join("\n")}\nstatic u64 run(u32 function, const u64* p) { switch (function) { ${cases.join("\n")} } return 0; }\n`;
 }
 
 /** Compiled once for each state of the generated C and the flags. */
@@ -95,7 +100,7 @@ const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
 const native = koffi.load(await library());
 const reset = native.func("int compare_reset()");
 const step = native.func(
-  "int compare_step(uint32_t function, uint64_t a, uint64_t b, uint64_t c, const uint8_t *before, uint32_t from, uint32_t bytes, " +
+  "int compare_step(uint32_t function, const uint64_t *given, const uint8_t *before, uint32_t from, uint32_t bytes, " +
     "const uint8_t *calls, uint32_t count, uint64_t expected, const uint8_t *after)",
 );
 const where = native.func("uint32_t compare_where()");
@@ -120,8 +125,8 @@ export class Twin {
       if (this.#count > CALLS) throw new Error("more calls of imports than are written down");
       const result = real(...args);
       this.#word(at, index);
-      for (let place = 0; place < 3; place++) this.#word(at + 8 + place * 8, args[place] ?? 0);
-      this.#word(at + 32, answers === "" ? 0 : answers === "i64" ? (result as bigint) : Number(result));
+      for (let place = 0; place < ARGUMENTS; place++) this.#word(at + 8 + place * 8, args[place] ?? 0);
+      this.#word(at + CALL_BYTES - 8, answers === "" ? 0 : answers === "i64" ? (result as bigint) : Number(result));
       return result;
     };
   }
@@ -140,21 +145,23 @@ export class Twin {
     if (!reset()) throw new Error("no address space for a native machine");
     const memory = new Uint8Array(machine.memory.buffer);
     const before = Buffer.alloc(BYTES);
-    const compared = (name: Export) => {
-      const real = machine[name] as (...args: (number | bigint)[]) => number | bigint | undefined;
+    const given = new BigUint64Array(EXPORT_ARGUMENTS);
+    const compared = (name: string, index: number) => {
+      const real = (machine as unknown as Record<string, (...args: (number | bigint)[]) => number | bigint | undefined>)[name];
       return (...args: (number | bigint)[]) => {
         before.set(memory.subarray(FROM, FROM + BYTES));
         this.#count = 0;
-        const result = real(...args);
-        const [a, b, c] = [0, 1, 2].map((place) => BigInt.asUintN(64, BigInt(args[place] ?? 0)));
+        const result = real?.(...args);
+        for (const [place, value] of args.entries()) given[place] = BigInt(value);
         const expected = typeof result === "bigint" ? BigInt.asUintN(64, result) : (result ?? 0) >>> 0;
-        const outcome: Outcome = step(NAMES.indexOf(name), a, b, c, before, FROM, BYTES, this.#calls, this.#count, expected, memory);
+        const outcome: Outcome = step(index, given, before, FROM, BYTES, this.#calls, this.#count, expected, memory);
         if (outcome !== Outcome.Same) throw new Error(`${name}: ${this.#difference(outcome, where())}`);
         this.compared++;
         return result;
       };
     };
-    return { memory: machine.memory, ...Object.fromEntries(NAMES.map((name) => [name, compared(name)])) } as Machine;
+    const functions = Object.fromEntries(exports.map(({ name }, index) => [name, compared(name, index)]));
+    return { memory: machine.memory, ...functions } as unknown as Machine;
   }
 
   #difference(outcome: Outcome, at: number): string {
