@@ -58,7 +58,8 @@ onEachEngine("snapshots", (target) => {
     }
   };
   const count = async (guest: string): Promise<number> => Number(await ask(guest, "cat /tmp/count"));
-  const up = (engine: string): Promise<string> => ok("up", "--engine", engine, "--memory", "640M");
+  const up = (): Promise<string> =>
+    ok("up", "--engine", target.engine, "--memory", "640M", ...(target.engine === "qemu" ? ["--accel", target.accel] : []));
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "hvkit-snapshots-"));
@@ -72,7 +73,7 @@ onEachEngine("snapshots", (target) => {
   test(
     "of a Linux that counts: it goes on meanwhile",
     async () => {
-      await up(target.engine);
+      await up();
       await ok("run", "linux", "--memory", "96M", "--name", "web", "-d");
       const until = Date.now() + within(target, 90);
       while (!(await ok("logs", "web")).includes("linux:/root# ")) {
@@ -126,7 +127,7 @@ onEachEngine("snapshots", (target) => {
     "after down and up it goes on, and is reset to its image",
     async () => {
       await ok("down");
-      await up(target.engine);
+      await up();
       await ok("restore", "one", "--name", "three");
       const now = await count("three");
       await expect.poll(() => count("three"), { timeout: within(target, 20) }).toBeGreaterThan(now);

@@ -2,9 +2,12 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Client } from "../../../control/src/client/client.js";
+import { Daemon } from "../../../control/src/daemon/daemon.js";
+import { silentLog } from "../../../control/src/daemon/log.js";
 import { HvkitError } from "../../../control/src/errors.js";
 import { EndReason, RunState } from "../../../protocol/messages.js";
 import { sampleLayout, sampleState } from "../snapshot/sample.js";
+import { fakeBoot } from "./fake.js";
 import { Harness, until } from "./harness.js";
 
 let harness: Harness;
@@ -92,6 +95,18 @@ describe("a snapshot", () => {
     await create();
     await client.call("snapshot.rm", { name: "one" });
     await expect(client.call("restore", { snapshot: "one" })).rejects.toMatchObject({ code: "E_NO_SNAPSHOT" });
+  });
+});
+
+describe("a daemon that starts", () => {
+  it("removes what killed writers left, and no snapshot", async () => {
+    await run();
+    await create();
+    writeFileSync(join(harness.snapshots, "two.hvsnap.999999999-5.new"), "half of it");
+    const { boot } = fakeBoot();
+    const request = { engine: "auto", accel: "auto", memoryBytes: 2 ** 30 } as const;
+    new Daemon({ boot, request, paths: harness.paths, root: harness.root, log: silentLog(), snapshotFolder: harness.snapshots });
+    expect(readdirSync(harness.snapshots)).toEqual(["one.hvsnap"]);
   });
 });
 
