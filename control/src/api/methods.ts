@@ -81,7 +81,11 @@ export const methods = {
       guest,
       /** by default the guest's, and the time */
       name: z.string().max(1024).optional(),
-      description: z.string().max(1024).optional(),
+      description: z
+        .string()
+        .max(1024)
+        .regex(/^\P{Cc}*$/u, "no control characters")
+        .optional(),
       replace: z.boolean().default(false),
     }),
     snapshotDetail,

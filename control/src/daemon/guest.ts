@@ -79,10 +79,14 @@ export class Guest {
   async openImage(): Promise<Image> {
     const [file] = this.options.missing ?? [];
     if (file === undefined) return this.image.open();
-    throw new HvkitError("E_RESET_FILES", `guest '${this.name}' was started with files that its snapshot does not keep (${file.path})`, {
-      hint: "Run the image again with `hvkit run --add`, or go back with `hvkit revert`.",
-      data: { files: this.options.missing },
-    });
+    throw new HvkitError(
+      "E_RESET_FILES",
+      `guest '${this.name}' was started with files that its snapshot does not keep (${JSON.stringify(file.path)})`,
+      {
+        hint: "Run the image again with `hvkit run --add`, or go back with `hvkit revert`.",
+        data: { files: this.options.missing },
+      },
+    );
   }
 
   setPlan(plan: BootPlan): void {

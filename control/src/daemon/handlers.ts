@@ -2,6 +2,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { ResumeClock } from "../../../protocol/messages.js";
 import type { Params, Result } from "../api/methods.js";
+import { checkName } from "../api/name.js";
 import { checkRange } from "../api/range.js";
 import type { Status } from "../api/schemas.js";
 import { parseSize } from "../api/size.js";
@@ -17,7 +18,6 @@ import { hex } from "./guest.js";
 import type { Guests } from "./guests.js";
 import { summaries } from "./guests.js";
 import type { Host } from "./host.js";
-import { checkName } from "./names.js";
 import type { Progress } from "./slots.js";
 import type { Snapshots } from "./snapshots.js";
 
@@ -67,7 +67,7 @@ export function makeHandlers(services: Services): Handlers {
     }),
 
     run: async ({ image: reference, name, memory, append, add }, connection) => {
-      if (name !== undefined) checkName(name);
+      if (name !== undefined) checkName(name, "guest");
       const found = await catalog.find(reference);
       const image = { reference, name: found.manifest.name, kind: found.manifest.kind, open: async () => found };
       const options = { memoryBytes: imageMemory(found, memory), append: append ?? "", added: await readAdded(add ?? []) };

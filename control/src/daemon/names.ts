@@ -1,16 +1,5 @@
-// Guests' names: which are allowed, and some for guests that were not given one: an adjective and a person who mattered to operating systems and virtual machines.
+// Names for guests that were not given one (api/name.ts says which are allowed): an adjective and a person who mattered to operating systems and virtual machines.
 import { randomInt } from "node:crypto";
-import { HvkitError } from "../errors.js";
-
-const ALLOWED = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
-
-export function checkName(name: string): void {
-  if (ALLOWED.test(name)) return;
-  throw new HvkitError("E_NAME", `${JSON.stringify(name)} cannot be a guest's name`, {
-    hint: "Use 1 to 63 letters, digits, '_', '.' and '-', a letter or digit first.",
-    data: { name },
-  });
-}
 
 const ADJECTIVES = `able agile bold brave bright calm candid clear clever crisp daring deft eager early exact fair fast fine firm
   frank fresh gentle glad grand happy hardy honest keen kind light lively lucid merry mild modest neat noble patient plain polite

@@ -1,5 +1,6 @@
 // Snapshots in the daemon: a guest's state and RAM to a file, and a file's to a guest. The file's form is snapshot/'s; guests.ts moves
 // the guests from state to state.
+import { checkName } from "../api/name.js";
 import type { SnapshotCheck, SnapshotDetail } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
 import type { CpuidRow, CpuModel, SavedState } from "../hypervisor/saved.js";
@@ -17,7 +18,6 @@ import { SnapshotWriter } from "../snapshot/writer.js";
 import type { Guest, GuestImage, GuestOptions } from "./guest.js";
 import type { Guests, Origin } from "./guests.js";
 import type { Host } from "./host.js";
-import { checkName } from "./names.js";
 import type { Progress } from "./slots.js";
 
 /** RAM of the guest that only shows what CPUID answers */
@@ -68,7 +68,7 @@ export class Snapshots {
 
   /** A new guest; by default of the name that the saved one had, while no other has it. */
   restore(reference: string, name: string | undefined, paused: boolean, progress: Progress): Promise<Guest> {
-    if (name !== undefined) checkName(name);
+    if (name !== undefined) checkName(name, "guest");
     return this.#with(reference, progress, async (snapshot, origin) => {
       const { header } = snapshot;
       const options: GuestOptions = {

@@ -3,7 +3,8 @@ import { HvkitError } from "../errors.js";
 
 /** @param at byte offset of the part that is wrong */
 export function damaged(what: string, at: number): HvkitError {
-  return new HvkitError("E_SNAPSHOT_DAMAGED", `the snapshot is damaged: ${what} (at byte ${at})`, {
+  const printable = what.replaceAll(/\p{Cc}/gu, "?"); // it may quote the file
+  return new HvkitError("E_SNAPSHOT_DAMAGED", `the snapshot is damaged: ${printable} (at byte ${at})`, {
     hint: "It cannot be restored; take another one, or fetch the file again.",
     data: { at },
   });

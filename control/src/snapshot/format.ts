@@ -8,6 +8,7 @@
 import { z } from "zod";
 import { GuestLimit } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
+import { NAME } from "../api/name.js";
 import { registerName } from "../hypervisor/texts.js";
 
 export const FORMAT_VERSION = 1;
@@ -78,23 +79,29 @@ const u64 = z
   .regex(/^0x(?:0|[1-9a-f][0-9a-f]{0,15})$/)
   .transform((text) => BigInt(text));
 const identifier = z.string().regex(/^[A-Za-z][A-Za-z0-9_.]{0,63}$/);
-const text = z.string().max(1024);
+/** what is printed as it is: no control characters, which a terminal would obey */
+const text = z
+  .string()
+  .max(1024)
+  .regex(/^\P{Cc}*$/u);
+const name = z.string().regex(NAME);
+const guestId = z.string().regex(/^[0-9a-f]{12}$/);
 
 export const headerSchema = z.strictObject({
-  name: z.string().min(1).max(63),
+  name,
   description: text,
   createdAt: z.iso.datetime(),
   guest: z.strictObject({
-    id: z.string().regex(/^[0-9a-f]{12}$/),
-    name: z.string().min(1).max(63),
+    id: guestId,
+    name,
     /** id of the guest from which this one goes back by restores; its own when it was run */
-    lineage: z.string().regex(/^[0-9a-f]{12}$/),
+    lineage: guestId,
   }),
   /** what it was started from, for a reset */
   image: z.strictObject({
     /** a name, or a folder's absolute path */
     reference: z.string().min(1).max(4096),
-    name: z.string().min(1).max(64),
+    name: text,
     kind: z.enum(["linux", "multiboot", "bootsector"]),
     append: z.string().max(4096),
     /** files that `run --add` put into it; their contents are not kept */
@@ -117,7 +124,7 @@ export const headerSchema = z.strictObject({
 });
 export type SnapshotHeader = z.infer<typeof headerSchema>;
 
-export const vcpuSchema = z.record(z.string().max(32), u64);
+export const vcpuSchema = z.record(identifier, u64);
 
 export const entrySchema = z.strictObject({
   inject: u64,

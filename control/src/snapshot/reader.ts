@@ -193,12 +193,7 @@ function checkOrder({ type, address, at }: SectionHead, after: number, lastRam: 
       throw damaged(`a block of RAM at 0x${address.toString(16)} is out of place`, at);
     }
   } else if (address !== 0) throw damaged(`section ${SectionType[type]} has an address`, at);
-  const next =
-    after === SectionType.Ram
-      ? [SectionType.Ram, SectionType.End]
-      : after === SectionType.Console
-        ? [SectionType.Ram, SectionType.End]
-        : [after + 1];
+  const next = after < SectionType.Console ? [after + 1] : [SectionType.Ram, SectionType.End];
   if (!next.includes(type)) throw damaged(`section ${SectionType[type]} is not where it must be`, at);
 }
 

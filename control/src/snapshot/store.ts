@@ -1,9 +1,10 @@
 // Where snapshots lie: $XDG_DATA_HOME/hvkit/snapshots, this user's alone, a file each. A file is written beside, forced to the disk and
 // renamed, and so is there as a whole or not at all; the draft's name says whose it is, so that those of killed writers can go.
-import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, constants, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
 import { type FileHandle, open, rename, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
+import { checkName, NAME } from "../api/name.js";
 import { isAlive, markOf } from "../daemon/process.js";
 import { HvkitError } from "../errors.js";
 import { fileError } from "../files.js";
@@ -12,7 +13,6 @@ import { openSnapshot, type Source } from "./reader.js";
 import type { Sink } from "./writer.js";
 
 const SUFFIX = ".hvsnap";
-const ALLOWED = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
 /** NAME.hvsnap.PID-START.new */
 const DRAFT = /\.hvsnap\.(\d+)-(\d*)\.new$/;
 
@@ -62,19 +62,24 @@ export class SnapshotStore {
   /** With what their headers say; those that cannot be read too. */
   async list(): Promise<StoredSnapshot[]> {
     const names = this.#files()
-      .filter((file) => file.endsWith(SUFFIX) && ALLOWED.test(file.slice(0, -SUFFIX.length)))
-      .map((file) => file.slice(0, -SUFFIX.length));
-    const found = await Promise.all(names.sort().map((name) => this.#look(name)));
-    return found.filter((snapshot) => snapshot !== undefined);
+      .filter((file) => file.endsWith(SUFFIX))
+      .map((file) => file.slice(0, -SUFFIX.length))
+      .filter((name) => NAME.test(name));
+    const found: StoredSnapshot[] = [];
+    for (const name of names.sort()) {
+      const snapshot = await this.#look(name);
+      if (snapshot) found.push(snapshot);
+    }
+    return found;
   }
 
   /** A snapshot by its name, or a file by its absolute path. */
   async open(reference: string): Promise<OpenSnapshot> {
-    if (!isAbsolute(reference) && !ALLOWED.test(reference)) throw noSnapshot(reference);
+    if (!isAbsolute(reference) && !NAME.test(reference)) throw noSnapshot(reference);
     const path = isAbsolute(reference) ? reference : this.#path(reference);
     let file: FileHandle;
     try {
-      file = await open(path, "r");
+      file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK); // a pipe would wait for its writer
     } catch (error) {
       throw this.#cannotOpen(reference, path, error as NodeJS.ErrnoException);
     }
@@ -89,7 +94,7 @@ export class SnapshotStore {
   /** What `fill` writes becomes the snapshot `name`. When it fails, what was there before stays.
    * @param replace one of that name may be there */
   async write(name: string, replace: boolean, fill: (sink: Sink) => Promise<void>): Promise<string> {
-    checkSnapshotName(name);
+    checkName(name, "snapshot");
     const path = this.#path(name);
     const taken = (): boolean => !replace && lstatSync(path, { throwIfNoEntry: false }) !== undefined;
     if (taken() || this.#writing.has(name)) throw exists(name);
@@ -119,7 +124,7 @@ export class SnapshotStore {
 
   /** Its file goes. */
   remove(name: string): void {
-    checkSnapshotName(name);
+    checkName(name, "snapshot");
     try {
       rmSync(this.#path(name));
     } catch (error) {
@@ -172,14 +177,6 @@ export class SnapshotStore {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return noSnapshot(reference);
     return new HvkitError("E_SNAPSHOT_FILE", `${path} cannot be opened: ${error.message}`, { data: { path }, cause: error });
   }
-}
-
-export function checkSnapshotName(name: string): void {
-  if (ALLOWED.test(name)) return;
-  throw new HvkitError("E_NAME", `${JSON.stringify(name)} cannot be a snapshot's name`, {
-    hint: "Use 1 to 63 letters, digits, '_', '.' and '-', a letter or digit first.",
-    data: { name },
-  });
 }
 
 /** A failure of the file; whatever else went wrong while it was filled is given back as it is. */

@@ -144,6 +144,12 @@ describe("a file is refused that", () => {
     ["has RAM twice", SectionType.Ram, (b) => void b.writeUInt32LE(0x100000, SECTION.address), /out of place/],
     ["has registers that are not JSON", SectionType.Vcpu, (b) => void b.write("[", section), /not JSON/],
     ["has a register that is no number", SectionType.Vcpu, (b) => void b.write("0xg", b.indexOf("0x0")), /Vcpu: rax/],
+    [
+      "has a register with a name for terminals",
+      SectionType.Vcpu,
+      (b) => void b.write('"\\u001b[31mxy"', b.indexOf('"kernelGsBase"')),
+      /Vcpu: /,
+    ],
     ["has a layout table with an unknown type", SectionType.Layout, (b) => void b.write("x64", b.indexOf("u64")), /Layout: /],
   ])("%s", async (_, type, change, message) => {
     expect(await refusal(await changed(type, change))).toMatch(message);
