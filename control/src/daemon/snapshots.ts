@@ -8,7 +8,7 @@ import { featureList, vendorName } from "../hypervisor/texts.js";
 import type { Catalog } from "../images/catalog.js";
 import { captureRam } from "../snapshot/capture.js";
 import { requireCpu, type Target } from "../snapshot/check.js";
-import { BLOCK_BYTES, headerSchema, type SnapshotHeader } from "../snapshot/format.js";
+import { BLOCK_BYTES, headerSchema, limits, type SnapshotHeader } from "../snapshot/format.js";
 import { checkSnapshot, detailOf } from "../snapshot/info.js";
 import { migrate } from "../snapshot/migrate.js";
 import { readRam, readSnapshot, type Snapshot } from "../snapshot/reader.js";
@@ -148,7 +148,7 @@ export class Snapshots {
         name: guest.image.name,
         kind: guest.image.kind,
         append: guest.options.append,
-        added: guest.addedFiles(),
+        added: guest.addedFiles().slice(0, limits.added),
       },
       engine: { name: engine.name, accel: engine.accel, vendor: choice.vendor, build: hypervisor.hello.identity },
       memoryBytes: guest.options.memoryBytes,

@@ -59,7 +59,9 @@ const KIB = 1024;
 const MIB = 2 ** 20;
 /** What a part may have at most: more is refused before it is read. */
 export const limits = {
-  headerJson: 64 * KIB,
+  headerJson: 8 * MIB,
+  /** files in the header; more need not be named, one keeps the guest from a reset */
+  added: 256,
   section: {
     [SectionType.Vcpu]: 16 * KIB,
     [SectionType.Entry]: 4 * KIB,
@@ -105,7 +107,7 @@ export const headerSchema = z.strictObject({
     kind: z.enum(["linux", "multiboot", "bootsector"]),
     append: z.string().max(4096),
     /** files that `run --add` put into it; their contents are not kept */
-    added: z.array(z.strictObject({ path: z.string().max(4096), bytes: z.int().min(0) })).max(256),
+    added: z.array(z.strictObject({ path: z.string().max(4096), bytes: z.int().min(0) })).max(limits.added),
   }),
   engine: z.strictObject({ name: text, accel: text, vendor: text, build: text }),
   memoryBytes: z

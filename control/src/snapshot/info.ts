@@ -6,6 +6,14 @@ import type { SnapshotHeader } from "./format.js";
 import { openSnapshot, readSnapshot } from "./reader.js";
 import type { SnapshotStore, StoredSnapshot } from "./store.js";
 
+/** Errors that are an answer to whether a snapshot can go on. */
+const OBSTACLES: Record<string, { code: "damaged" | "format" | "cpu-feature"; target: string } | undefined> = {
+  E_SNAPSHOT_DAMAGED: { code: "damaged", target: "any" },
+  E_SNAPSHOT_FORMAT: { code: "format", target: "any" },
+  /** the hypervisor cannot give any guest the snapshot's CPU model */
+  E_HV_CPU_LACKS: { code: "cpu-feature", target: "this hypervisor" },
+};
+
 export function summaryOf({ guest, image, cpu, ...header }: SnapshotHeader, path: string, bytes: number): SnapshotSummary {
   const { name, createdAt, description, memoryBytes, engine } = header;
   return {
@@ -68,10 +76,14 @@ export async function checkSnapshot(
     const obstacles = findObstacles(snapshot, target);
     return { path, target: target.title, ok: obstacles.every(({ severity }) => severity !== "error"), obstacles };
   } catch (error) {
-    const code = error instanceof HvkitError ? { E_SNAPSHOT_DAMAGED: "damaged", E_SNAPSHOT_FORMAT: "format" }[error.code] : undefined;
-    if (code === undefined) throw error;
-    const text = (error as HvkitError).message;
-    return { path, target: "any", ok: false, obstacles: [{ code: code as "damaged" | "format", severity: "error", text }] };
+    const known = error instanceof HvkitError ? OBSTACLES[error.code] : undefined;
+    if (known === undefined) throw error;
+    return {
+      path,
+      target: known.target,
+      ok: false,
+      obstacles: [{ code: known.code, severity: "error", text: (error as HvkitError).message }],
+    };
   } finally {
     await close();
   }

@@ -178,6 +178,17 @@ describe("restore", () => {
     });
   });
 
+  it("is checked where the CPU model cannot be had at all", async () => {
+    await run();
+    await create();
+    harness.hypervisor.guestCreate = () => Promise.reject(new HvkitError("E_HV_CPU_LACKS", "The CPU lacks CPUID 7h EBX 00000020h."));
+    expect(await harness.call(client, "snapshot.check", { snapshot: "one" })).toMatchObject({
+      ok: false,
+      target: "this hypervisor",
+      obstacles: [{ code: "cpu-feature", severity: "error", text: "The CPU lacks CPUID 7h EBX 00000020h." }],
+    });
+  });
+
   it("is reset from its image, and says so when that is gone", async () => {
     await run();
     await create();
