@@ -2,6 +2,7 @@
 // A method has the name of its `hvkit` subcommand. The daemon checks parameters with these schemas; the client takes only the types.
 import { z } from "zod";
 import { resumeClocks } from "./clock.js";
+import { cpuModels } from "./cpu.js";
 import {
   address,
   bytes,
@@ -46,6 +47,8 @@ export const methods = {
       /** which are allowed: daemon/names.ts */
       name: z.string().max(1024).optional(),
       memory: z.string().optional(),
+      /** what its CPUID tells it to be */
+      cpu: z.enum(cpuModels).default("portable"),
       append: z.string().optional(),
       /** absolute paths of files here, and where they go in the guest */
       add: z.array(z.strictObject({ file: z.string().startsWith("/"), path: z.string().min(1) })).optional(),

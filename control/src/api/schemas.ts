@@ -1,6 +1,7 @@
 // The values that the JSON-RPC surface speaks of: guests, images, the hypervisor's status. Their JSON is what `--json` prints, so
 // a key is never renamed or given another meaning. Counters that may pass 2^53 are decimal strings, addresses "0x..." strings.
 import { z } from "zod";
+import { cpuModels } from "./cpu.js";
 
 export const counter = z.string().regex(/^\d+$/);
 export const address = z.string().regex(/^0x[0-9a-f]+$/);
@@ -43,6 +44,7 @@ export const guestDetail = guestSummary.extend({
   snapshot: z.strictObject({ name: z.string(), createdAt: time }).nullable(),
   /** the hypervisor's number for it, while it is there */
   slot: z.int().nullable(),
+  cpuModel: z.enum(cpuModels),
   append: z.string(),
   added: z.array(z.strictObject({ path: z.string(), bytes: z.int() })),
   rip: address.nullable(),

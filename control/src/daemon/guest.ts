@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { GuestDetail, GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
 import { fileError } from "../files.js";
+import type { CpuModel } from "../hypervisor/saved.js";
 import type { Image } from "../images/catalog.js";
 import type { CpioFile } from "../images/cpio.js";
 import type { ImageKind } from "../images/manifest.js";
@@ -22,6 +23,7 @@ export interface GuestImage {
 
 export interface GuestOptions {
   memoryBytes: number;
+  cpuModel: CpuModel;
   append: string;
   added: readonly CpioFile[];
   /** files that it was started with before it was saved: a snapshot does not keep them */
@@ -116,6 +118,7 @@ export class Guest {
       ...this.summary(),
       snapshot: this.snapshot,
       slot: this.slot ?? null,
+      cpuModel: this.options.cpuModel,
       append: this.options.append,
       added: this.addedFiles(),
       rip: rip === undefined ? null : hex(rip),

@@ -66,11 +66,12 @@ export function makeHandlers(services: Services): Handlers {
       data: toBase64(await host.hypervisor.ping(data === undefined ? undefined : Buffer.from(data, "base64"))),
     }),
 
-    run: async ({ image: reference, name, memory, append, add }, connection) => {
+    run: async ({ image: reference, name, memory, cpu, append, add }, connection) => {
       if (name !== undefined) checkName(name, "guest");
       const found = await catalog.find(reference);
       const image = { reference, name: found.manifest.name, kind: found.manifest.kind, open: async () => found };
-      const options = { memoryBytes: imageMemory(found, memory), append: append ?? "", added: await readAdded(add ?? []) };
+      const memoryBytes = imageMemory(found, memory);
+      const options = { memoryBytes, cpuModel: cpu, append: append ?? "", added: await readAdded(add ?? []) };
       const guest = await guests.run(image, name, options, tell(connection));
       return guest.detail(undefined);
     },

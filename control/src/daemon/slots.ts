@@ -45,7 +45,8 @@ export class Slots extends EventEmitter<SlotsEvents> {
     guest.setPlan(plan);
     times.push(performance.now());
     const wallSeconds = Math.floor(Date.now() / 1000);
-    const { guest: slot } = await hypervisor.guestCreate({ memoryBytes: guest.options.memoryBytes, wallSeconds });
+    const { memoryBytes, cpuModel } = guest.options;
+    const { guest: slot } = await hypervisor.guestCreate({ memoryBytes, wallSeconds, cpuModel });
     guest.slot = slot;
     this.#guests.set(slot, guest);
     times.push(performance.now());

@@ -73,6 +73,7 @@ export class Snapshots {
       const { header } = snapshot;
       const options: GuestOptions = {
         memoryBytes: header.memoryBytes,
+        cpuModel: header.cpu.model,
         append: header.image.append,
         added: [],
         ...(header.image.added.length === 0 ? {} : { missing: header.image.added }),

@@ -1,7 +1,8 @@
 // hvkit run: makes a guest of an image and starts it.
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { Command } from "@commander-js/extra-typings";
+import { Command, Option } from "@commander-js/extra-typings";
+import { cpuModels } from "../../api/cpu.js";
 import { note, print, printJson } from "../output.js";
 import { withProgress } from "../progress.js";
 import { withClient } from "../session.js";
@@ -17,6 +18,11 @@ export const run = () =>
     .argument("<image>", "an image's name (see 'hvkit images'), or the path of a folder with image.json and its files")
     .option("--name <name>", "the guest's name; without it, it gets one")
     .option("--memory <size>", "the guest's RAM, for example 128M; the default is the image's")
+    .addOption(
+      new Option("--cpu <model>", "what the guest's CPU is: the same on every host, so that it can move, or what this host has")
+        .choices(cpuModels)
+        .default("portable" as const),
+    )
     .option("--append <text>", "added to the kernel's command line")
     .option(
       "--add <file[:path]>",
@@ -32,17 +38,19 @@ export const run = () =>
 Examples:
   hvkit run linux
   hvkit run linux --name web --memory 256M -d
+  hvkit run linux --cpu host
   hvkit run linux --append 'nonce=7' --add ./data --add ./test.sh:/bin/test.sh
   hvkit run ./my-kernel
 
 On a terminal, ^] leaves the console and the guest goes on. Without one, the console's output is printed until the guest ends.
 A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm'.`,
     )
-    .action(async (image, { name, memory, append, add, detach, json }) => {
+    .action(async (image, { name, memory, cpu, append, add, detach, json }) => {
       await withClient(async (client) => {
         const guest = await withProgress(client, () =>
           client.call("run", {
             image: image.includes("/") ? resolve(image) : image,
+            cpu,
             add,
             ...(name === undefined ? {} : { name }),
             ...(memory === undefined ? {} : { memory }),
