@@ -4,9 +4,11 @@ import { expect, test } from "vitest";
 import type { SavedState } from "../../control/src/hypervisor/saved.js";
 import { RunState } from "../../protocol/messages.js";
 import { Register } from "../../protocol/state.js";
+import { randomFrom, scaled, seedOf } from "../support/scale.js";
 import type { Guest } from "./support/guest.js";
 import type { SavedGuest } from "./support/machine.js";
-import { useMachine, within } from "./support/suite.js";
+import { startNeighbour } from "./support/neighbour.js";
+import { expectHarmless, useMachine, within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
 
 /** Restores in a mode at least, and at most, to see all moments. */
@@ -90,4 +92,77 @@ onEachEngine("restore", (target) => {
     },
     within(target, 120),
   );
+
+  test(
+    "a damaged state is refused, or harms its own guest at most",
+    async () => {
+      const seed = seedOf(0x5a5ed);
+      const random = randomFrom(seed);
+      const neighbour = await startNeighbour(machine());
+      const guest = await machine().run("hash");
+      await guest.shows("hash: round 2 ");
+      const saved = await machine().save(guest);
+      await guest.remove();
+      let refused = 0;
+      for (let turn = 0; turn < DAMAGED; turn++) {
+        try {
+          const broken = await machine().restore({ ...saved, state: damage(saved.state, random) });
+          await machine().hypervisor.guestResume(broken.slot);
+          await expectHarmless(machine(), broken, 0.05);
+          await broken.remove();
+        } catch (error) {
+          const { code = "" } = error as { code?: string };
+          if (!/^E_(STATE|HV_(REGISTER|PART|RECORD)_REFUSED|HV_CPU_LACKS|HV_BAD_REQUEST)$/.test(code)) {
+            throw new Error(`HVKIT_SEED=${seed}, turn ${turn}`, { cause: error });
+          }
+          refused++;
+        }
+      }
+      expect(refused).toBeGreaterThan(0);
+      expect(refused).toBeLessThan(DAMAGED);
+      await neighbour.isUntouched();
+    },
+    within(target, scaled(120, 900)),
+  );
 });
+
+const DAMAGED = scaled(20, 400);
+
+/** One to eight bits or words of a state, changed. */
+function damage(state: SavedState, random: (below: number) => number): SavedState {
+  const word = (): bigint => (BigInt(random(2 ** 32)) << 32n) | BigInt(random(2 ** 32));
+  const change = (value: bigint): bigint => (random(2) ? BigInt.asUintN(64, value ^ (1n << BigInt(random(64)))) : word());
+  const broken: SavedState = {
+    ...state,
+    registers: [...state.registers],
+    fpu: state.fpu.slice(),
+    region: state.region.slice(),
+    cpuid: state.cpuid.map((row) => ({ ...row })),
+  };
+  for (let count = 1 + random(8); count > 0; count--) {
+    const index = random(broken.registers.length);
+    const row = broken.cpuid[random(broken.cpuid.length)];
+    switch (random(7)) {
+      case 0:
+      case 1:
+        broken.registers[index] = change(broken.registers[index] ?? 0n);
+        break;
+      case 2:
+        broken.region[random(broken.region.length)] = random(256);
+        break;
+      case 3:
+        broken.fpu[random(broken.fpu.length)] = random(256);
+        break;
+      case 4:
+        if (row) row.ecx = Number(change(BigInt(row.ecx)) & 0xffffffffn);
+        break;
+      case 5:
+        broken.inject = change(broken.inject);
+        break;
+      default:
+        broken.clockNs = change(broken.clockNs);
+        broken.events = random(2 ** 32);
+    }
+  }
+  return broken;
+}
