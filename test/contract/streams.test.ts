@@ -12,6 +12,7 @@ import { onEachEngine } from "./support/targets.js";
 const MODES = ["64-bit", "32-bit", "32-bit with paging", "16-bit protected", "real mode", "CPL 3"];
 /** where garbage counts the pieces that it begins */
 const STARTS = 0x2fff0;
+const MOST_PIECES = 16_384;
 const SECONDS = scaled(15, 3000);
 const SWEEPS = scaled(1, 40);
 /** patterns=N of test/guests/sweep: what each MSR is written with. A fault costs most of what a write does. */
@@ -54,7 +55,9 @@ onEachEngine("guests at random", (target) => {
             const look = async (): Promise<void> => {
               await guest.shows("garbage: now");
               await expectHarmless(machine(), guest, GUEST_SECONDS);
-              starts[mode] = (starts[mode] ?? 0) + Buffer.from(await machine().hypervisor.guestGet(guest.slot, STARTS, 4)).readUInt32LE();
+              const begun = Buffer.from(await machine().hypervisor.guestGet(guest.slot, STARTS, 4)).readUInt32LE();
+              // A piece may write over the count.
+              starts[mode] = (starts[mode] ?? 0) + (begun > MOST_PIECES ? 1 : begun);
               const end = EndReason[guest.end?.reason ?? EndReason.None] ?? "";
               ends[end] = (ends[end] ?? 0) + 1;
               await guest.remove();

@@ -1,5 +1,6 @@
 // Is the hypervisor there, all the while? A ping every few milliseconds, and how long each took. The engine shares its CPUs with whatever
-// else runs, and answers late when it does not get them: the limit grows with the load that the system reports.
+// else runs, and answers late when it does not get them: the limit grows with the load that the system reports. Bochs has a clock of its own,
+// slower than the wall's when it is busy, and its line with it: there each ping must be answered, and most soon.
 import { cpus, loadavg } from "node:os";
 import { expect } from "vitest";
 import type { Machine } from "./machine.js";
@@ -8,8 +9,8 @@ const PAUSE_MS = 10;
 /** what is asked of all but the latest pings, on a machine that has nothing else to do */
 const LIMIT_MS = 100;
 const ALMOST_ALL = 0.99;
-/** the latest one: not lost */
-const LAST_MS = 2000;
+/** the latest one there; the middle one on Bochs */
+const PATIENT_MS = 2000;
 
 export interface Pings {
   /** Ends them; almost all came within the limit, and none got lost. */
@@ -39,8 +40,11 @@ export async function startPings(machine: Machine): Promise<Pings> {
       const patience = Math.max(1, (loadavg()[0] ?? 1) / cpus().length) * machine.target.patience;
       const text = `${took.length} pings: median ${middle.toFixed(1)} ms, 99% ${late.toFixed(1)} ms, longest ${last.toFixed(1)} ms`;
       process.stderr.write(`contract: ${machine.target.title}: ${text}; patience ${patience.toFixed(1)}\n`);
-      expect(late, text).toBeLessThan(LIMIT_MS * patience);
-      expect(last, text).toBeLessThan(LAST_MS * patience);
+      if (machine.target.engine === "bochs") expect(middle, text).toBeLessThan(PATIENT_MS);
+      else {
+        expect(late, text).toBeLessThan(LIMIT_MS * patience);
+        expect(last, text).toBeLessThan(PATIENT_MS * patience);
+      }
     },
   };
 }
