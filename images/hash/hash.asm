@@ -3,7 +3,7 @@
 ; I/O in both directions, and ends in HLT; 64-bit single-steps for a while too. Timer interrupts are on throughout and must not show:
 ; they are counted beside the hash, which depends on the number of rounds alone.
 ;
-;   rounds=N    rounds before the end (default: for ever); a line `hash: round N HASH ticks T` each
+;   rounds=N    rounds before the end (default: for ever); a line `hash: round N HASH ticks T nmis M` each
 ;   modes=N     which stages: 1 64-bit, 2 32-bit, 4 real mode (default 7)
 
 %include "multiboot.inc"
@@ -23,9 +23,11 @@
 %define STEPS 0xA004
 %define NUMBER 0xA008
 %define MODES 0xA00C
+%define NMIS 0xA010                       ; taken in 64-bit mode, where alone they may come
 
 %define POST 0x80                         ; port 80h keeps what is written and gives it back
 %define VECTOR_DB 1
+%define VECTOR_NMI 2
 %define RFLAGS_TF (1 << 8)
 %define HZ_COUNT 11932                    ; 100 Hz
 
@@ -97,6 +99,9 @@ main:
   mov eax, VECTOR_DB
   mov edx, step_trap
   call hook
+  mov eax, VECTOR_NMI
+  mov edx, nmi
+  call hook
   mov eax, HZ_COUNT
   call timer_init
   mov eax, PIC_BASE
@@ -141,6 +146,9 @@ main:
   call put_hex
   print " ticks "
   mov eax, [TICKS]
+  call put_decimal
+  print " nmis "
+  mov eax, [NMIS]
   call put_decimal
   print 10
   mov rax, [round]
@@ -194,6 +202,10 @@ work64:
 
 step_trap:
   inc dword [STEPS]
+  ret
+
+nmi:
+  inc dword [NMIS]
   ret
 
 tick:

@@ -114,8 +114,8 @@ export class Machine {
   /** All of a guest, which is paused afterwards. */
   async save(guest: Guest): Promise<SavedGuest> {
     const { hypervisor } = this;
-    await hypervisor.guestPause(guest.slot);
-    const { memoryBytes } = await hypervisor.guestState(guest.slot);
+    const { memoryBytes, state: before } = await hypervisor.guestState(guest.slot);
+    if (before !== RunState.Paused) await hypervisor.guestPause(guest.slot);
     const ram = await hypervisor.guestGet(guest.slot, 0, memoryBytes);
     return { name: guest.name, ram, state: await hypervisor.guestStateSave(guest.slot) };
   }
