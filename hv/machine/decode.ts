@@ -17,8 +17,8 @@ const MAX_LENGTH: u32 = 15;
 
 /** By ExitReason: opcode bytes, length << 24. 0: not decoded here. CacheControl has INVD; WBINVD differs in bit 8. */
 const OPCODES = memory.data<u32>([
-  0, 0x0200a20f, 0x03d9010f, 0x010000f4, 0, 0, 0, 0x0200320f, 0x0200300f, 0, 0x03d1010f, 0, 0, 0, 0, 0, 0, 0x0200080f, 0, 0x01000090,
-  0, 0, 0, 0, 0x0200310f,
+  0, 0x0200a20f, 0x03d9010f, 0x010000f4, 0, 0, 0, 0x0200320f, 0x0200300f, 0, 0x03d1010f, 0, 0, 0, 0, 0, 0, 0x0200080f, 0, 0x01000090, 0, 0,
+  0, 0, 0x0200310f,
 ]);
 
 // The remembered page: it begins at the linear address `page`, and a four-byte fetch may start up to `reach` bytes into it.
@@ -218,7 +218,7 @@ export function decodeForeign(): u32 {
   const third = second == 1 ? next() : 0;
   if ((second | third) < 0) return 0;
   setExitLength(position);
-  return 0x0f | (<u32>second << 8) | (<u32>third << 16);
+  return 0x0f | ((<u32>second) << 8) | ((<u32>third) << 16);
 }
 
 /** INS (6C, 6D) and OUTS (6E, 6F): address size and segment into Io. */

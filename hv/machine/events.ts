@@ -2,7 +2,7 @@
 // for while they cannot be taken. One event can be set for the next entry.
 
 import { ExitField, Register } from "../../protocol/state";
-import { exitShadow, Fault, Flag, Vector } from "./exit";
+import { Fault, Flag, Vector } from "./exit";
 import * as guest from "./guest";
 import { EVENT_VALID, EventType, inject } from "./inject";
 import { interruptAcknowledge, interruptPending, isNmiMasked } from "./interrupts";

@@ -104,7 +104,10 @@ function finish(at: u64, version: u32): void {
 
 /** The places that the record names are the guest's own. */
 export function clockFits(): bool {
-  return (!(kvmclock.systemTime & ENABLE) || fits(kvmclock.systemTime & ~ENABLE, SYSTEM_TIME_BYTES)) && fits(kvmclock.wallClock, WALL_CLOCK_BYTES);
+  return (
+    (!(kvmclock.systemTime & ENABLE) || fits(kvmclock.systemTime & ~ENABLE, SYSTEM_TIME_BYTES)) &&
+    fits(kvmclock.wallClock, WALL_CLOCK_BYTES)
+  );
 }
 
 function fits(at: u64, bytes: u64): bool {

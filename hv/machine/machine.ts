@@ -7,6 +7,7 @@ import { controlRegister, xsetbv } from "./cr";
 import { instructionLength, isLast, lastLength, wasLocked } from "./decode";
 import { closeNmiWindow, closeWindow, deliver, eventPending, injecting, reflect } from "./events";
 import { exitFlags, exitLength, exitShadow, Fault, Flag, Io, Outcome, rawReason, rip, setExitLength, Vector } from "./exit";
+import { foreignInstruction } from "./foreign";
 import * as guest from "./guest";
 import { Hypercall, hypercall } from "./hypercall";
 import { inject } from "./inject";
@@ -16,7 +17,6 @@ import { EventBit, Verdict } from "./layout";
 import { rdmsr, readTsc, wrmsr } from "./msr";
 import { machine, power } from "./state";
 import { stringIo } from "./strings";
-import { undefined } from "./undefined";
 import { codeBytes, gpr, setGpr, setRip } from "./vcpu";
 import {
   crAccess,
@@ -218,7 +218,7 @@ function portIo(): Outcome {
 function exceptional(): Outcome {
   exception();
   if (Fault.vector == Vector.UD) {
-    const outcome = undefined();
+    const outcome = foreignInstruction();
     if (outcome != Outcome.Window) return outcome;
   }
   return reflect() ? Outcome.Injected : end(EndReason.TripleFault, rip());

@@ -9,7 +9,7 @@ import { decodeForeign } from "./decode";
 import { exitFlags, exitLength, Flag, Outcome, rip } from "./exit";
 import * as guest from "./guest";
 import { hypercall } from "./hypercall";
-import { Attribute, codeBytes, EFER_LMA, EFER_SCE, setGpr, setRip } from "./vcpu";
+import { codeBytes, EFER_LMA, EFER_SCE, setGpr, setRip } from "./vcpu";
 import { intel } from "./vendor";
 
 const VMCALL: u32 = 0xc1010f;
@@ -22,7 +22,7 @@ const DATA: u64 = 0xc093;
 
 /** After an exit for #UD: what was done (after SYSCALL, whose new flags the exit record has not, no event is set at once); Outcome.Window:
  *  nothing, the exception is the guest's. */
-export function undefined(): Outcome {
+export function foreignInstruction(): Outcome {
   const opcode = decodeForeign();
   if (opcode == (intel() ? VMMCALL : VMCALL)) {
     guest.count(ExitReason.Hypercall);
