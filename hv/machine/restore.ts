@@ -7,6 +7,7 @@ import { failed } from "./boot/status";
 import { cpuidTake } from "./cpuid";
 import { PicRecord, PitRecord, UartRecord } from "./devices/records";
 import * as guest from "./guest";
+import { EVENT_VALID } from "./inject";
 import { clockFits } from "./kvmclock";
 import {
   COM1,
@@ -33,6 +34,11 @@ import {
   timers,
 } from "./state";
 import { NEVER } from "./timers";
+
+/** of the clock: beyond all that its cells can say. More days would not fit into what calendar.ts counts them in */
+const SECONDS_BITS: u64 = 40;
+/** of an interrupt that was broken off */
+const VECTOR: u32 = 0xff;
 
 /** What the machine was made as, which no record changes. */
 let model: u32 = 0;
@@ -61,9 +67,10 @@ function wrongRecord(halted: u32): usize {
   if (!isPit(pit2)) return PIT2;
   if (!isUart(com1)) return COM1;
   if (!isUart(com2)) return COM2;
-  if (rtc.origin > <i64>guest.clock()) return RTC;
+  if (rtc.origin > <i64>guest.clock() || rtc.seconds >> SECONDS_BITS) return RTC;
   if (power.ended || power.spelled > 7) return POWER;
   if (machine.halted > 1 || machine.nmi > 1 || halted > <u32>machine.halted || machine.cpuModel != model) return MACHINE;
+  if (machine.deferred && (machine.deferred & ~VECTOR) != <u32>EVENT_VALID) return MACHINE;
   return clockFits() ? 0 : KVM_CLOCK;
 }
 

@@ -99,10 +99,13 @@ test.each([
   ["com2", "rxCount", 17],
   ["com2", "txCount", 17],
   ["rtc", "origin", 1],
+  ["rtc", "seconds", 2 ** 40],
   ["power", "ended", 1],
   ["power", "spelled", 8],
   ["machine", "halted", 2],
   ["machine", "nmi", 2],
+  ["machine", "deferred", 0x20],
+  ["machine", "deferred", 0x8000_0120],
   ["machine", "cpuModel", CpuModel.Portable],
   ["kvmclock", "systemTime", 0xffffffff],
   ["kvmclock", "wallClock", 0xfffffffc],
@@ -111,7 +114,8 @@ test.each([
   const { address, at, type } = place(record, name);
   const view = new DataView(from.machine.memory.buffer);
   if (type === "u8") view.setUint8(at, value);
-  else view.setUint32(at, value, true);
+  else if (type === "u32") view.setUint32(at, value, true);
+  else view.setBigUint64(at, BigInt(value), true);
   const to = new Guest();
   expect(move(from, to)).toBe(Status.RecordRefused);
   expect(to.machine.bootValue()).toBe(BigInt(address));
