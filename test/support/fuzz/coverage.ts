@@ -9,12 +9,17 @@ export interface Coverage {
   module: WebAssembly.Module;
   /** to be given to each instance */
   imports: WebAssembly.ModuleImports;
+  /** an operation begins: it may take MOST_DECISIONS */
+  begin(): void;
   /** outcomes that were reached for the first time since the last call */
   fresh(): number;
   /** outcomes reached so far, of `outcomes` */
   reached(): number;
   outcomes: number;
 }
+
+/** The host ends a machine that does not come back; what takes this many decisions would not. String I/O takes the most, far less. */
+const MOST_DECISIONS = 1_000_000;
 
 const DECISION = /^( *)(if|br_if|br_table|select)\b(.*)$/;
 const IMPORT = '  (import "coverage" "decide" (func $decide (param i32 i32 i32) (result i32)))';
@@ -25,7 +30,9 @@ export function withCoverage(wasm: Uint8Array): Coverage {
   const hit = new Uint8Array(outcomes);
   let reached = 0;
   let looked = 0;
+  let decisions = 0;
   const decide = (value: number, first: number, last: number): number => {
+    if (++decisions > MOST_DECISIONS) throw new Error("it does not come back");
     const outcome = first + Math.min(value >>> 0, last);
     if (hit[outcome] === 0) {
       hit[outcome] = 1;
@@ -38,7 +45,10 @@ export function withCoverage(wasm: Uint8Array): Coverage {
     looked = reached;
     return news;
   };
-  return { module, imports: { decide }, fresh, reached: () => reached, outcomes };
+  const begin = (): void => {
+    decisions = 0;
+  };
+  return { module, imports: { decide }, begin, fresh, reached: () => reached, outcomes };
 }
 
 /** A decision has two outcomes, a table as many as it has targets. */

@@ -217,6 +217,8 @@ export function drain(board: Board): void {
     const up = chip.lines() & ~(chip.record === "picMaster" ? 1 << CASCADE : 0);
     if (up !== 0) fail(`${chip.record}: inputs ${up.toString(2)} are up after all was read`);
   }
+  // No more ticks, and none that are owed.
+  board.out(0x43, 0x30);
   // Requests without a cause: each is taken once, as the pair is programmed now.
   for (let taken = 0; board.pending; taken++) {
     if (taken > 16) fail("pic: a request that stays");
