@@ -14,6 +14,8 @@ export enum Op {
   Shutdown = 3,
   /** HostStatReply */
   HostStat = 4,
+  /** CpuStatReply */
+  CpuStat = 5,
 
   GuestCreate = 16,
   /** bytes into guest RAM, at most MaxPayload - 8 - 8 * Words of them */
@@ -104,6 +106,8 @@ export enum Status {
   RecordRefused = 15,
   /** the CPU lacks what the guest's CPUID offers: word is the bits | register (0 EAX, 1 EBX, 2 ECX, 3 EDX) << 32 | row of CpuidTable << 40 */
   CpuLacks = 16,
+  /** an affinity with CPUs that do not work: words are the affinity, the CPUs that do, a bit each */
+  NoSuchCpu = 17,
 
   // What hv/machine/boot found wrong with an image; the word is the value found.
   BootBlockBad = 32,
@@ -224,6 +228,11 @@ export enum GuestLimit {
   MaxSectors = 131072,
 }
 
+export enum HostLimit {
+  /** CPUs that the hypervisor uses */
+  Cpus = 8,
+}
+
 export enum HelloReply {
   Version = 0,
   Vendor = 1,
@@ -252,6 +261,7 @@ export enum Feature {
 
 export enum HostStatReply {
   UptimeNs = 0,
+  /** of all CPUs together */
   IdleNs = 1,
   FreeBytes = 2,
   /** freed frames that are not scrubbed yet */
@@ -269,6 +279,22 @@ export enum HostStatReply {
   Words = 12,
 }
 
+/** Then, as further words, CpuStatWord's for each CPU that a bit of Cpus stands for, from the lowest on. */
+export enum CpuStatReply {
+  UptimeNs = 0,
+  /** the CPUs that work, a bit each */
+  Cpus = 1,
+  Words = 2,
+}
+
+export enum CpuStatWord {
+  /** nanoseconds halted */
+  IdleNs = 0,
+  /** the guest that is resident on it, and 1; 0: none */
+  Guest = 1,
+  Words = 2,
+}
+
 export enum GuestArgs {
   Guest = 0,
   Words = 1,
@@ -282,7 +308,9 @@ export enum GuestCreateArgs {
   CpuModel = 2,
   /** kilohertz of its TSC; 0: the host's */
   TscKhz = 3,
-  Words = 4,
+  /** CPUs that may run it, a bit each; 0: all */
+  Affinity = 4,
+  Words = 5,
 }
 
 /** Then, as further words, the runs of RAM: guest-physical, host-physical, bytes; three words a run. */
@@ -359,7 +387,11 @@ export enum GuestStateReply {
   Value = 2,
   MemoryBytes = 3,
   Rip = 4,
-  Words = 5,
+  /** where it ran last, and 1; 0: nowhere yet */
+  Cpu = 5,
+  /** CPUs that may run it, a bit each */
+  Affinity = 6,
+  Words = 7,
 }
 
 export enum GuestStatArgs {
@@ -386,9 +418,11 @@ export enum GuestStatReply {
   /** nested faults since the start */
   NestedFaults = 8,
   HaltTsc = 9,
+  /** how often nested translations were dropped before an entry: the first one, and each on another CPU than the one before */
+  NestedFlushes = 10,
   /** where to go on; 0 when this was the last part */
-  NextReason = 10,
-  Words = 11,
+  NextReason = 11,
+  Words = 12,
 }
 
 /** The guest's time-stamp counter and clock are of one moment. */

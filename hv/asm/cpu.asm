@@ -1,71 +1,70 @@
-; The CPU's own tables: GDT, TSS with its interrupt stacks, IDT, per-CPU block. One of each CPU; hv_main calls cpu_init first.
+; A CPU's own pages: its block with GDT and TSS, its interrupt stacks; and the IDT that all share. hv_main calls cpu_init first, a
+; further CPU when it comes (cpus.asm).
 %define HV_CPU
 %include "hv.inc"
 
-global cpu_init, direct_map, host_gdtr, host_idtr, host_tss, host_xcr0, stack_map
+global cpu_init, cpu_pages, direct_map, host_idtr, host_xcr0, stack_map
 extern vector_stubs, early_alloc
 
 section .rodata
 align 8
 direct_map: dq DIRECT_MAP
 
-section .data
-align 16
-gdt:
-    dq 0
-    dq 0x00AF9B000000FFFF                       ; 08h code, 64-bit
-    dq 0x00CF93000000FFFF                       ; 10h data
-    dq 0, 0                                     ; 18h TSS, 16 bytes
-gdt_end:
-host_gdtr:
-    dw gdt_end - gdt - 1
-    dq gdt
 host_idtr:
     dw 256 * 16 - 1
     dq idt
 
 section .bss
 alignb 16
-host_tss:   resb 104
-alignb 16
 idt:        resb 256 * 16
-alignb 64
-bsp_block:  resb pc.bytes
 host_xcr0:  resq 1
 alignb PAGE
 ; #PF, #DF, NMI and #MC each have a stack of their own, and interrupts share one (they do not nest): a machine's stack may have no room
 ; left, and a fault on the way into an interrupt's handler would leave its EOI undone
-ist_stacks: resb 5 * PAGE
+cpu_pages:  resb HostLimit_Cpus << CPU_SHIFT
 
 section .text
 
-; Loads GDT, TSS, IDT, GS. Interrupts stay off.
-; In: -  Out: -  Clobbers: RAX RCX RDX RSI RDI
+; Loads GDT, TSS, IDT, GS, and makes the CPU's settings what the hypervisor's are. Interrupts stay off.
+; In: EDI CPU index  Out: -  Clobbers: RAX RCX RDX RBX RSI RDI
 cpu_init:
+    mov ebx, edi
+    shl ebx, CPU_SHIFT
+    add rbx, cpu_pages
+    mov [rbx + pc.self], rbx
+    mov [rbx + pc.index], edi
+    mov qword [rbx + pc.armed], -1
     ; TSS: IST1..5 at offset 36
-    mov rdi, host_tss
-    lea rax, [ist_stacks + PAGE]
+    lea rdi, [rbx + pc.tss]
+    lea rax, [rbx + CPU_IST + PAGE]
     mov ecx, 5
 .ist:
     mov [rdi + 36], rax
     add rdi, 8
     add rax, PAGE
     loop .ist
-    mov word [host_tss + 102], 104              ; no I/O bitmap
+    mov word [rbx + pc.tss + 102], 104          ; no I/O bitmap
 
-    mov rax, host_tss
-    mov rdi, gdt + SEL_TSS
+    mov rax, 0x00AF9B000000FFFF                 ; 08h code, 64-bit
+    mov [rbx + pc.gdt + SEL_CODE], rax
+    mov rax, 0x00CF93000000FFFF                 ; 10h data
+    mov [rbx + pc.gdt + SEL_DATA], rax
+    lea rax, [rbx + pc.tss]                     ; 18h TSS, 16 bytes
+    lea rdi, [rbx + pc.gdt + SEL_TSS]
     mov word [rdi], 103
     mov [rdi + 2], ax
     shr rax, 16
     mov [rdi + 4], al
     mov byte [rdi + 5], 0x89
-    mov byte [rdi + 6], 0
     mov [rdi + 7], ah
     shr rax, 16
     mov [rdi + 8], eax
-    mov dword [rdi + 12], 0
+    mov word [rbx + pc.gdtr], 5 * 8 - 1
+    lea rax, [rbx + pc.gdt]
+    mov [rbx + pc.gdtr + 2], rax
 
+    cmp dword [rbx + pc.index], 0
+    jne .load                                   ; the first CPU has made the IDT
     mov rdi, idt
     mov rsi, vector_stubs
     xor ecx, ecx
@@ -86,7 +85,8 @@ cpu_init:
     cmp ecx, 256
     jb .gate
 
-    lgdt [host_gdtr]
+.load:
+    lgdt [rbx + pc.gdtr]
     lidt [host_idtr]
     mov eax, SEL_DATA
     mov ds, eax
@@ -103,12 +103,9 @@ cpu_init:
     mov eax, SEL_TSS
     ltr ax
     mov ecx, MSR_GS_BASE
-    mov rax, bsp_block
-    mov rdx, rax
-    shr rdx, 32
+    mov eax, ebx
+    xor edx, edx
     wrmsr
-    mov [gs:pc.self], rax
-    mov qword [gs:pc.armed], -1
 
     ; SSE and XSAVE are for guests' state only: generated code has neither
     mov rax, cr0
@@ -120,7 +117,6 @@ cpu_init:
     mov cr4, rax
     mov eax, 1
     cpuid
-    mov qword [host_xcr0], 0
     test ecx, 1 << 26                           ; XSAVE
     jz .no_xsave
     mov rax, cr4
@@ -161,7 +157,7 @@ ist_of:
 .interrupt: or edx, 5
     ret
 
-; Maps a stack of STACK_BYTES at STACKS with nothing below or above it. One CPU: its index is 0.
+; Maps a CPU's stack of STACK_BYTES at STACKS with nothing below or above it. Before frames_init.
 ; In: EDI CPU index  Out: RAX top of the stack  Clobbers: RCX RDX RSI RDI R8 R9
 stack_map:
     push rbx

@@ -207,6 +207,7 @@ IMPORT consolePut                               ; ESI port, EDX byte
     cmp esi, 1
     ja refused
     OUT_SIZE r8d, esi
+.again:
     mov eax, [rdi + guest.out_head + rsi * 4]
     mov r9d, eax
     sub r9d, [rdi + guest.out_tail + rsi * 4]
@@ -217,12 +218,12 @@ IMPORT consolePut                               ; ESI port, EDX byte
     and r10d, r8d
     add r10, [rdi + guest.out + rsi * 8]
     mov [r10], dl
-    inc eax
-    mov [rdi + guest.out_head + rsi * 4], eax
-    test r9d, r9d
-    jz .first
+    lea r10d, [rax + 1]
+    xchg r10d, [rdi + guest.out_head + rsi * 4] ; before a second look: core may have emptied the ring meanwhile
+    sub eax, [rdi + guest.out_tail + rsi * 4]
+    jle .first
     shr r8d, 1
-    cmp r9d, r8d                                ; half full: core shall look at once
+    cmp eax, r8d                                ; half full: core shall look at once
     ja .now
     mov eax, 1
     ret
@@ -233,19 +234,23 @@ IMPORT consolePut                               ; ESI port, EDX byte
     add rax, r8
     cmp rax, [flush_deadline]
     jae .later
-    mov [flush_deadline], rax
+    xchg [flush_deadline], rax
     mov dword [gs:pc.attention], 1
 .later:
     mov eax, 1
     ret
 .now:
-    mov dword [core_pending], 1
+    lock or dword [core_pending], 1
     mov dword [gs:pc.attention], 1
     mov eax, 1
     ret
 .full:
-    inc dword [rdi + guest.lost + rsi * 4]
-    mov dword [rdi + guest.out_full + rsi * 4], 1
+    mov r10d, 1
+    xchg r10d, [rdi + guest.out_full + rsi * 4] ; before a second look: core may have made room, and seen nobody who wants it
+    sub eax, [rdi + guest.out_tail + rsi * 4]
+    cmp eax, r8d
+    jb .again
+    lock inc dword [rdi + guest.lost + rsi * 4]
     xor eax, eax
     ret
 
@@ -253,11 +258,16 @@ IMPORT consoleRoom                              ; ESI port
     mov esi, esi
     cmp esi, 1
     ja refused
-    OUT_SIZE eax, esi
+    OUT_SIZE r8d, esi
+    mov eax, r8d
     add eax, [rdi + guest.out_tail + rsi * 4]
     sub eax, [rdi + guest.out_head + rsi * 4]
     jnz .room
-    mov dword [rdi + guest.out_full + rsi * 4], 1
+    inc eax
+    xchg eax, [rdi + guest.out_full + rsi * 4]  ; before a second look, as above
+    mov eax, r8d
+    add eax, [rdi + guest.out_tail + rsi * 4]
+    sub eax, [rdi + guest.out_head + rsi * 4]
 .room:
     ret
 

@@ -4,7 +4,7 @@
 
 global guests_init, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood, guest_asked
 extern early_alloc, frame_claim, frame_release, block_claim, block_release
-extern vendor_nested_entry, vendor_vcpu_init, vendor_vcpu_end, vendor_set_tsc_offset, context_init, context_drop
+extern vendor_nested_entry, vendor_vcpu_init, vendor_set_tsc_offset, context_init, guest_drop, core_held, sched_lock, cpus_flush, cpu_mask
 extern wasm_place_memory, wasm_place_table, machine_call, machine_instance_bytes
 extern Z_machine_instantiate, Z_machineZ_init, Z_machineZ_boot, Z_machineZ_bootValue
 extern core_pending, panic, tsc_khz, guest_ticks
@@ -78,15 +78,27 @@ pool_take:
     or rax, %1
 %endmacro
 
-; In: EDI slot (empty), ESI frame  Out: EAX 1, 0 refused
+; In: EDI slot (empty), ESI frame, EDX affinity (0: all CPUs)  Out: EAX 1, 0 refused
 guest_new:
     push rbx
+    push rbp
     mov ebx, edi
+    mov ebp, [cpu_mask]
+    test edx, edx
+    jz .all
+    not ebp
+    test edx, ebp
+    mov ebp, edx
+    jnz .refused
+.all:
     xchg edi, esi
     call frame_claim
     jc .refused
-    mov [guest_table + rbx * 8], rax
     mov [rax + guest.slot], ebx
+    mov [rax + guest.affinity], ebp
+    or ecx, -1
+    mov [rax + guest.cpu], ecx
+    mov [rax + guest.last_cpu], ecx
     mov dword [rax + guest.state], RunState_Created
     mov qword [rax + guest.deadline], -1
     mov dword [rax + guest.flush], 1
@@ -99,16 +111,19 @@ guest_new:
     mov [rax + guest.ram], rdx
     add rcx, InstancePage_Bytes
     mov [rax + guest.linear], rcx
+    mov [guest_table + rbx * 8], rax            ; last: other CPUs look at it from now on
     inc ebx
     cmp ebx, [guest_high]
     jbe .high
     mov [guest_high], ebx
 .high:
     mov eax, 1
+    pop rbp
     pop rbx
     ret
 .refused:
     xor eax, eax
+    pop rbp
     pop rbx
     ret
 
@@ -384,7 +399,7 @@ guest_end:
     mov [r12 + guest.reason], eax
     mov [r12 + guest.value], rdx
     mov dword [r12 + guest.changed], 1
-    mov dword [core_pending], 1
+    lock or dword [core_pending], 1
     mov dword [gs:pc.attention], 1
 .done:
     ret
@@ -407,24 +422,39 @@ guest_stood:
 .done:
     ret
 
-; All frames go back, Dirty; the slot is empty. In: R12 guest block (Created or Ended)
+; All frames go back, Dirty; the slot is empty. In: R12 guest block (Created or Ended), held by core
 guest_free:
     push rbx
     push rbp
     push r13
     push r14
-    cmp r12, [gs:pc.loaded]
-    jne .not_loaded
-    call context_drop
-.not_loaded:
-    cmp qword [r12 + guest.vcb], 0
-    je .no_vcpu
-    call [vendor_vcpu_end]
-.no_vcpu:
-    cmp r12, [gs:pc.guest]
-    jne .not_last
-    mov qword [gs:pc.guest], 0
-.not_last:
+    ; no CPU knows it any more
+    cli
+    call guest_drop
+    mov qword [core_held], 0
+    SPIN_LOCK sched_lock
+    mov esi, [r12 + guest.slot]
+    mov qword [guest_table + rsi * 8], 0
+    mov ecx, [guest_high]                       ; follows down
+.high:
+    test ecx, ecx
+    jz .high_done
+    cmp qword [guest_table + rcx * 8 - 8], 0
+    jne .high_done
+    dec ecx
+    jmp .high
+.high_done:
+    mov [guest_high], ecx
+    SPIN_UNLOCK sched_lock
+    sti
+    ; the window closes on all CPUs before what was seen through it, or its tables, are anybody else's
+    mov edi, esi
+    call window_entry
+    mov rdi, rax
+    mov ecx, 16
+    xor eax, eax
+    rep stosq
+    call cpus_flush
     xor ebx, ebx
 .gib:
     mov r13, [r12 + guest.ram_pds + rbx * 8]
@@ -447,15 +477,6 @@ guest_free:
     inc ebx
     cmp ebx, 3
     jb .gib
-    ; the window closes before its tables are anybody else's
-    mov edi, [r12 + guest.slot]
-    call window_entry
-    mov rdi, rax
-    mov ecx, 16
-    xor eax, eax
-    rep stosq
-    mov rax, cr3
-    mov cr3, rax
     xor ebx, ebx
 .frame:
     cmp ebx, [r12 + guest.pool_count]
@@ -467,22 +488,10 @@ guest_free:
     jmp .frame
 .frames_done:
     mov esi, [r12 + guest.slot]
-    mov qword [guest_table + rsi * 8], 0
     mov rdi, r12
     sub rdi, [direct_map]
     shr rdi, 12
     call frame_release
-    ; guest_high follows down
-    mov ecx, [guest_high]
-.high:
-    test ecx, ecx
-    jz .high_done
-    cmp qword [guest_table + rcx * 8 - 8], 0
-    jne .high_done
-    dec ecx
-    jmp .high
-.high_done:
-    mov [guest_high], ecx
     pop r14
     pop r13
     pop rbp

@@ -6,7 +6,7 @@
 
 global core_init, core_poll
 extern Z_core_instantiate, Z_coreZ_init, Z_coreZ_poll, wasm_place_memory, wasm_place_table, early_alloc
-extern boot_vendor, tsc_khz, tsc_base, ns_of_tsc, ready_tsc, store_sectors, host_xcr0, idle_tsc, serial_overruns, frame_count, frame_table, core_deadline
+extern boot_vendor, tsc_khz, tsc_base, ns_of_tsc, ready_tsc, store_sectors, host_xcr0, cpu_mask, cpu_pages, serial_overruns, frame_count, frame_table, core_deadline
 extern tsc_scaling, clock_ns, tsc_from_ns, crc32c, serial_read, serial_write, serial_room, frame_scrub, block_count, guest_table, window_entry, build_identity, build_identity_bytes, svm_next_rip, power_off, core_instance_memory, core_instance_bytes, panic
 
 INSTANCE_MAX    equ 1024
@@ -16,7 +16,6 @@ section .bss
 alignb 8
 core_memory:    resq 1                          ; base of core's linear memory
 core_bytes:     resq 1
-core_lock:      resd 1
 alignb 16
 core_instance:  resb INSTANCE_MAX
 
@@ -76,18 +75,11 @@ core_init:
     mov rdi, core_instance
     jmp Z_coreZ_init
 
-; In: EDI idle  Out: EAX 1 when there is work left for an idle CPU
+; In: EDI idle, core's lock held (sched.asm)  Out: EAX 1 when there is work left for an idle CPU
 core_poll:
-    lock bts dword [core_lock], 0
-    jnc .locked
-    pause
-    jmp core_poll
-.locked:
     mov esi, edi
     mov rdi, core_instance
-    call Z_coreZ_poll
-    mov dword [core_lock], 0
-    ret
+    jmp Z_coreZ_poll
 
 ; --- checks ---------------------------------------------------------------------------------------------------------------
 
@@ -146,7 +138,7 @@ IMPORT fact                                     ; ESI HostFact
     mov eax, [boot_vendor]
     ret
 .cpus:
-    mov eax, 1
+    mov eax, [cpu_mask]
     ret
 .tsc_khz:
     mov rax, [tsc_khz]
@@ -166,8 +158,17 @@ IMPORT fact                                     ; ESI HostFact
 .tsc:
     RDTSC64
     ret
-.idle_ns:
-    mov rax, [idle_tsc]
+.idle_ns:                                       ; of all CPUs together
+    xor esi, esi
+    xor edi, edi
+.idle_cpu:
+    call cpu_idle_tsc
+    add rdi, rax
+    inc esi
+    cmp esi, HostLimit_Cpus
+    jb .idle_cpu
+    mov rax, rdi
+.to_ns:
     mul qword [ns_of_tsc]
     shrd rax, rdx, 32
     ret
@@ -204,6 +205,40 @@ IMPORT fact                                     ; ESI HostFact
 .no_scaling:
     mov eax, r8d
     pop rbx
+    ret
+
+; TSC ticks that a CPU was halted, until now. In: ESI CPU  Out: RAX  Clobbers: RCX RDX R8
+cpu_idle_tsc:
+    mov ecx, esi
+    shl ecx, CPU_SHIFT
+    mov r8, [cpu_pages + rcx + pc.halted_at]
+    xor eax, eax
+    test r8, r8
+    jz .awake
+    RDTSC64
+    sub rax, r8
+.awake:
+    add rax, [cpu_pages + rcx + pc.idle_tsc]
+    ret
+
+IMPORT cpuStat                                  ; ESI CPU, EDX CpuStatWord
+    mov esi, esi
+    cmp esi, HostLimit_Cpus
+    jae refused
+    cmp edx, CpuStatWord_Guest
+    je .guest
+    ja refused
+    call cpu_idle_tsc
+    jmp Z_hostZ_fact.to_ns
+.guest:                                         ; its block is gone only after the CPU has let it go, which core alone asks for
+    shl esi, CPU_SHIFT
+    mov rcx, [cpu_pages + rsi + pc.guest]
+    xor eax, eax
+    test rcx, rcx
+    jz .none
+    mov eax, [rcx + guest.slot]
+    inc eax
+.none:
     ret
 
 IMPORT clock

@@ -2,6 +2,8 @@
 %include "hv.inc"
 %include "host.inc"
 
+extern guest_wake
+
 section .text
 
 IMPORT consoleTake                              ; ESI slot, EDX port, ECX to, R8D max
@@ -36,14 +38,26 @@ IMPORT consoleTake                              ; ESI slot, EDX port, ECX to, R8
     inc eax
     jmp .byte
 .taken:
-    mov [r12 + guest.out_tail + rsi * 4], ecx
+    mov r11d, ecx
+    xchg r11d, [r12 + guest.out_tail + rsi * 4] ; before a last look: a byte that comes now finds an empty ring, and asks for core
+    cmp eax, edx
+    jae .full
+    cmp ecx, [r12 + guest.out_head + rsi * 4]
+    jne .byte
+.full:
     test eax, eax
     jz .done
     cmp dword [r12 + guest.out_full + rsi * 4], 0
     je .done
     mov dword [r12 + guest.out_full + rsi * 4], 0
-    or dword [r12 + guest.events], EventBit_ConsoleRoom
+    lock or dword [r12 + guest.events], EventBit_ConsoleRoom
+    jmp .wake
 .done:
+    DONE
+.wake:
+    push rax
+    call guest_wake
+    pop rax
     DONE
 .none:
     xor eax, eax
@@ -81,7 +95,10 @@ IMPORT consoleGive                              ; ESI slot, EDX port, ECX from, 
     mov [r12 + guest.in_head + rsi * 4], r9d
     test eax, eax
     jz .done
-    or dword [r12 + guest.events], EventBit_ConsoleInput
+    lock or dword [r12 + guest.events], EventBit_ConsoleInput
+    push rax
+    call guest_wake
+    pop rax
 .done:
     DONE
 .none:

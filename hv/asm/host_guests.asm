@@ -1,18 +1,21 @@
-; Core's imports about guests: their life, their state. guests.asm does the work; slots and states are checked here.
+; Core's imports about guests: their life, their state. guests.asm does the work; slots and states are checked here. What touches a guest's
+; vCPU or machine holds the guest first (residence.asm): it then stands, until core is done with its piece of work.
 %include "hv.inc"
 %include "host.inc"
 
 extern ns_of_tsc, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood, field_read
+extern core_hold, guest_wake
 
 section .text
 
-IMPORT guestNew                                 ; ESI slot, EDX frame
+IMPORT guestNew                                 ; ESI slot, EDX frame, ECX affinity
     call guest_of
     jnc refused
     cmp esi, GuestLimit_Slots
     jae refused
     mov edi, esi
     mov esi, edx
+    mov edx, ecx
     jmp guest_new
 
 IMPORT guestPool                                ; ESI slot, EDX frame
@@ -29,15 +32,12 @@ IMPORT guestRam                                 ; ESI slot, EDX block, RCX addre
     DONE
 
 IMPORT guestInit                                ; ESI slot, RDX wall seconds, ECX CpuModel, R8D kilohertz
-    GUEST refused
+    HOLD refused
     call guest_init
     DONE
 
 IMPORT guestBoot                                ; ESI slot, EDX kind, RCX block, R8D bytes
-    call guest_of
-    jc .none
-    push r12
-    mov r12, rax
+    HOLD .none
     mov esi, edx
     mov rdx, rcx
     mov ecx, r8d
@@ -48,20 +48,21 @@ IMPORT guestBoot                                ; ESI slot, EDX kind, RCX block,
     ret
 
 IMPORT guestRun                                 ; ESI slot
-    GUEST refused
+    HOLD refused
     xor eax, eax
     cmp dword [r12 + guest.state], RunState_Created
     jne .done
     cmp qword [r12 + guest.instance_ptr], 0
     je .done
     mov dword [r12 + guest.state], RunState_Runnable
+    mov dword [r12 + guest.woken], 1
     mov dword [r12 + guest.changed], 1
     mov eax, 1
 .done:
     DONE
 
 IMPORT guestResume                              ; ESI slot, EDX 0: its time stood still, else it has passed
-    GUEST refused
+    HOLD refused
     xor eax, eax
     cmp dword [r12 + guest.state], RunState_Ended
     je .done
@@ -74,13 +75,14 @@ IMPORT guestResume                              ; ESI slot, EDX 0: its time stoo
     call guest_stood
 .passed:
     mov dword [r12 + guest.paused], 0
+    mov dword [r12 + guest.woken], 1
     mov dword [r12 + guest.changed], 1
     mov eax, 1
 .done:
     DONE
 
 IMPORT guestPause                               ; ESI slot
-    GUEST refused
+    HOLD refused
     xor eax, eax
     cmp dword [r12 + guest.paused], 0
     jne .done
@@ -97,7 +99,7 @@ IMPORT guestPause                               ; ESI slot
     DONE
 
 IMPORT guestKill                                ; ESI slot
-    GUEST refused
+    HOLD refused
     xor eax, eax
     cmp dword [r12 + guest.state], RunState_Ended
     je .done
@@ -109,7 +111,7 @@ IMPORT guestKill                                ; ESI slot
     DONE
 
 IMPORT guestFree                                ; ESI slot
-    GUEST refused
+    HOLD refused
     xor eax, eax
     mov ecx, [r12 + guest.state]
     cmp ecx, RunState_Created
@@ -129,7 +131,8 @@ IMPORT guestNmi                                 ; ESI slot
     sub ecx, RunState_Runnable
     cmp ecx, RunState_Halted - RunState_Runnable
     ja .done
-    or dword [r12 + guest.events], EventBit_Nmi
+    lock or dword [r12 + guest.events], EventBit_Nmi
+    call guest_wake
     mov eax, 1
 .done:
     DONE
@@ -166,6 +169,7 @@ IMPORT guestRegister                            ; ESI slot, EDX field
     je .done
     cmp edx, Register_Count
     jae .done
+    call core_hold
     mov rdi, r12
     mov esi, edx
     call field_read
@@ -202,6 +206,9 @@ IMPORT guestStat                                ; ESI slot, EDX GuestStatReply
 .vmcs:
     mov rax, [r12 + guest.vmcs_accesses]
     jmp .done
+.flushes:
+    mov rax, [r12 + guest.flushes]
+    jmp .done
 .injected:
     mov rax, [r12 + guest.injected]
     jmp .done
@@ -234,6 +241,15 @@ IMPORT guestStat                                ; ESI slot, EDX GuestStatReply
     shl eax, 12
     ret
 
+IMPORT guestCpus                                ; ESI slot
+    GUEST refused
+    mov eax, [r12 + guest.affinity]
+    shl rax, 32
+    mov ecx, [r12 + guest.last_cpu]
+    inc ecx
+    or rax, rcx
+    DONE
+
 IMPORT guestExits                               ; ESI slot, EDX ExitReason
     GUEST refused
     xor eax, eax
@@ -264,7 +280,8 @@ IMPORT guestChanged                             ; ESI from
     inc esi
     jmp .next
 .found:
-    mov dword [rax + guest.changed], 0
+    xor ecx, ecx
+    xchg ecx, [rax + guest.changed]             ; before core looks at what
     mov eax, esi
     ret
 .none:
@@ -276,4 +293,5 @@ align 8
 stats:
     dq Z_hostZ_guestStat.exits, Z_hostZ_guestStat.run, Z_hostZ_guestStat.halt, Z_hostZ_guestStat.vmcs, Z_hostZ_guestStat.injected
     dq Z_hostZ_guestStat.first, Z_hostZ_guestStat.overhead, Z_hostZ_guestStat.nested, Z_hostZ_guestStat.faults, Z_hostZ_guestStat.halt_tsc
+    dq Z_hostZ_guestStat.flushes
     dq Z_hostZ_guestStat.done

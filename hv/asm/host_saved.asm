@@ -3,7 +3,7 @@
 %include "hv.inc"
 %include "host.inc"
 
-extern field_read, field_write, guest_tsc, guest_clock, ticks_of_ns, guest_asked, context_drop, context_init, host_xcr0, Z_machineZ_restore
+extern field_read, field_write, guest_tsc, guest_clock, ticks_of_ns, guest_asked, core_hold, context_drop, context_init, host_xcr0, Z_machineZ_restore
 
 section .bss
 alignb 8
@@ -20,7 +20,7 @@ section .text
 %endmacro
 
 IMPORT guestEntry                               ; ESI slot, EDX GuestEntryReply
-    GUEST refused
+    HOLD refused
     xor eax, eax
     cmp qword [r12 + guest.instance_ptr], 0
     je .done
@@ -108,7 +108,7 @@ range:
     ret
 
 IMPORT guestPartRead                            ; ESI slot, EDX GuestPart, ECX offset, R8D to, R9D bytes
-    GUEST refused
+    HOLD refused
     call range
     jc none
     rep movsb
@@ -116,7 +116,7 @@ IMPORT guestPartRead                            ; ESI slot, EDX GuestPart, ECX o
     DONE
 
 IMPORT guestPartWrite                           ; ESI slot, EDX GuestPart, ECX offset, R8D from, R9D bytes
-    GUEST refused
+    HOLD refused
     IS_NEW none
     cmp edx, GuestPart_CpuidNew
     ja none
@@ -163,7 +163,7 @@ none:
 
 ; General registers, RIP and all that has a rule. The TSC is of a moment: guestRestore takes it.
 IMPORT guestRegisterWrite                       ; ESI slot, EDX Register or ExitField, RCX value
-    GUEST refused
+    HOLD refused
     IS_NEW none
     mov esi, edx
     cmp esi, Register_Tsc
@@ -180,6 +180,7 @@ IMPORT guestRestore                             ; ESI slot, EDX halted, ECX Even
     push rbx
     push rcx
     mov r12, rax
+    call core_hold
     mov eax, Status_BadState
     IS_NEW .done
     mov esi, edx
@@ -199,7 +200,7 @@ IMPORT guestRestore                             ; ESI slot, EDX halted, ECX Even
     mov ecx, [rsp]
     and ecx, EventBit_Nmi | EventBit_ConsoleInput
     or ecx, EventBit_Timer | EventBit_ConsoleRoom
-    or [r12 + guest.events], ecx
+    lock or [r12 + guest.events], ecx
     mov dword [r12 + guest.paused], 1
     mov dword [r12 + guest.state], RunState_Runnable
     mov dword [r12 + guest.changed], 1

@@ -2,8 +2,8 @@
 %include "hv.inc"
 
 global hv_main, ready_tsc, power_off
-extern boot_vendor, cpu_init, stack_map, guests_init, core_map, core_init, frames_init
-extern vendor_choose, vendor_enable, timer_init, store_init, serial_init, sched_init, sched_loop
+extern boot_vendor, boot_cpu_count, cpu_init, stack_map, guests_init, core_map, core_init, frames_init
+extern vendor_choose, vendor_enable, timer_init, cpus_start, cpus_go, store_init, serial_init, sched_init, sched_loop
 extern Z_core_init_module, Z_machine_init_module
 
 section .bss
@@ -13,10 +13,20 @@ ready_tsc:      resq 1
 section .text
 
 hv_main:
+    xor edi, edi
     call cpu_init
     xor edi, edi
     call stack_map
     mov rsp, rax
+    mov ebp, 1
+.stack:                                         ; the other CPUs'
+    cmp ebp, [boot_cpu_count]
+    jae .stacks_done
+    mov edi, ebp
+    call stack_map
+    inc ebp
+    jmp .stack
+.stacks_done:
     call guests_init
     call core_map
     call frames_init                            ; from here on every frame has an owner
@@ -24,6 +34,7 @@ hv_main:
     call vendor_choose
     call [vendor_enable]
     call timer_init
+    call cpus_start
     call store_init
     call serial_init
     call sched_init
@@ -33,6 +44,7 @@ hv_main:
     mov [ready_tsc], rax
     sti
     call core_init
+    call cpus_go
     jmp sched_loop
 
 ; Every way that the engines know, then for good.

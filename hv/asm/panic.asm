@@ -3,13 +3,21 @@
 %include "hv.inc"
 
 global panic
-extern __text_start, __text_end
+extern __text_start, __text_end, cpus_stop
+
+section .bss
+alignb 4
+panicking:      resd 1
 
 section .text
 
-; In: RDI what (zero-terminated), RSI frame of traps.asm or 0. Never returns.
+; In: RDI what (zero-terminated), RSI frame of traps.asm or 0. Never returns. The first CPU that comes here speaks; to stop the others it
+; sends them an NMI, with which they come here too.
 panic:
     cli
+    lock bts dword [panicking], 0
+    jc .stop
+    call cpus_stop
     mov rbp, rsp
     mov r14, rdi
     mov r15, rsi
@@ -84,6 +92,10 @@ panic:
     mov rsi, exit_none
     call puts
 .exit_done:
+    mov rsi, exit_cpu
+    call puts
+    mov eax, [gs:pc.index]
+    call hex
     call newline
 
     ; every stack word that points into the text, at most 24 of them: frame pointers are not kept
@@ -196,6 +208,7 @@ exit_name:  db "hvkit: exit reason=", 0
 exit_none:  db "none", 0
 exit_rip:   db " rip=", 0
 exit_slot:  db " slot=", 0
+exit_cpu:   db " cpu=", 0
 cr2_name:   db "hvkit: cr2=", 0
 cr3_name:   db " cr3=", 0
 registers:  db "r15", 0, "r14", 0, "r13", 0, "r12", 0, "r11", 0, "r10", 0, "r9", 0, "r8", 0, "rdi", 0, "rsi", 0, "rbp", 0, "rbx", 0, "rdx", 0, \

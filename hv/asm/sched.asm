@@ -1,10 +1,11 @@
 ; Each CPU's scheduler loop. No Wasm frame is live while a guest runs: the loop calls into core and machines and enters guests,
-; and is called by nobody. What to run, for how long, and who wakes is decided here, per CPU, without entering core.
+; and is called by nobody. What to run, for how long, and who wakes is decided here, per CPU, without entering core; residence.asm says
+; which CPU has which guest. Core runs on whatever CPU notices that it has work; who finds it at work elsewhere goes on.
 %include "hv.inc"
 
-global sched_loop, run_look, run_verdict, run_trapped, core_deadline, flush_deadline, idle_tsc, sched_init
-extern core_pending, core_poll, guest_table, guest_high, guest_end, machine_call, Z_machineZ_event
-extern guest_ticks, vendor_run, vendor_flush, vendor_set_tsc_offset, context_load, timer_arm, tsc_khz
+global sched_loop, sched_lock, idle_cpus, run_look, run_verdict, run_trapped, core_deadline, flush_deadline, sched_init
+extern core_pending, core_poll, core_unhold, guest_table, guest_high, guest_end, guest_leave, guest_offer, kick_idle, machine_call, Z_machineZ_event
+extern guest_ticks, vendor_run, vendor_flush, vendor_vcpu_arrive, vendor_set_tsc_offset, context_load, timer_arm, tsc_khz
 
 SLICE_MS        equ 5
 
@@ -12,10 +13,11 @@ section .bss
 alignb 8
 core_deadline:  resq 1                          ; TSC when core wants to be polled, -1: none
 flush_deadline: resq 1                          ; TSC when console bytes have waited long enough, -1: none
-idle_tsc:       resq 1                          ; time halted
 slice_tsc:      resq 1
-last_slot:      resd 1                          ; who ran last
 background:     resd 1                          ; core has work for an idle CPU
+core_lock:      resd 1                          ; only ever tried
+sched_lock:     resd 1                          ; which CPU has which guest, who idles; interrupts are off, and nobody waits in it
+idle_cpus:      resd 1                          ; a bit each
 
 section .text
 
@@ -30,13 +32,13 @@ sched_init:
 
 sched_loop:
     cli
-    cmp dword [core_pending], 0
-    jne .core
+    call core_wanted
+    jnc .guests
+    xor edi, edi
+    call core_try
+    jnc sched_loop
+.guests:
     RDTSC64
-    cmp rax, [core_deadline]
-    jae .core
-    cmp rax, [flush_deadline]
-    jae .core
     mov r13, rax                                ; now
     ; a slice that core came into goes on
     mov r12, [gs:pc.guest]
@@ -46,14 +48,12 @@ sched_loop:
     jae .pick
     cmp dword [r12 + guest.state], RunState_Runnable
     jne .pick
-    cmp dword [r12 + guest.paused], 0
-    je .run
+    mov eax, [r12 + guest.paused]
+    or eax, [r12 + guest.held]
+    jz .run
 .pick:
     call pick
     jc .idle
-    mov [gs:pc.guest], r12
-    mov rax, [r12 + guest.region]
-    mov [gs:pc.region], rax
     mov rcx, r13
     add rcx, [slice_tsc]
     mov [gs:pc.slice_end], rcx
@@ -66,13 +66,59 @@ sched_loop:
     RDTSC64
     sub rax, [gs:pc.entered]
     add [r12 + guest.run_tsc], rax
+    add [r12 + guest.vrun], rax
     mov eax, [gs:pc.vmcs_accesses]
     add [r12 + guest.vmcs_accesses], rax
     jmp sched_loop
-.core:
-    xor edi, edi
-.poll:
-    mov dword [core_pending], 0
+.idle:                                          ; RBX: the earliest deadline of a halted guest
+    cmp dword [background], 0
+    je .sleep
+    mov edi, 1
+    call core_try
+    jnc .awake
+.sleep:
+    mov rdi, rbx
+    call arm
+    RDTSC64
+    mov rbx, rax
+    mov [gs:pc.halted_at], rax
+    sti
+    hlt
+    cli
+    RDTSC64
+    mov qword [gs:pc.halted_at], 0
+    sub rax, rbx
+    add [gs:pc.idle_tsc], rax
+.awake:
+    mov eax, [gs:pc.index]
+    lock btr [idle_cpus], eax
+    jmp sched_loop
+
+; Whether core has something to do, and nobody is at it: who is looks again when it is done. Out: CF=1 yes  Clobbers: RAX RDX
+core_wanted:
+    cmp dword [core_lock], 0                    ; after the one that set core_pending, by a locked instruction
+    jne .no
+    cmp dword [core_pending], 0
+    jne .yes
+    RDTSC64
+    cmp rax, [core_deadline]
+    jae .yes
+    cmp rax, [flush_deadline]
+    jae .yes
+.no:
+    clc
+    ret
+.yes:
+    stc
+    ret
+
+; Lets core do a piece of its work, if no other CPU is at it. In: EDI 1 when this CPU idles, interrupts off  Out: CF=1 another CPU is
+; Clobbers: caller-saved
+core_try:
+    lock bts dword [core_lock], 0
+    jc .elsewhere
+    xor eax, eax
+    xchg eax, [core_pending]                    ; before core looks: what comes up from now on sets it again
     RDTSC64
     mov rcx, -1
     cmp rax, [core_deadline]
@@ -81,57 +127,83 @@ sched_loop:
 .not_due:
     cmp rax, [flush_deadline]
     jb .not_flush
-    mov [flush_deadline], rcx
+    xchg [flush_deadline], rcx
 .not_flush:
+    push rdi
     sti
     call core_poll
     cli
     mov [background], eax
-    jmp sched_loop
-.idle:                                          ; RBX: the earliest deadline of a halted guest
-    mov edi, 1
+    call core_unhold
+    xor eax, eax
+    xchg eax, [core_lock]                       ; and only then does the loop look again for what is wanted
+    pop rax
+    test eax, eax
+    jnz .done
     cmp dword [background], 0
-    jne .poll
-    mov rdi, rbx
+    je .done
+    or ecx, -1
+    call kick_idle                              ; the rest is for one that has nothing else to do
+.done:
+    clc
+.elsewhere:
+    ret
+
+; Arms the timer for the earliest of RDI and core's deadlines. While core is at work these are for the CPU that it works on.
+; In: RDI TSC deadline  Clobbers: RAX RDX RDI R9
+arm:
+    cmp dword [core_lock], 0
+    jne timer_arm
     cmp rdi, [core_deadline]
     cmova rdi, [core_deadline]
     cmp rdi, [flush_deadline]
     cmova rdi, [flush_deadline]
-    call timer_arm
-    RDTSC64
-    mov rbx, rax
-    sti
-    hlt
-    cli
-    RDTSC64
-    sub rax, rbx
-    add [idle_tsc], rax
-    jmp sched_loop
+    jmp timer_arm
 
-; Round robin over the slots, from the one after last_slot. A halted guest is awake when it has events or its deadline has passed.
-; In: R13 now  Out: R12 guest block; or CF=1 and RBX the earliest deadline  Clobbers: RAX RCX RDX
+; Who is to run here: of the guests that may and that no other CPU has, the one with the least virtual run time. The one that this CPU had is
+; let go for it. A halted guest is awake when it has events or its deadline has passed; it begins where the others are, so
+; that nobody saves up time.
+; In: R13 now, interrupts off  Out: CF=0 and R12 guest block, resident here; or CF=1 and RBX the earliest deadline of those that halt, and this
+; CPU is among the idle ones  Clobbers: all but R13
 pick:
+    SPIN_LOCK sched_lock
+    mov r12, [gs:pc.guest]
+    test r12, r12
+    jz .scan
+    cmp dword [r12 + guest.held], 0
+    je .scan
+    call guest_leave                            ; core waits for it
+.scan:
+    mov ebp, [gs:pc.index]
+    mov rsi, [gs:pc.floor]
     mov rbx, -1
-    mov ecx, [guest_high]
-    test ecx, ecx
-    jz .none
-    mov edx, [last_slot]
-.next:
-    inc edx
-    cmp edx, [guest_high]
-    jb .slot
+    mov r9, rbx                                 ; least virtual run time of those that could be taken
+    mov r10, rbx                                ; and of all that run or could
+    xor r8d, r8d                                ; whose it is
     xor edx, edx
 .slot:
+    cmp edx, [guest_high]
+    jae .scanned
     mov r12, [guest_table + rdx * 8]
+    inc edx
     test r12, r12
-    jz .skip
-    cmp dword [r12 + guest.paused], 0
-    jne .skip
+    jz .slot
+    mov eax, [r12 + guest.paused]
+    or eax, [r12 + guest.held]
+    jnz .slot
+    bt [r12 + guest.affinity], ebp
+    jnc .slot
+    mov ecx, [r12 + guest.cpu]
     mov eax, [r12 + guest.state]
     cmp eax, RunState_Runnable
-    je .found
+    je .runnable
     cmp eax, RunState_Halted
-    jne .skip
+    jne .slot
+    test ecx, ecx
+    js .halted
+    cmp ecx, ebp
+    jne .slot
+.halted:
     cmp dword [r12 + guest.events], 0
     jne .wake
     mov rax, [r12 + guest.deadline]
@@ -139,35 +211,80 @@ pick:
     jbe .wake
     cmp rax, rbx
     cmovb rbx, rax
-.skip:
-    loop .next
-.none:
-    stc
-    ret
+    jmp .slot
 .wake:
     mov dword [r12 + guest.state], RunState_Runnable
     mov rax, r13
     sub rax, [r12 + guest.halt_since]
     add [r12 + guest.halt_tsc], rax
-.found:
-    mov [last_slot], edx
+    mov dword [r12 + guest.woken], 1
+.runnable:
+    mov rax, [r12 + guest.vrun]
+    cmp dword [r12 + guest.woken], 0
+    je .fair
+    mov dword [r12 + guest.woken], 0
+    cmp rax, rsi
+    cmovb rax, rsi
+    mov [r12 + guest.vrun], rax
+.fair:
+    cmp rax, r10
+    cmovb r10, rax
+    test ecx, ecx
+    js .candidate
+    cmp ecx, ebp
+    jne .slot
+.candidate:
+    cmp rax, r9
+    jae .slot
+    mov r9, rax
+    mov r8, r12
+    jmp .slot
+.scanned:
+    test r8, r8
+    jz .none
+    mov [gs:pc.floor], r10
+    mov r12, [gs:pc.guest]
+    cmp r12, r8
+    je .same
+    test r12, r12
+    jz .take
+    push r8
+    call guest_leave
+    call guest_offer
+    pop r8
+.take:
+    mov r12, r8
+    mov [r12 + guest.cpu], ebp
+    mov [gs:pc.guest], r12
+    mov rax, [r12 + guest.region]
+    mov [gs:pc.region], rax
+    cmp ebp, [r12 + guest.last_cpu]
+    je .same
+    mov [r12 + guest.last_cpu], ebp
+    mov dword [r12 + guest.flush], 1            ; what this CPU may remember of it, or of another in its place
+    call [vendor_vcpu_arrive]
+.same:
+    SPIN_UNLOCK sched_lock
     clc
+    ret
+.none:
+    lock bts [idle_cpus], ebp
+    SPIN_UNLOCK sched_lock
+    stc
     ret
 
 ; Before an entry: what has come up meanwhile. In: R12 guest block, interrupts off
 ; Out: CF=0 enter; CF=1 leave the guest  Clobbers: all but R12
 run_look:
     mov dword [gs:pc.attention], 0
-    cmp dword [core_pending], 0
+    call core_wanted
+    jc .leave
+    cmp dword [r12 + guest.held], 0
     jne .leave
     cmp dword [r12 + guest.state], RunState_Runnable
     jne .leave
     RDTSC64
     cmp rax, [gs:pc.slice_end]
-    jae .leave
-    cmp rax, [core_deadline]
-    jae .leave
-    cmp rax, [flush_deadline]
     jae .leave
     cmp qword [r12 + guest.tsc0], 0
     jne .started
@@ -182,13 +299,13 @@ run_look:
     sub rax, [r12 + guest.clock_start]
     mov [r12 + guest.tsc0], rax
     call [vendor_set_tsc_offset]
-    or dword [r12 + guest.events], EventBit_Timer
+    lock or dword [r12 + guest.events], EventBit_Timer
     jmp .events
 .started:
     cmp rax, [r12 + guest.deadline]
     jb .not_due
     mov qword [r12 + guest.deadline], -1
-    or dword [r12 + guest.events], EventBit_Timer
+    lock or dword [r12 + guest.events], EventBit_Timer
 .not_due:
     cmp dword [r12 + guest.events], 0
     je .enter
@@ -216,16 +333,13 @@ run_look:
     cmp dword [r12 + guest.flush], 0
     je .flushed
     mov dword [r12 + guest.flush], 0
+    inc qword [r12 + guest.flushes]
     call [vendor_flush]
 .flushed:
     mov rdi, [gs:pc.slice_end]
     cmp rdi, [r12 + guest.deadline]
     cmova rdi, [r12 + guest.deadline]
-    cmp rdi, [core_deadline]
-    cmova rdi, [core_deadline]
-    cmp rdi, [flush_deadline]
-    cmova rdi, [flush_deadline]
-    call timer_arm
+    call arm
     clc
     ret
 

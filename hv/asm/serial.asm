@@ -15,7 +15,8 @@ rx_tail:        resd 1
 tx_head:        resd 1
 tx_tail:        resd 1
 serial_overruns: resq 1
-core_pending:   resd 1                          ; core has something to do
+core_pending:   resd 1                          ; core has something to do: set by a locked instruction (sched.asm, core_wanted)
+serial_lock:    resd 1                          ; who writes to the UART; interrupts are off
 
 section .text
 
@@ -48,7 +49,8 @@ serial_init:
     out dx, al
     ret
 
-; IRQ 4. Drains the receiver, refills the transmitter's FIFO of 16.
+; IRQ 4, on the first CPU. Drains the receiver, refills the transmitter's FIFO of 16; core may be at the other end of the rings on
+; another CPU.
 serial_interrupt:
 .again:
     mov edx, COM1 + 5
@@ -72,7 +74,7 @@ serial_interrupt:
     mov [rx + rdx], al
     inc ecx
     mov [rx_head], ecx
-    mov dword [core_pending], 1
+    lock or dword [core_pending], 1
     mov dword [gs:pc.attention], 1
     jmp .again
 .full:
@@ -81,7 +83,14 @@ serial_interrupt:
 .transmit:
     test r8b, 0x20
     jz .eoi
+    SPIN_LOCK serial_lock
+    mov edx, COM1 + 5
+    in al, dx                                   ; core may have filled the FIFO meanwhile
+    test al, 0x20
+    jz .filled
     call transmit
+.filled:
+    SPIN_UNLOCK serial_lock
 .eoi:
     mov edx, COM1 + 2
     in al, dx                                   ; IIR: while a cause is left the line does not rise again
@@ -98,7 +107,7 @@ serial_interrupt:
     out 0x20, al
     ret
 
-; Up to 16 bytes from the ring to the FIFO, which is empty. The interrupt on THRE is on while the ring has more.
+; Up to 16 bytes from the ring to the FIFO, which is empty. The interrupt on THRE is on while the ring has more. Under serial_lock.
 ; Clobbers: RAX RCX RDX RSI
 transmit:
     mov ecx, [tx_tail]
@@ -119,7 +128,7 @@ transmit:
     jmp .enable
 .empty:
     mov [tx_tail], ecx
-    mov dword [core_pending], 1                 ; all is out: there is room again
+    lock or dword [core_pending], 1             ; all is out: there is room again
     mov dword [gs:pc.attention], 1
     mov al, 1
 .enable:
@@ -152,6 +161,7 @@ serial_read:
 serial_write:
     pushfq
     cli
+    SPIN_LOCK serial_lock
     xor eax, eax
     mov ecx, [tx_head]
 .byte:
@@ -183,6 +193,7 @@ serial_write:
 .idle:
     call transmit
 .started:
+    SPIN_UNLOCK serial_lock
     pop rax
     popfq
     ret

@@ -3,13 +3,11 @@
 %include "vmcb.inc"
 
 global svm_enable, svm_vcpu_init
-global svm_vcpu_end, svm_flush, svm_context_load, svm_context_save, svm_nested_entry, svm_next_rip
+global svm_vcpu_arrive, svm_vcpu_leave, svm_flush, svm_context_load, svm_context_save, svm_nested_entry, svm_next_rip
 extern cr4_backed
 
 section .bss
 alignb PAGE
-hsave:          resb PAGE
-host_vmcb:      resb PAGE
 iopm:           resb 3 * PAGE
 msrpm:          resb 2 * PAGE
 svm_next_rip:   resd 1                          ; mask for an instruction's length: 15 with NRIPS, 0 without
@@ -25,19 +23,24 @@ WANT_2          equ 0x7EFF
 ; and #MC 18 is the host's. #UD 6: the machine knows instructions of the other vendor's
 EXCEPTIONS      equ 1 << 1 | 1 << 6 | 1 << 17 | 1 << 18
 
-; SVM on this CPU (15.4). hv/boot's cpu_check has made sure of what is used.
+; SVM on this CPU (15.4), and on the first one what is the same for all. hv/boot's cpu_check has made sure of what is used, on the first
+; CPU.  Clobbers: caller-saved
 svm_enable:
+    push rbx
     mov ecx, MSR_EFER
     rdmsr
     or eax, EFER_SVME
     wrmsr
     mov ecx, MSR_VM_HSAVE_PA
-    mov eax, hsave                              ; identity: the image lies where it was linked, below 4 GiB
+    mov rax, [gs:pc.self]                       ; identity: the image lies where it was linked, below 4 GiB
+    add eax, CPU_VENDOR
     xor edx, edx
     wrmsr
-    mov eax, host_vmcb
+    add eax, CPU_HOST_VMCB - CPU_VENDOR
     mov [gs:pc.host_vcb], rax
     vmsave
+    cmp dword [gs:pc.index], 0
+    jne .done
     mov eax, 0x8000000A
     cpuid
     xor eax, eax
@@ -93,6 +96,8 @@ svm_enable:
     and word [rdi + 0x174 / 4], ~0x3F & 0xFFFF          ; SYSENTER 174h-176h
     and word [rdi + 0x800 + 0x80 / 4], ~0x3FC & 0xFFFF  ; STAR, LSTAR, CSTAR, SFMASK
     and byte [rdi + 0x800 + 0x100 / 4], ~0x3F & 0xFF    ; FS, GS, KERNEL_GS bases
+.done:
+    pop rbx
     ret
 
 ; An entry of a nested table, for a 2 MiB block. In: RAX physical  Out: RAX
@@ -128,8 +133,10 @@ svm_vcpu_init:
 .rate:
     ret
 
-; The CPU keeps nothing of a VMCB that this kit does not flush anyway. In: R12 guest block
-svm_vcpu_end:
+; A CPU keeps nothing of a VMCB that this kit does not flush anyway: the save area of the host is found through the CPU's block.
+; In: R12 guest block
+svm_vcpu_arrive:
+svm_vcpu_leave:
     ret
 
 ; Drops all nested translations of this CPU at the guest's next entry. In: R12 guest block  Clobbers: RAX

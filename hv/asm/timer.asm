@@ -1,18 +1,11 @@
 ; Time: the TSC's rate against PIT channel 2, nanoseconds, the local APIC's one-shot timer, and its interrupt, which is also
 ; the watchdog over machine code.
 %include "hv.inc"
+%include "apic.inc"
 
-global timer_init, timer_arm, timer_watch, timer_interrupt, clock_ns, tsc_khz, tsc_base, ns_of_tsc, tsc_of_ns, tsc_from_ns
+global timer_init, timer_cpu, timer_arm, timer_watch, timer_interrupt, clock_ns, tsc_khz, tsc_base, ns_of_tsc, tsc_of_ns, tsc_from_ns
 extern machine_trapped
 
-LAPIC           equ 0xFEE00000
-LAPIC_EOI       equ 0xB0
-LAPIC_SVR       equ 0xF0
-LAPIC_LVT_TIMER equ 0x320
-LAPIC_LVT_LINT0 equ 0x350
-LAPIC_INITIAL   equ 0x380
-LAPIC_CURRENT   equ 0x390
-LAPIC_DIVIDE    equ 0x3E0
 ; PIT input clocks in the calibration: 2 ms. Under icount each is an instruction spent (reset to ready has a budget).
 PIT_CLOCKS      equ 2386
 PIT_HZ          equ 1193182
@@ -30,21 +23,27 @@ watch_tsc:  resq 1                              ; ticks in 10 ms
 
 section .text
 
-; In: -  Out: -  Clobbers: caller-saved
-timer_init:
-    push rbx
-    push rbp
-    push r12
-    push r13
+; This CPU's local APIC, its one-shot timer not counting. Out: R9 its registers  Clobbers: RAX RCX RDX
+timer_cpu:
     mov ecx, 0x1B                               ; IA32_APIC_BASE: enabled, not x2APIC (SDM vol. 3, 11.4.4)
     rdmsr
     or eax, 1 << 11
     wrmsr
     mov r9d, LAPIC
     mov dword [r9 + LAPIC_SVR], 0x100 | VEC_SPURIOUS
-    mov dword [r9 + LAPIC_LVT_LINT0], 0x700          ; ExtINT: the 8259's INTR
-    mov dword [r9 + LAPIC_LVT_TIMER], 0x10000 | VEC_TIMER
     mov dword [r9 + LAPIC_DIVIDE], 0x0B              ; by 1
+    mov dword [r9 + LAPIC_LVT_TIMER], VEC_TIMER
+    ret
+
+; The first CPU's local APIC, and the rates, which are every CPU's. In: -  Out: -  Clobbers: caller-saved
+timer_init:
+    push rbx
+    push rbp
+    push r12
+    push r13
+    call timer_cpu
+    mov dword [r9 + LAPIC_LVT_LINT0], 0x700          ; ExtINT: the 8259's INTR, which no other CPU takes
+    mov dword [r9 + LAPIC_LVT_TIMER], 0x10000 | VEC_TIMER
 
     ; An emulator's CPU thread may stand still in the middle. So each try brackets the interval: it is at least from after the start to
     ; the last look that found OUT low, at most from before the start to the look that found it high. The narrowest of TRIES is taken.

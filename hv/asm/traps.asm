@@ -4,7 +4,7 @@
 %include "hv.inc"
 
 global vector_stubs
-extern panic, timer_interrupt, serial_interrupt, machine_trapped
+extern panic, kick_interrupt, timer_interrupt, serial_interrupt, machine_trapped
 
 ; what a stub leaves on the stack, from RSP up
 struc frame
@@ -67,6 +67,8 @@ stub_common:
     mov eax, [rsp + frame.vector]
     cmp eax, VEC_TIMER
     je .timer
+    cmp eax, VEC_KICK
+    je .kick
     cmp eax, VEC_PIC + 4
     je .serial
     cmp eax, 32
@@ -84,6 +86,9 @@ stub_common:
     jmp panic
 .timer:
     call timer_interrupt
+    jmp .leave
+.kick:
+    call kick_interrupt
     jmp .leave
 .serial:
     call serial_interrupt

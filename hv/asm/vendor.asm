@@ -19,14 +19,14 @@
     %rotate 1
   %endrep
 %endmacro
-%define ALL enable, run, vcpu_init, vcpu_end, read, write, set_cr0, set_cr3, set_cr4, set_efer, set_tsc_offset, set_pdpte, flush, \
+%define ALL enable, run, vcpu_init, vcpu_arrive, vcpu_leave, read, write, set_cr0, set_cr3, set_cr4, set_efer, set_tsc_offset, set_pdpte, flush, \
     context_load, context_save, nested_entry
 
 global vendor_choose
 
 section .bss
 alignb 8
-vendor_table:   resq 16
+vendor_table:   resq 17
     ROUTINES ALL
 
 section .rodata
@@ -44,6 +44,6 @@ vendor_choose:
     mov rsi, svm_table
 .copy:
     mov rdi, vendor_table
-    mov ecx, 16
+    mov ecx, 17
     rep movsq
     ret

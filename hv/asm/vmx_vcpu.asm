@@ -3,15 +3,13 @@
 %include "vmcs.inc"
 
 global vmx_enable, vmx_vcpu_init
-global tsc_scaling, vmx_vcpu_end, vmx_flush, vmx_context_load, vmx_context_save, vmx_nested_entry
-extern vmx_select, vmx_exit, panic, host_gdtr, host_idtr, host_tss, cr4_backed, tsc_khz
+global tsc_scaling, vmx_vcpu_arrive, vmx_vcpu_leave, vmx_flush, vmx_context_load, vmx_context_save, vmx_nested_entry
+extern vmx_select, vmx_exit, panic, host_idtr, cr4_backed, tsc_khz
 
 section .bss
 alignb PAGE
-vmxon_region:   resb PAGE
 msr_bitmap:     resb PAGE
 alignb 8
-vmxon_pa:       resq 1
 revision:       resd 1
 pin:            resd 1
 primary:        resd 1
@@ -57,8 +55,16 @@ adjust:
     and eax, edx
     ret
 
-; VMX operation on this CPU (SDM vol. 3, 24.7). hv/boot's cpu_check has made sure of what is used.
+; VMX operation on this CPU (SDM vol. 3, 24.7), and on the first one what is the same for all. hv/boot's cpu_check has made sure of what is
+; used, on the first CPU.  Clobbers: caller-saved
 vmx_enable:
+    mov ecx, MSR_FEATURE_CONTROL
+    rdmsr
+    test al, 1                                  ; locked: by hv/boot's cpu_check, or by the firmware
+    jnz .locked
+    or eax, 5
+    wrmsr
+.locked:
     mov rax, cr4
     bts rax, 13
     mov cr4, rax
@@ -71,11 +77,15 @@ vmx_enable:
     rdmsr
     and eax, 0x7FFFFFFF
     mov [revision], eax
-    mov [vmxon_region], eax
-    mov rax, vmxon_region                       ; identity: the image lies where it was linked
-    mov [vmxon_pa], rax
-    vmxon [vmxon_pa]
+    mov rcx, [gs:pc.self]                       ; identity: the image lies where it was linked
+    add rcx, CPU_VENDOR
+    mov [rcx], eax
+    push rcx
+    vmxon [rsp]
+    pop rcx
     jbe .failed
+    cmp dword [gs:pc.index], 0
+    jne .done
     mov ecx, MSR_VMX_TRUE_PIN
     mov edi, WANT_PIN
     call adjust
@@ -122,6 +132,7 @@ vmx_enable:
     and byte [rdi + 0xC00 + 0x80 / 8], ~0x1E & 0xFF
     and byte [rdi + 0x400 + 0x100 / 8], ~7 & 0xFF       ; FS, GS, KERNEL_GS bases
     and byte [rdi + 0xC00 + 0x100 / 8], ~7 & 0xFF
+.done:
     ret
 .failed:
     mov rdi, vmxon_failed
@@ -223,16 +234,25 @@ vmx_vcpu_init:
     or rax, rdx
     mov ecx, HOST_PAT
     vmwrite rcx, rax
-    VMWRITE HOST_GS_BASE, [gs:pc.self]
-    VMWRITE HOST_TR_BASE, host_tss
-    VMWRITE HOST_GDTR_BASE, [host_gdtr + 2]
     VMWRITE HOST_IDTR_BASE, [host_idtr + 2]
     VMWRITE HOST_RIP, vmx_exit
     pop rbx
     ret
 
-; The CPU forgets a VMCS, before its page serves something else. In: R12 guest block  Clobbers: RAX
-vmx_vcpu_end:
+; A guest comes to this CPU from another one: what the host's side of its VMCS says of the CPU. In: R12 guest block  Clobbers: RAX RCX
+vmx_vcpu_arrive:
+    call vmx_select
+    VMWRITE HOST_GS_BASE, [gs:pc.self]
+    add rax, pc.gdt
+    mov ecx, HOST_GDTR_BASE
+    vmwrite rcx, rax
+    add rax, pc.tss - pc.gdt
+    mov ecx, HOST_TR_BASE
+    vmwrite rcx, rax
+    ret
+
+; This CPU forgets a VMCS: its page has all of it, for another CPU or for something else. In: R12 guest block  Clobbers: RAX
+vmx_vcpu_leave:
     mov rax, [r12 + guest.vcb_pa]
     cmp rax, [gs:pc.vmcs]
     jne .clear
@@ -241,6 +261,7 @@ vmx_vcpu_end:
     push rax
     vmclear [rsp]
     pop rax
+    mov dword [r12 + guest.launched], 0
     ret
 
 ; Drops all nested translations of this CPU. Clobbers: RAX

@@ -4,14 +4,15 @@
 ;   2. COM1 speaks (for what follows, and for a panic)
 ;   3. cpu.asm: is the virtualization there that hvkit needs? It stops, with a list, if not.
 ;   4. memory.asm: the loader's memory map -> boot_ranges
-;   5. paging.asm: the final map of the image and of physical memory
-;   6. hv_main (hv/asm): interrupts off, direction flag clear, boot stack, no IDT yet
+;   5. cpus.asm: the firmware's tables -> boot_cpus
+;   6. paging.asm: the final map of the image and of physical memory
+;   7. hv_main (hv/asm): interrupts off, direction flag clear, boot stack, no IDT yet
 
 %include "boot.inc"
 bits 64
 default rel
 
-extern boot_stack_top, early_init_serial, cpu_check, memory_collect, paging_build, hv_main, early_stop
+extern boot_stack_top, early_init_serial, cpu_check, memory_collect, cpus_find, paging_build, hv_main, early_stop
 global hv_entry
 
 section .text
@@ -28,6 +29,7 @@ hv_entry:
     call early_init_serial
     call cpu_check
     call memory_collect
+    call cpus_find
     call paging_build
     call hv_main
     jmp early_stop

@@ -10,7 +10,7 @@
 %include "boot.inc"
 
 extern __data_end, __image_end, hv_entry, serial_setup, serial_setup.end, shutdown_text
-global entry32, boot_magic, boot_info, boot_pml4, boot_pdpt, boot_pds, boot_gdt_pointer, boot_stack_top
+global entry32, boot_magic, boot_info, boot_pml4, boot_pdpt, boot_pds, boot_gdt, boot_gdt_pointer, boot_stack_top
 
 ; --- headers: in the first 8 KiB of the file (Multiboot 3.1.1; Multiboot2 3.1.1 asks for 32 KiB) ---------------------------
 section .header progbits alloc exec nowrite align=8
@@ -136,6 +136,7 @@ boot_gdt:
     dq 0
     dq 0x00AF9B000000FFFF                       ; SEL_CODE64: execute, read, accessed, long
     dq 0x00CF93000000FFFF                       ; SEL_DATA: read, write, accessed
+    dq 0x00CF9B000000FFFF                       ; 32-bit code, for ap.asm
 boot_gdt_pointer:
     dw $ - boot_gdt - 1
     dq boot_gdt

@@ -26,7 +26,7 @@ export function guestStart(slot: u32): u32 {
 export function guestPause(slot: u32): u32 {
   const state = host.guestState(slot);
   if (state != RunState.Runnable && state != RunState.Halted) return badState(state);
-  return host.guestPause(slot) ? Status.Ok : refused(HostImport.GuestPause);
+  return host.guestPause(slot) ? Status.Ok : overtaken(slot, state, HostImport.GuestPause);
 }
 
 export function guestResume(slot: u32): u32 {
@@ -40,7 +40,7 @@ export function guestResume(slot: u32): u32 {
 export function guestKill(slot: u32): u32 {
   const state = host.guestState(slot);
   if (state == RunState.Ended) return badState(state);
-  return host.guestKill(slot) ? Status.Ok : refused(HostImport.GuestKill);
+  return host.guestKill(slot) ? Status.Ok : overtaken(slot, state, HostImport.GuestKill);
 }
 
 export function guestDestroy(slot: u32): u32 {
@@ -56,7 +56,13 @@ export function guestDestroy(slot: u32): u32 {
 export function guestNmi(slot: u32): u32 {
   const state = host.guestState(slot);
   if (state != RunState.Runnable && state != RunState.Halted && state != RunState.Paused) return badState(state);
-  return host.guestNmi(slot) ? Status.Ok : refused(HostImport.GuestNmi);
+  return host.guestNmi(slot) ? Status.Ok : overtaken(slot, state, HostImport.GuestNmi);
+}
+
+/** The host refused: the guest, which runs on another CPU, may have ended since it was asked for its state. */
+function overtaken(slot: u32, before: u32, hostImport: u32): u32 {
+  const state = host.guestState(slot);
+  return state == RunState.Ended && before != state ? badState(state) : refused(hostImport);
 }
 
 function badState(state: u32): u32 {

@@ -37,6 +37,7 @@ let singles: u32 = 0;
 let wallSeconds: u64 = 0;
 let cpuModel: u32 = 0;
 let tscKhz: u32 = 0;
+let affinity: u32 = 0;
 let requestTsc: u64 = 0;
 let firstBlock: u32 = 0;
 let givenBlocks: u32 = 0;
@@ -52,6 +53,10 @@ export function guestCreate(): u32 {
   cpuModel = <u32>arg(GuestCreateArgs.CpuModel);
   if (arg(GuestCreateArgs.TscKhz) > MAX_KHZ) return failWith(Status.BadRequest, arg(GuestCreateArgs.TscKhz));
   tscKhz = <u32>arg(GuestCreateArgs.TscKhz);
+  const cpus = arg(GuestCreateArgs.Affinity);
+  const working = host.fact(HostFact.Cpus);
+  if (cpus & ~working) return failWithTwo(Status.NoSuchCpu, cpus, working);
+  affinity = <u32>cpus;
   if (!isMemorySize(bytes)) return failWith(Status.BadMemorySize, bytes);
   slot = freeSlot();
   if (slot == GuestLimit.Slots) return failWith(Status.NoSlot, GuestLimit.Slots);
@@ -97,7 +102,7 @@ function place(): bool {
 
 function makeGuest(): u32 {
   const frame = singleFrame();
-  if (frame == NO_FRAME || !host.guestNew(slot, frame)) {
+  if (frame == NO_FRAME || !host.guestNew(slot, frame, affinity)) {
     returnBlocks(firstBlock);
     return frame == NO_FRAME ? noMemory() : refused(HostImport.GuestNew);
   }

@@ -9,6 +9,7 @@ export declare function fact(index: u32): u64;
 
 export enum HostFact {
   Vendor = 0,
+  /** a bit for each that works */
   Cpus = 1,
   TscKhz = 2,
   ReadyTsc = 3,
@@ -19,11 +20,17 @@ export enum HostFact {
   /** differs at each start */
   Epoch = 7,
   Tsc = 8,
+  /** of all CPUs together */
   IdleNs = 9,
   SerialOverruns = 10,
   /** frames of the pool that a guest needs for `memoryBlocks` = 0, and a further one for each started 512 blocks (a GiB) */
   PoolFrames = 11,
 }
+
+/** A CpuStatWord of one CPU; 0 for one that does not work. */
+// @ts-ignore: decorator
+@external("host", "cpuStat")
+export declare function cpuStat(cpu: u32, word: u32): u64;
 
 /** Nanoseconds since the start. */
 // @ts-ignore: decorator
@@ -86,10 +93,11 @@ export declare function blockCount(block: u32, state: u32): u32;
 @external("host", "frameScrub")
 export declare function frameScrub(frame: u32, count: u32): bool;
 
-/** Makes the slot's guest block in a Clean frame; the guest's pool is empty. Refused: slot in use, frame not Clean. */
+/** Makes the slot's guest block in a Clean frame; the guest's pool is empty. `affinity`: the CPUs that may run it, a bit each; 0: all.
+ *  Refused: slot in use, frame not Clean, a CPU that does not work. */
 // @ts-ignore: decorator
 @external("host", "guestNew")
-export declare function guestNew(slot: u32, frame: u32): bool;
+export declare function guestNew(slot: u32, frame: u32, affinity: u32): bool;
 /** Gives a Clean frame to the guest's pool: from it come its instance, linear memory, control block, tables and rings. */
 // @ts-ignore: decorator
 @external("host", "guestPool")
@@ -163,7 +171,7 @@ export declare function guestReason(slot: u32): u32;
 // @ts-ignore: decorator
 @external("host", "guestValue")
 export declare function guestValue(slot: u32): u64;
-/** A Register of protocol/state.ts; the guest is not running while core is. */
+/** A Register of protocol/state.ts. The guest stands until core's piece of work is done, so that all are of one moment. */
 // @ts-ignore: decorator
 @external("host", "guestRegister")
 export declare function guestRegister(slot: u32, field: u32): u64;
@@ -171,6 +179,10 @@ export declare function guestRegister(slot: u32, field: u32): u64;
 // @ts-ignore: decorator
 @external("host", "guestStat")
 export declare function guestStat(slot: u32, index: u32): u64;
+/** Where it ran last, and 1; 0: nowhere yet. The CPUs that may run it are in the upper half, a bit each. */
+// @ts-ignore: decorator
+@external("host", "guestCpus")
+export declare function guestCpus(slot: u32): u64;
 /** The count of exits with an ExitReason. */
 // @ts-ignore: decorator
 @external("host", "guestExits")

@@ -14,6 +14,9 @@ export function guestState(slot: u32): u32 {
   word(ended ? host.guestValue(slot) : 0);
   word(memoryBytes(slot));
   word(host.guestRegister(slot, Register.Rip));
+  const cpus = host.guestCpus(slot);
+  word(<u32>cpus);
+  word(cpus >> 32);
   return Status.Ok;
 }
 

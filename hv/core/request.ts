@@ -30,7 +30,7 @@ import { guestRead, guestWrite } from "./memory";
 import { arg, argsBytes, beginReply, fail, failWith, LATER, sendReply, setArgs } from "./message";
 import { guestEntry, guestPartRead, guestPartWrite, guestRegistersWrite, guestRestore } from "./saved";
 import { guestLoad, guestSave } from "./store";
-import { hello, hostStat, ping, shutdown, stopping } from "./system";
+import { cpuStat, hello, hostStat, ping, shutdown, stopping } from "./system";
 import { nextTurn } from "./turn";
 
 /** Requests taken up in one poll. */
@@ -74,6 +74,7 @@ function shapeOf(op: u32): u32 {
     case Op.Hello:
     case Op.Shutdown:
     case Op.HostStat:
+    case Op.CpuStat:
       return 0;
     case Op.Ping:
       return AND_BYTES;
@@ -129,6 +130,8 @@ function dispatch(op: u32): u32 {
       return shutdown();
     case Op.HostStat:
       return hostStat();
+    case Op.CpuStat:
+      return cpuStat();
     case Op.GuestCreate:
       return guestCreate();
     default:

@@ -1,7 +1,7 @@
-// Operations on the hypervisor as a whole: hello, ping, hostStat, shutdown.
+// Operations on the hypervisor as a whole: hello, ping, hostStat, cpuStat, shutdown.
 
 import { Link } from "../../protocol/link";
-import { Status } from "../../protocol/messages";
+import { CpuStatWord, Status } from "../../protocol/messages";
 import { allBlocks, allFrames, BLOCK_BYTES, dirtyFrames, FRAME_BYTES, freeFrames } from "./frames";
 import { exists, guests, top } from "./guests";
 import * as host from "./host";
@@ -17,7 +17,7 @@ let farewellEnd: u64 = link.NEVER;
 export function hello(): u32 {
   word(Link.Version);
   word(host.fact(HostFact.Vendor));
-  word(host.fact(HostFact.Cpus));
+  word(cpuCount());
   word(<u64>allBlocks * BLOCK_BYTES);
   word(host.fact(HostFact.TscKhz));
   word(host.fact(HostFact.ReadyTsc));
@@ -47,6 +47,22 @@ export function hostStat(): u32 {
   word(link.framesResent);
   word(host.fact(HostFact.SerialOverruns));
   word(host.fact(HostFact.Tsc));
+  return Status.Ok;
+}
+
+function cpuCount(): u32 {
+  let count: u32 = 0;
+  for (let left = host.fact(HostFact.Cpus); left != 0; left &= left - 1) count++;
+  return count;
+}
+
+export function cpuStat(): u32 {
+  const cpus = <u32>host.fact(HostFact.Cpus);
+  word(host.clock());
+  word(cpus);
+  for (let left = cpus; left != 0; left &= left - 1) {
+    for (let index: u32 = 0; index < <u32>CpuStatWord.Words; index++) word(host.cpuStat(ctz(left), index));
+  }
   return Status.Ok;
 }
 

@@ -25,6 +25,7 @@ function mayOvertake(index: u32): bool {
     case Op.Hello:
     case Op.Ping:
     case Op.HostStat:
+    case Op.CpuStat:
       return true;
     case Op.GuestState:
     case Op.GuestRegisters:

@@ -47,14 +47,16 @@ function frames(): void {
     const frame = KINDS[i];
     expect(101, !host.frameScrub(frame, 1));
     expect(102, !host.frameScrub(frame, 512));
-    expect(103, !host.guestNew(EMPTY, frame));
+    expect(103, !host.guestNew(EMPTY, frame, 0));
     expect(104, !host.guestPool(RUNNING, frame));
     expect(105, !host.guestRam(RUNNING, frame >> 9, 0));
   }
   const clean = frameIn(FrameState.Clean);
   expect(106, !host.frameScrub(clean, 1));
   expect(107, !host.frameScrub(clean, u32.MAX_VALUE));
-  expect(108, !host.guestNew(RUNNING, clean));
+  expect(108, !host.guestNew(RUNNING, clean, 0));
+  for (let cpu: u32 = 8; cpu < 32; cpu++) expect(112, !host.guestNew(EMPTY, clean, 1 << cpu));
+  expect(113, !host.guestNew(EMPTY, clean, u32.MAX_VALUE));
   expect(109, host.blockCount(u32.MAX_VALUE, FrameState.Clean) == 0);
   expect(110, host.blockCount(0, u32.MAX_VALUE) == 0);
   expect(111, (<u32>host.frame(u32.MAX_VALUE) & 0xff) == FrameState.Absent);
@@ -62,7 +64,7 @@ function frames(): void {
 
 function slots(n: u32, slot: u32): void {
   const clean = frameIn(FrameState.Clean);
-  if (slot >= <u32>GuestLimit.Slots) expect(n, !host.guestNew(slot, clean));
+  if (slot >= <u32>GuestLimit.Slots) expect(n, !host.guestNew(slot, clean, 0));
   expect(n + 1, !host.guestPool(slot, clean));
   expect(n + 2, !host.guestRam(slot, clean >> 9, 0));
   expect(n + 3, !host.guestInit(slot, 0, 0, 0));
@@ -78,6 +80,7 @@ function slots(n: u32, slot: u32): void {
   expect(n + 12, host.guestValue(slot) == 0);
   expect(n + 13, host.guestRegister(slot, 0) == 0);
   expect(n + 14, host.guestStat(slot, 0) == 0);
+  expect(n + 18, host.guestCpus(slot) == 0);
   expect(n + 15, host.guestExits(slot, 1) == 0);
   expect(n + 16, !host.guestRead(slot, 0, MEMORY, 16));
   expect(n + 17, !host.guestWrite(slot, 0, MEMORY, 16));
@@ -122,6 +125,9 @@ function running(n: u32): void {
   }
   expect(n + 21, !host.guestPartRead(RUNNING, GuestPart.Count, 0, MEMORY, 16));
   expect(n + 22, !host.guestPartRead(RUNNING, u32.MAX_VALUE, 0, MEMORY, 16));
+  expect(n + 23, host.cpuStat(0, u32.MAX_VALUE) == 0);
+  expect(n + 24, host.cpuStat(8, 0) == 0);
+  expect(n + 25, host.cpuStat(u32.MAX_VALUE, 0) == 0);
 }
 
 /** Memory that is not core's: the second argument starts outside, or ends there. */

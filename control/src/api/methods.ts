@@ -1,6 +1,7 @@
 // The JSON-RPC surface: every method's parameters and result, and every notification, typed once for client and daemon.
 // A method has the name of its `hvkit` subcommand. The daemon checks parameters with these schemas; the client takes only the types.
 import { z } from "zod";
+import { HostLimit } from "../../../protocol/messages.js";
 import { resumeClocks } from "./clock.js";
 import { cpuModels } from "./cpu.js";
 import {
@@ -50,6 +51,16 @@ export const methods = {
       /** what its CPUID tells it to be */
       cpu: z.enum(cpuModels).default("portable"),
       append: z.string().optional(),
+      /** CPUs that may run it; all, when left out */
+      affinity: z
+        .array(
+          z
+            .int()
+            .min(0)
+            .max(HostLimit.Cpus - 1),
+        )
+        .min(1)
+        .optional(),
       /** absolute paths of files here, and where they go in the guest */
       add: z.array(z.strictObject({ file: z.string().startsWith("/"), path: z.string().min(1) })).optional(),
     }),

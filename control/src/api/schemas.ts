@@ -48,6 +48,10 @@ export const guestDetail = guestSummary.extend({
   append: z.string(),
   added: z.array(z.strictObject({ path: z.string(), bytes: z.int() })),
   rip: address.nullable(),
+  /** CPUs that may run it; null: all */
+  affinity: z.array(z.int()).nullable(),
+  /** where it ran last */
+  cpu: z.int().nullable(),
   console: z.array(z.strictObject({ port: z.int(), start: z.int(), end: z.int(), lost: z.int() })),
   /** where the boot plan put what, at the last start */
   placements: z.array(z.strictObject({ what: z.string(), address, bytes: z.int() })),
@@ -133,6 +137,10 @@ export const status = z.strictObject({
       identity: z.string(),
       vendor: z.string(),
       cpus: z.int(),
+      /** each of them: how busy it is now, its time since the start, and the guest on it */
+      perCpu: z.array(
+        z.strictObject({ index: z.int(), loadPercent: z.int(), idleNs: counter, busyNs: counter, guest: z.string().nullable() }),
+      ),
       tscKhz: z.int(),
       features: z.array(z.string()),
       totalBytes: z.int(),
@@ -164,6 +172,8 @@ export const guestStats = z.strictObject({
   overheadBytes: z.int(),
   nestedTableBytes: z.int(),
   nestedFaults: counter,
+  /** nested translations dropped before an entry: the first one, and each on another CPU */
+  nestedFlushes: counter,
   /** most frequent first */
   byReason: z.array(z.strictObject({ reason: z.string(), count: counter })),
 });

@@ -1,5 +1,6 @@
 // Boots a hypervisor: chooses the engine as doctor does, starts it, and waits until the hypervisor has answered.
 import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { chooseEngine, type EngineChoice, type EngineWish } from "../doctor/choice.js";
 import { collectFacts } from "../doctor/facts.js";
@@ -9,9 +10,13 @@ import type { HypervisorClient } from "../hypervisor/hypervisor.js";
 import type { Layout } from "../snapshot/format.js";
 import { readLayout } from "../snapshot/layout.js";
 
+const DEFAULT_CPUS = 2;
+
 export interface BootRequest extends EngineWish {
   /** bytes of the machine's RAM */
   memoryBytes: number;
+  /** of the machine; left out: two where the host has them, one in Bochs, whose CPUs take turns */
+  cpus?: number;
 }
 
 export interface Booted {
@@ -50,6 +55,7 @@ export function bootFrom(root: string): Boot {
     const { createEngine } = await import("../engines/engines.js");
     const engine = await createEngine(choice.engine).start({
       memoryBytes: request.memoryBytes,
+      cpus: request.cpus ?? (choice.engine === "bochs" ? 1 : Math.min(DEFAULT_CPUS, availableParallelism())),
       accel: choice.accel === "emulated" ? "auto" : choice.accel,
       runDir: context.runDir,
       kernelPath,

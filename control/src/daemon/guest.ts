@@ -25,6 +25,8 @@ export interface GuestOptions {
   memoryBytes: number;
   cpuModel: CpuModel;
   append: string;
+  /** CPUs that may run it; left out: all */
+  affinity?: readonly number[];
   added: readonly CpioFile[];
   /** files that it was started with before it was saved: a snapshot does not keep them */
   missing?: readonly { path: string; bytes: number }[];
@@ -39,6 +41,8 @@ export class Guest {
   state: GuestState = "created";
   /** halted until an interrupt, as the hypervisor said last */
   idle = false;
+  /** where it ran last */
+  cpu: number | undefined;
   /** the hypervisor's number, from create to destroy */
   slot: number | undefined;
   end: GuestEnd | undefined;
@@ -122,6 +126,8 @@ export class Guest {
       append: this.options.append,
       added: this.addedFiles(),
       rip: rip === undefined ? null : hex(rip),
+      affinity: this.options.affinity ? [...this.options.affinity] : null,
+      cpu: this.cpu ?? null,
       console: this.logs.map((log, port) => ({ port, start: log.start, end: log.end, lost: log.lost })),
       placements: this.placements,
       timings: this.timings,

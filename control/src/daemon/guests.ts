@@ -72,12 +72,11 @@ export class Guests extends EventEmitter<GuestsEvents> {
     if (exact) return exact;
     const close = /^[0-9a-f]+$/.test(reference) ? this.all().filter(({ id }) => id.startsWith(reference)) : [];
     if (close.length === 1 && close[0]) return close[0];
-    const ambiguous = close.length > 1;
-    throw new HvkitError(
-      ambiguous ? "E_GUEST_AMBIGUOUS" : "E_NO_GUEST",
-      ambiguous ? `'${reference}' begins the ids of ${close.length} guests` : `there is no guest '${reference}'`,
-      { hint: "`hvkit ps` lists the guests.", data: { guest: reference } },
-    );
+    if (close.length === 0) throw noGuest(reference);
+    throw new HvkitError("E_GUEST_AMBIGUOUS", `'${reference}' begins the ids of ${close.length} guests`, {
+      hint: LISTED,
+      data: { guest: reference },
+    });
   }
 
   run(image: GuestImage, name: string | undefined, options: GuestOptions, progress: Progress): Promise<Guest> {
@@ -91,7 +90,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
 
   /** The guest goes back. What it is now ends when the other is there, or just before where there is no room for both. */
   revert(guest: Guest, origin: Origin, paused: boolean): Promise<void> {
-    return guest.exclusive(async () => {
+    return this.#exclusive(guest, async () => {
       this.host.require();
       let slot = await origin.load().catch((error: unknown) => {
         if (guest.slot === undefined || !(error instanceof HvkitError) || error.code !== "E_HV_NO_MEMORY") throw error;
@@ -112,7 +111,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
 
   /** The guest stands still while `work` is done; then it goes on if it did before. */
   standing<T>(guest: Guest, work: (slot: number) => Promise<T>): Promise<T> {
-    return guest.exclusive(async () => {
+    return this.#exclusive(guest, async () => {
       const slot = requireState(guest, ["running", "paused"], "save");
       const stood = guest.state === "paused";
       if (stood) return work(slot);
@@ -130,7 +129,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   pause(guest: Guest): Promise<void> {
-    return guest.exclusive(async () => {
+    return this.#exclusive(guest, async () => {
       const slot = requireState(guest, ["running"], "pause");
       await this.host.hypervisor.guestPause(slot);
       if (guest.state === "running") this.#set(guest, "paused");
@@ -138,7 +137,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   unpause(guest: Guest, clock: ResumeClock): Promise<void> {
-    return guest.exclusive(async () => {
+    return this.#exclusive(guest, async () => {
       const slot = requireState(guest, ["paused"], "unpause");
       await this.host.hypervisor.guestResume(slot, clock);
       if (guest.state === "paused") this.#set(guest, "running");
@@ -148,7 +147,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   /** Made anew with the same name and options, whatever its state was. */
   reset(guest: Guest): Promise<void> {
     this.#resets.cancel(guest);
-    return guest.exclusive(async () => {
+    return this.#exclusive(guest, async () => {
       this.host.require();
       if (guest.state !== "restarting") await guest.openImage(); // refused before anything is ended
       await this.#restart(guest);
@@ -157,14 +156,14 @@ export class Guests extends EventEmitter<GuestsEvents> {
 
   kill(guest: Guest): Promise<void> {
     this.#resets.cancel(guest);
-    return guest.exclusive(() => this.#kill(guest, killed("killed", "It was killed.")));
+    return this.#exclusive(guest, () => this.#kill(guest, killed("killed", "It was killed.")));
   }
 
   /** Waits for `seconds` whether it ends by itself; then it is paused and ended. */
   async stop(guest: Guest, seconds: number): Promise<void> {
     if (seconds > 0 && LIVE.includes(guest.state)) await this.#waitForEnd(guest, seconds * 1000);
     this.#resets.cancel(guest);
-    await guest.exclusive(async () => {
+    await this.#exclusive(guest, async () => {
       if (guest.state === "exited") return;
       if (guest.state === "running" && guest.slot !== undefined) await this.host.hypervisor.guestPause(guest.slot).catch(() => {});
       await this.#kill(guest, killed("stopped", "It was stopped by request."));
@@ -178,7 +177,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
       });
     }
     this.#resets.cancel(guest);
-    await guest.exclusive(async () => {
+    await this.#exclusive(guest, async () => {
       await this.slots.destroy(guest);
       this.#forget(guest);
     });
@@ -187,13 +186,22 @@ export class Guests extends EventEmitter<GuestsEvents> {
   /** Asks the hypervisor whether the guest that runs is halted. */
   async refresh(guest: Guest): Promise<bigint | undefined> {
     if (guest.slot === undefined || this.host.state !== "running") return undefined;
-    const { state, rip } = await this.host.hypervisor.guestState(guest.slot);
+    const { state, rip, cpu } = await this.host.hypervisor.guestState(guest.slot);
     guest.idle = state === RunState.Halted;
+    guest.cpu = cpu;
     return rip;
   }
 
   close(): void {
     for (const guest of this.all()) this.#resets.cancel(guest);
+  }
+
+  /** When its turn comes the guest may have been removed, and another may have its name. */
+  #exclusive<T>(guest: Guest, operation: () => Promise<T>): Promise<T> {
+    return guest.exclusive(async () => {
+      if (this.#guests.get(guest.name) !== guest) throw noGuest(guest.name);
+      return operation();
+    });
   }
 
   async #add(image: GuestImage, name: string | undefined, options: GuestOptions, begin: (guest: Guest) => Promise<void>): Promise<Guest> {
@@ -208,12 +216,14 @@ export class Guests extends EventEmitter<GuestsEvents> {
     const guest = this.#make(name ?? generateName(taken), image, options);
     this.#guests.set(guest.name, guest);
     this.emit("changed", guest);
-    try {
-      await guest.exclusive(() => begin(guest));
-    } catch (error) {
-      this.#forget(guest);
-      throw error;
-    }
+    await this.#exclusive(guest, async () => {
+      try {
+        await begin(guest);
+      } catch (error) {
+        this.#forget(guest);
+        throw error;
+      }
+    });
     return guest;
   }
 
@@ -284,7 +294,9 @@ export class Guests extends EventEmitter<GuestsEvents> {
     }
     this.#set(guest, "restarting");
     this.#resets.schedule(guest, () => {
-      guest.exclusive(() => this.#restart(guest)).catch((error: unknown) => this.log.error({ err: error, guest: guest.name }, "reset"));
+      this.#exclusive(guest, () => this.#restart(guest)).catch((error: unknown) =>
+        this.log.error({ err: error, guest: guest.name }, "reset"),
+      );
     });
   }
 
@@ -330,6 +342,12 @@ export class Guests extends EventEmitter<GuestsEvents> {
       this.on("ended", onEnded);
     });
   }
+}
+
+const LISTED = "`hvkit ps` lists the guests.";
+
+function noGuest(reference: string): HvkitError {
+  return new HvkitError("E_NO_GUEST", `there is no guest '${reference}'`, { hint: LISTED, data: { guest: reference } });
 }
 
 export function summaries(guests: readonly Guest[]): GuestSummary[] {

@@ -13,6 +13,7 @@ import type { CpioFile } from "../images/cpio.js";
 import { imageMemory } from "../images/loader.js";
 import { inspectSnapshot, listSnapshots } from "../snapshot/info.js";
 import type { Connection, Handlers } from "./connection.js";
+import { cpuLoads } from "./cpuload.js";
 import type { Guest } from "./guest.js";
 import { hex } from "./guest.js";
 import type { Guests } from "./guests.js";
@@ -66,12 +67,17 @@ export function makeHandlers(services: Services): Handlers {
       data: toBase64(await host.hypervisor.ping(data === undefined ? undefined : Buffer.from(data, "base64"))),
     }),
 
-    run: async ({ image: reference, name, memory, cpu, append, add }, connection) => {
+    run: async ({ image: reference, name, memory, cpu, append, add, affinity }, connection) => {
       if (name !== undefined) checkName(name, "guest");
       const found = await catalog.find(reference);
       const image = { reference, name: found.manifest.name, kind: found.manifest.kind, open: async () => found };
-      const memoryBytes = imageMemory(found, memory);
-      const options = { memoryBytes, cpuModel: cpu, append: append ?? "", added: await readAdded(add ?? []) };
+      const options = {
+        memoryBytes: imageMemory(found, memory),
+        cpuModel: cpu,
+        append: append ?? "",
+        added: await readAdded(add ?? []),
+        ...(affinity === undefined ? {} : { affinity }),
+      };
       const guest = await guests.run(image, name, options, tell(connection));
       return guest.detail(undefined);
     },
@@ -127,6 +133,7 @@ export function makeHandlers(services: Services): Handlers {
         overheadBytes,
         nestedTableBytes,
         nestedFaults: String(counters.nestedFaults),
+        nestedFlushes: String(counters.nestedFlushes),
         byReason: reasons.map(([reason, count]) => ({ reason: exitReasonName(reason), count: String(count) })),
       };
     },
@@ -190,22 +197,31 @@ async function status({ host, guests, folder, startedAt }: Services): Promise<St
           command: booted.engine.command,
         }
       : null,
-    hypervisor: host.state === "running" ? await hypervisorStatus(host) : null,
+    hypervisor: host.state === "running" ? await hypervisorStatus(host, guests) : null,
     guests: { total: guests.all().length, running: guests.all().filter(({ state }) => state === "running").length },
     restarts: host.restarts,
     lastFailure: host.lastFailure ?? null,
   };
 }
 
-async function hypervisorStatus(host: Host): Promise<Status["hypervisor"]> {
+async function hypervisorStatus(host: Host, guests: Guests): Promise<Status["hypervisor"]> {
   const { hypervisor } = host;
   const { hello } = hypervisor;
+  const loads = await cpuLoads(hypervisor);
   const stat = await hypervisor.hostStat();
+  const nameOf = (slot: number | undefined): string | null => guests.all().find((guest) => guest.slot === slot)?.name ?? null;
   return {
     version: hello.version,
     identity: hello.identity,
     vendor: vendorName(hello.vendor),
     cpus: hello.cpus,
+    perCpu: loads.map(({ index, loadPercent, idleNs, busyNs, guest }) => ({
+      index,
+      loadPercent,
+      idleNs: String(idleNs),
+      busyNs: String(busyNs),
+      guest: guest === undefined ? null : nameOf(guest),
+    })),
     tscKhz: hello.tscKhz,
     features: featureList(hello.features),
     totalBytes: stat.totalBytes,

@@ -1,8 +1,10 @@
 // The guests' part in the hypervisor: a slot from create to destroy, what is put into its RAM, and the events that come from it.
 // Below guests.ts, which decides what the events mean.
+
 import { EventEmitter } from "node:events";
 import { EndReason, RunState } from "../../../protocol/messages.js";
 import type { GuestEnd } from "../api/schemas.js";
+import { cpuMask } from "../cpulist.js";
 import type { HypervisorClient } from "../hypervisor/hypervisor.js";
 import type { SavedState } from "../hypervisor/saved.js";
 import { describeEnd, endReasonCode } from "../hypervisor/texts.js";
@@ -45,8 +47,8 @@ export class Slots extends EventEmitter<SlotsEvents> {
     guest.setPlan(plan);
     times.push(performance.now());
     const wallSeconds = Math.floor(Date.now() / 1000);
-    const { memoryBytes, cpuModel } = guest.options;
-    const { guest: slot } = await hypervisor.guestCreate({ memoryBytes, wallSeconds, cpuModel });
+    const { memoryBytes, cpuModel, affinity = [] } = guest.options;
+    const { guest: slot } = await hypervisor.guestCreate({ memoryBytes, wallSeconds, cpuModel, affinity: cpuMask(affinity) });
     guest.slot = slot;
     this.#guests.set(slot, guest);
     times.push(performance.now());
@@ -109,7 +111,12 @@ export class Slots extends EventEmitter<SlotsEvents> {
     try {
       const { hypervisor } = this.host;
       const { state } = await hypervisor.guestState(slot);
-      if (state !== RunState.Ended && state !== RunState.Created) await hypervisor.guestKill(slot);
+      if (state !== RunState.Ended && state !== RunState.Created) {
+        // It may end by itself meanwhile.
+        await hypervisor.guestKill(slot).catch((error: { code?: string }) => {
+          if (error.code !== "E_HV_BAD_STATE") throw error;
+        });
+      }
       await hypervisor.guestDestroy(slot);
     } catch (error) {
       if (guest.slot !== undefined) throw error; // else the hypervisor went meanwhile, and the guest with it

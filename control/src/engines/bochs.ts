@@ -40,7 +40,13 @@ export class BochsEngine implements Engine {
       const rc = join(options.runDir, "bochsrc");
       await writeFile(
         rc,
-        bochsConfiguration({ ...files, memoryBytes: options.memoryBytes, address: listener.address, extra: options.extra ?? [] }),
+        bochsConfiguration({
+          ...files,
+          memoryBytes: options.memoryBytes,
+          cpus: options.cpus ?? 1,
+          address: listener.address,
+          extra: options.extra ?? [],
+        }),
         { mode: 0o600 },
       );
       // Bochs was built with its debugger, which waits for a command: "c" lets the machine run.

@@ -12,6 +12,7 @@ export interface BochsFiles {
 
 export interface BochsSetup extends BochsFiles {
   memoryBytes: number;
+  cpus: number;
   /** where the serial line connects to */
   address: SocketAddress;
   extra: readonly string[];
@@ -42,8 +43,9 @@ export function bochsConfiguration(setup: BochsSetup): string {
     `type=disk, mode=flat, path="${path}", cylinders=${geometryFor(sectors).cylinders}, heads=${HEADS}, spt=${SECTORS_PER_TRACK}`;
 
   return `${[
-    "# An Intel with VMX, EPT, unrestricted guest and VPID. 50 million instructions a second is about what Bochs does.",
-    "cpu: model=corei7_skylake_x, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1",
+    "# An Intel with VMX, EPT, unrestricted guest and VPID. 50 million instructions a second is about what Bochs does, for all CPUs",
+    "# together: they take turns of `quantum` instructions, and idle ones too use up their turns.",
+    `cpu: model=corei7_skylake_x, count=${setup.cpus}, quantum=32, ips=${Math.floor(50e6 / setup.cpus)}, reset_on_triple_fault=0, ignore_bad_msrs=1`,
     `memory: guest=${mebibytes}, host=${mebibytes}`,
     "clock: sync=none, time0=utc",
     "# No wait for a key at boot; no window, no network port: the screen goes to a terminal that is not there.",

@@ -7,6 +7,8 @@ export type Accel = "kvm" | "tcg" | "emulated";
 export interface EngineOptions {
   /** bytes of the machine's RAM */
   memoryBytes: number;
+  /** the machine's CPUs, 1 to HostLimit.Cpus; 1 when left out. With icount QEMU has one. */
+  cpus?: number;
   accel: "auto" | "kvm" | "tcg";
   /** a private folder (0700) for sockets, logs, the memory file and the store disk; removed by the caller */
   runDir: string;

@@ -78,6 +78,7 @@ export function qemuArguments(options: EngineOptions, accel: Accel, host: QemuHo
     ...["-object", `memory-backend-file,id=ram,size=${mebibytes}M,mem-path=${memoryPath},share=on`],
     ...["-m", `${mebibytes}M`],
     ...["-accel", accel],
+    ...["-smp", String(options.icount ? 1 : (options.cpus ?? 1))],
     ...["-cpu", cpu],
     ...["-chardev", `socket,id=link,fd=${SERIAL_FD}`],
     ...["-serial", "chardev:link"],

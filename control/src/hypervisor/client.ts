@@ -2,6 +2,8 @@
 // codec (words), transfer (bulk bytes). One method for each Op of protocol/messages.ts, under the same name.
 import {
   CpuModel,
+  CpuStatReply,
+  CpuStatWord,
   DigestReply,
   type EndReason,
   Event,
@@ -13,6 +15,7 @@ import {
   GuestStateReply,
   GuestStatReply,
   HelloReply,
+  HostLimit,
   HostStatReply,
   Op,
   ResumeClock,
@@ -24,6 +27,7 @@ import { HvkitError } from "../errors.js";
 import { encodeMessage, type Message } from "./codec.js";
 import { ConsoleInput } from "./consoleinput.js";
 import type {
+  CpuStatInfo,
   GuestCreateOptions,
   GuestStateInfo,
   GuestStatInfo,
@@ -133,6 +137,17 @@ export class RemoteHypervisor implements HypervisorClient {
     };
   }
 
+  async cpuStat(): Promise<CpuStatInfo> {
+    const reply = await this.request(Op.CpuStat);
+    const indexes = [...Array(HostLimit.Cpus).keys()].filter((index) => (reply.number(CpuStatReply.Cpus) >> index) & 1);
+    const cpus = indexes.map((index, place) => {
+      const first = CpuStatReply.Words + CpuStatWord.Words * place;
+      const guest = reply.number(first + CpuStatWord.Guest);
+      return { index, idleNs: reply.word(first + CpuStatWord.IdleNs), guest: guest === 0 ? undefined : guest - 1 };
+    });
+    return { uptimeNs: reply.word(CpuStatReply.UptimeNs), cpus };
+  }
+
   /** Resolves when the machine has powered itself off; the reply may never come. */
   async shutdown(): Promise<void> {
     await this.#session.shutdown();
@@ -140,7 +155,7 @@ export class RemoteHypervisor implements HypervisorClient {
 
   async guestCreate(args: GuestCreateOptions): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }> {
     const model = args.cpuModel === "host" ? CpuModel.Host : CpuModel.Portable;
-    const words = [args.memoryBytes, args.wallSeconds, model, args.tscKhz ?? 0];
+    const words = [args.memoryBytes, args.wallSeconds, model, args.tscKhz ?? 0, args.affinity ?? 0];
     const reply = await this.request(Op.GuestCreate, words, undefined, this.#patience(args.memoryBytes));
     const guest = reply.number(GuestCreateReply.Guest);
     const count = reply.number(GuestCreateReply.Runs);
@@ -193,12 +208,15 @@ export class RemoteHypervisor implements HypervisorClient {
 
   async guestState(guest: number): Promise<GuestStateInfo> {
     const reply = await this.request(Op.GuestState, [guest]);
+    const cpu = reply.number(GuestStateReply.Cpu);
     return {
       state: reply.number(GuestStateReply.State) as RunState,
       reason: reply.number(GuestStateReply.Reason) as EndReason,
       value: reply.word(GuestStateReply.Value),
       memoryBytes: reply.number(GuestStateReply.MemoryBytes),
       rip: reply.word(GuestStateReply.Rip),
+      cpu: cpu === 0 ? undefined : cpu - 1,
+      affinity: reply.number(GuestStateReply.Affinity),
     };
   }
 
@@ -241,6 +259,7 @@ export class RemoteHypervisor implements HypervisorClient {
       nestedTableBytes: reply.number(GuestStatReply.NestedTableBytes),
       nestedFaults: reply.word(GuestStatReply.NestedFaults),
       haltTsc: reply.word(GuestStatReply.HaltTsc),
+      nestedFlushes: reply.word(GuestStatReply.NestedFlushes),
       byReason,
     };
   }

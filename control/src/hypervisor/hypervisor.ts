@@ -29,6 +29,8 @@ export interface GuestCreateOptions {
   cpuModel?: CpuModel;
   /** the rate of its TSC; by default the host's */
   tscKhz?: number;
+  /** CPUs that may run it, a bit each; 0 or left out: all */
+  affinity?: number;
 }
 
 export interface GuestStateInfo {
@@ -37,6 +39,10 @@ export interface GuestStateInfo {
   value: bigint;
   memoryBytes: number;
   rip: bigint;
+  /** the CPU that it ran on last */
+  cpu: number | undefined;
+  /** CPUs that may run it, a bit each */
+  affinity: number;
 }
 
 export interface GuestStatInfo {
@@ -50,6 +56,7 @@ export interface GuestStatInfo {
   nestedTableBytes: number;
   nestedFaults: bigint;
   haltTsc: bigint;
+  nestedFlushes: bigint;
   /** by ExitReason number */
   byReason: Map<number, bigint>;
 }
@@ -67,6 +74,17 @@ export interface HostStatInfo {
   framesResent: bigint;
   serialOverruns: bigint;
   tsc: bigint;
+}
+
+export interface CpuStatInfo {
+  uptimeNs: bigint;
+  cpus: {
+    index: number;
+    /** halted since the start */
+    idleNs: bigint;
+    /** the guest that is resident on it */
+    guest: number | undefined;
+  }[];
 }
 
 export interface HypervisorEvents {
@@ -91,6 +109,7 @@ export interface HypervisorClient {
   off<K extends keyof HypervisorEvents>(event: K, listener: (...args: HypervisorEvents[K]) => void): this;
   ping(bytes?: Uint8Array): Promise<Uint8Array>;
   hostStat(): Promise<HostStatInfo>;
+  cpuStat(): Promise<CpuStatInfo>;
   shutdown(): Promise<void>;
   guestCreate(args: GuestCreateOptions): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }>;
   /** Bytes into guest RAM by the best way that the engine has (window, store, else inline), then verified by digest. */

@@ -2,6 +2,7 @@
 // The hypervisor sends numbers and values only (protocol/messages.ts); people and scripts read them through this file.
 import { EndReason, Feature, GuestLimit, GuestPart, RunState, Status, Vendor } from "../../../protocol/messages.js";
 import { ExitField, ExitReason, Register } from "../../../protocol/state.js";
+import { cpusOf, showCpuList } from "../cpulist.js";
 import { HvkitError } from "../errors.js";
 import { cpuidWord } from "./cpuid.js";
 
@@ -56,6 +57,11 @@ export const statusTexts: Readonly<Record<Exclude<Status, Status.Ok>, StatusText
   },
   [Status.Refused]: { sentence: (w) => `The privileged layer refused call ${w[0] ?? 0n} of the hypervisor's core.`, hint: bug },
   [Status.Ended]: { sentence: (w) => `The guest ended while it was booting: ${describeEnd(Number(w[0] ?? 0n), w[1] ?? 0n)}` },
+  [Status.NoSuchCpu]: {
+    sentence: (w) =>
+      `The guest is to run on CPU ${showCpuList(cpusOf(w[0] ?? 0n))}, but the hypervisor has CPU ${showCpuList(cpusOf(w[1] ?? 0n))}.`,
+    hint: "`hvkit status` lists the CPUs; `hvkit up --cpus N` boots with more.",
+  },
   [Status.RegisterRefused]: {
     sentence: (w) => `The saved state cannot be loaded: ${registerName(Number(w[0] ?? 0n))} cannot be ${hex(w[1])} on this CPU.`,
     hint: damaged,

@@ -21,6 +21,7 @@ export interface MachineOptions {
   /** build variant: `hostile` has modules that do what they must not */
   variant?: "hostile";
   memoryMiB?: number;
+  cpus?: number;
   bootFrom?: "kernel" | "disk";
   /** QEMU: an ISO image; the machine boots from it as a CD */
   disc?: string;
@@ -32,6 +33,8 @@ export interface MachineOptions {
 export interface RunOptions {
   memory?: string;
   append?: string;
+  /** CPUs, a bit each */
+  affinity?: number;
   added?: readonly CpioFile[];
 }
 
@@ -63,13 +66,14 @@ export class Machine {
 
   static async start(
     target: Target,
-    { variant, memoryMiB = 512, bootFrom, disc, icount, extra = [] }: MachineOptions = {},
+    { variant, memoryMiB = 512, cpus = target.cpus, bootFrom, disc, icount, extra = [] }: MachineOptions = {},
   ): Promise<Machine> {
     const runDir = mkdtempSync(join(tmpdir(), "hvkit-contract-"));
     const build = variant ? join(root, "build", variant) : join(root, "build");
     const lines: string[] = [];
     const engine = await createEngine(target.engine).start({
       memoryBytes: memoryMiB * 2 ** 20,
+      cpus,
       accel: target.accel === "emulated" ? "auto" : target.accel,
       runDir,
       kernelPath: join(build, "hv.elf32"),
@@ -99,11 +103,11 @@ export class Machine {
     return this.#catalog.find(name).catch(() => this.#catalog.find(join(root, "build/test/guests", name)));
   }
 
-  async run(name: string, { memory, append = "", added = [] }: RunOptions = {}): Promise<Guest> {
+  async run(name: string, { memory, append = "", affinity = 0, added = [] }: RunOptions = {}): Promise<Guest> {
     const image = await this.image(name);
     const memoryBytes = imageMemory(image, memory);
     const plan = await loadPlan(image, { memoryBytes, append, added, tscKhz: this.hypervisor.hello.tscKhz });
-    return this.runPlan(name, plan, memoryBytes);
+    return this.runPlan(name, plan, memoryBytes, affinity);
   }
 
   /** A guest of files that the test made. */
@@ -137,8 +141,9 @@ export class Machine {
     return guest;
   }
 
-  async runPlan(name: string, plan: BootPlan, memoryBytes: number): Promise<Guest> {
-    const { guest: slot, requestTsc } = await this.hypervisor.guestCreate({ memoryBytes, wallSeconds: Math.floor(Date.now() / 1000) });
+  async runPlan(name: string, plan: BootPlan, memoryBytes: number, affinity = 0): Promise<Guest> {
+    const wallSeconds = Math.floor(Date.now() / 1000);
+    const { guest: slot, requestTsc } = await this.hypervisor.guestCreate({ memoryBytes, wallSeconds, affinity });
     const guest = new Guest(this, name, slot, requestTsc);
     this.#guests.set(slot, guest);
     try {

@@ -80,7 +80,11 @@ describe("status", () => {
         version: 1,
         identity: "hvkit 0.1.0",
         vendor: "AMD SVM",
-        cpus: 1,
+        cpus: 2,
+        perCpu: [
+          { index: 0, loadPercent: 37, idleNs: "61000000000", busyNs: "12500000000", guest: "web" },
+          { index: 1, loadPercent: 0, idleNs: "73500000000", busyNs: "0", guest: null },
+        ],
         tscKhz: 2_500_000,
         features: [],
         totalBytes: 2 ** 30,
@@ -100,7 +104,9 @@ describe("status", () => {
       "state:     running, for 60 seconds
       engine:    qemu (tcg), process 8
       chosen:    QEMU TCG.
-      vendor:    AMD SVM, 1 CPU at 2500 MHz
+      vendor:    AMD SVM, 2 CPUs at 2500 MHz
+      CPU 0:     37% busy; since the start 12.5 s busy, 61.0 s idle; guest web
+      CPU 1:     0% busy; since the start 0.0 s busy, 73.5 s idle
       memory:    900 MiB free of 1 GiB, 0 B to scrub
       build:     hvkit 0.1.0
       link:      10 frames in, 12 out, 0 bad, 1 sent again, 0 bytes lost
@@ -182,6 +188,7 @@ describe("stats", () => {
       overheadBytes: 180_000,
       nestedTableBytes: 12288,
       nestedFaults: "0",
+      nestedFlushes: "1",
       byReason: [
         { reason: "io-out", count: "4000" },
         { reason: "cpuid", count: "400" },

@@ -97,7 +97,7 @@ const request = fc.record({
   meanwhile: fc.constantFrom("poll", "idle", "nothing", "print", "end", "input", "late"),
 });
 
-const OVERTAKING: number[] = [Op.Hello, Op.Ping, Op.HostStat, Op.GuestState, Op.GuestRegisters, Op.GuestStat, Op.GuestRead];
+const OVERTAKING: number[] = [Op.Hello, Op.Ping, Op.HostStat, Op.CpuStat, Op.GuestState, Op.GuestRegisters, Op.GuestStat, Op.GuestRead];
 OVERTAKING.push(Op.GuestPause, Op.GuestResume, Op.GuestKill, Op.GuestNmi);
 
 test("requests of any operation and arguments are each answered once, those of a guest in order", () => {

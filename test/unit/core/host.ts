@@ -14,6 +14,7 @@ const INPUT_RING = 1024;
 export interface Guest {
   slot: number;
   frame: number;
+  affinity: number;
   pool: number[];
   /** physical block of each 2 MiB of RAM */
   ram: number[];
@@ -82,7 +83,7 @@ export class Host {
     this.ringBytes = ringBytes;
     const facts: [number, number][] = [
       [HostFact.Vendor, 2],
-      [HostFact.Cpus, 1],
+      [HostFact.Cpus, 0b101],
       [HostFact.TscKhz, 1_000_000],
       [HostFact.ReadyTsc, 123_456],
       [HostFact.StoreSectors, storeSectors],
@@ -122,7 +123,8 @@ export class Host {
         this.clock += this.scrubCost;
         return this.physical.scrub(frame, count);
       },
-      guestNew: (slot: number, frame: number) => this.#guestNew(slot, frame),
+      cpuStat: (cpu: number, word: number) => BigInt(100 * cpu + word),
+      guestNew: (slot: number, frame: number, affinity: number) => this.#guestNew(slot, frame, affinity),
       guestPool: (slot: number, frame: number) => this.#guestPool(this.guests.get(slot), frame),
       guestRam: (slot: number, block: number, address: bigint) => this.#guestRam(this.guests.get(slot), block, address),
       guestInit: (slot: number, wallSeconds: bigint, cpuModel: number, tscKhz: number) =>
@@ -171,6 +173,7 @@ export class Host {
       guestReason: (slot: number) => this.guests.get(slot)?.reason ?? 0,
       guestValue: (slot: number) => this.guests.get(slot)?.value ?? 0n,
       guestRegister: (slot: number, field: number) => BigInt(slot * 1000 + field),
+      guestCpus: (slot: number) => (BigInt(this.guest(slot).affinity) << 32n) | 3n,
       guestStat: (slot: number, index: number) => BigInt(slot * 1000 + index),
       guestExits: (slot: number, reason: number) => this.guest(slot).exits[reason] ?? 0n,
       guestChanged: (from: number) => this.#guestChanged(from),
@@ -274,11 +277,12 @@ export class Host {
     return ring;
   }
 
-  #guestNew(slot: number, frame: number): boolean {
+  #guestNew(slot: number, frame: number, affinity: number): boolean {
     if (slot >= GuestLimit.Slots || this.guests.has(slot) || !this.physical.claim(frame, 1, slot)) return false;
     this.guests.set(slot, {
       slot,
       frame,
+      affinity,
       pool: [],
       ram: [],
       made: false,

@@ -2,6 +2,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Channel } from "../../../protocol/link.js";
 import {
+  CpuStatReply,
+  CpuStatWord,
   EndReason,
   GuestCreateArgs,
   GuestDigestArgs,
@@ -13,6 +15,7 @@ import {
   GuestRestoreArgs,
   GuestStartArgs,
   GuestStatArgs,
+  GuestStateReply,
   GuestStoreArgs,
   GuestWriteArgs,
   HelloReply,
@@ -47,7 +50,7 @@ const started = (): number => {
 describe("the hypervisor as a whole", () => {
   test("hello says what it is", () => {
     const { words, bytes } = rig.ok(Op.Hello);
-    expect(words.slice(0, HelloReply.Words)).toEqual([1n, 2n, 1n, 62n << 20n, 1_000_000n, 123_456n, 64n, 5n]);
+    expect(words.slice(0, HelloReply.Words)).toEqual([1n, 2n, 2n, 62n << 20n, 1_000_000n, 123_456n, 64n, 5n]);
     expect(bytes.subarray(8 * HelloReply.Words).toString()).toBe("hvkit test 1.2.3");
   });
 
@@ -105,7 +108,7 @@ describe("the hypervisor as a whole", () => {
 });
 
 describe("form", () => {
-  test.each([0, 15, 36, 0xffff_ffff])("operation %i is unknown", (op) => {
+  test.each([0, 6, 15, 36, 0xffff_ffff])("operation %i is unknown", (op) => {
     expect(rig.call(op)).toMatchObject({ status: Status.UnknownOp, words: [BigInt(op)] });
   });
 
@@ -113,6 +116,7 @@ describe("form", () => {
     [Op.Hello, 0, false],
     [Op.Shutdown, 0, false],
     [Op.HostStat, 0, false],
+    [Op.CpuStat, 0, false],
     [Op.GuestCreate, GuestCreateArgs.Words, false],
     [Op.GuestEntry, 1, false],
     [Op.GuestPartRead, GuestPartReadArgs.Words, false],
@@ -171,6 +175,25 @@ describe("form", () => {
   });
 });
 
+describe("CPUs", () => {
+  test("the figures of each that works", () => {
+    const { words } = rig.ok(Op.CpuStat);
+    expect(words).toHaveLength(CpuStatReply.Words + 2 * CpuStatWord.Words);
+    expect(words[CpuStatReply.Cpus]).toBe(0b101n);
+    expect(words.slice(CpuStatReply.Words)).toEqual([0n, 1n, 200n, 201n]);
+  });
+
+  test("a guest gets those that it is to have, if they work", () => {
+    const guest = Number(rig.ok(Op.GuestCreate, [4 * MIB, 0, 0, 0, 0b100]).words[0]);
+    expect(rig.host.guest(guest).affinity).toBe(0b100);
+    expect(rig.ok(Op.GuestState, [guest]).words[GuestStateReply.Affinity]).toBe(0b100n);
+    for (const affinity of [0b10n, 0b111n, 1n << 32n]) {
+      expect(rig.call(Op.GuestCreate, [4 * MIB, 0, 0, 0, affinity])).toMatchObject({ status: Status.NoSuchCpu, words: [affinity, 0b101n] });
+    }
+    expect(rig.host.guests.size).toBe(1);
+  });
+});
+
 describe("a guest's life", () => {
   test("start, pause, resume, kill, destroy", () => {
     const guest = create();
@@ -196,6 +219,8 @@ describe("a guest's life", () => {
       0n,
       4n << 20n,
       BigInt(Register.Rip),
+      3n,
+      0n,
     ]);
     rig.ok(Op.GuestDestroy, [guest]);
     expect(rig.call(Op.GuestState, [guest]).status).toBe(Status.NoSuchGuest);
@@ -270,6 +295,14 @@ describe("a guest's life", () => {
     expect(rig.call(Op.GuestStart, [guest, 1n << 32n, 0, 64])).toMatchObject({ status: Status.KindUnknown, words: [1n << 32n] });
   });
 
+  test.each([Op.GuestPause, Op.GuestKill])("operation %i says so when the guest ends on another CPU meanwhile", (op) => {
+    const guest = started();
+    let looks = 0;
+    const state = { get: () => (looks++ === 0 ? RunState.Runnable : RunState.Ended) };
+    Object.defineProperty(rig.host.guest(guest), "state", state);
+    expect(rig.call(op, [guest])).toMatchObject({ status: Status.BadState, words: [BigInt(RunState.Ended)] });
+  });
+
   test.each([
     [Op.GuestStart, "guestRun", HostImport.GuestRun],
     [Op.GuestPause, "guestPause", HostImport.GuestPause],
@@ -314,7 +347,7 @@ describe("a look inside", () => {
     const { exits } = rig.host.guest(guest);
     exits[ExitReason.Cpuid] = 5n;
     exits[ExitReason.IoOut] = 1n << 40n;
-    const fixed = [0n, 1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n, 0n];
+    const fixed = [0n, 1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n, 10n, 0n];
     expect(rig.ok(Op.GuestStat, [guest, 0]).words).toEqual([...fixed, BigInt(ExitReason.Cpuid), 5n, BigInt(ExitReason.IoOut), 1n << 40n]);
     expect(rig.ok(Op.GuestStat, [guest, ExitReason.Hypercall]).words).toEqual([...fixed, BigInt(ExitReason.IoOut), 1n << 40n]);
     expect(rig.ok(Op.GuestStat, [guest, (1n << 64n) - 1n]).words).toEqual(fixed);

@@ -103,6 +103,16 @@ describe("a guest in the daemon", () => {
     expect(harness.hypervisor.calls).toEqual(["start 1", "destroy 1", "start 2"]);
   });
 
+  it("that is removed stays removed, whatever waits for its turn", async () => {
+    await harness.call(client, "run", { image: "sector", name: "web" });
+    const removed = client.call("rm", { guest: "web", force: true });
+    const others = (["reset", "kill", "pause", "rm"] as const).map((method) => client.call(method, { guest: "web" }));
+    await removed;
+    for (const other of others) await expect(other).rejects.toMatchObject({ code: expect.stringMatching(/^E_(NO_GUEST|GUEST_RUNNING)$/) });
+    expect(harness.hypervisor.guests.size).toBe(0);
+    expect(await harness.call(client, "ps", {})).toEqual([]);
+  });
+
   it("that resets itself is started again, and counted", async () => {
     await harness.call(client, "run", { image: "sector", name: "web" });
     harness.hypervisor.end(1, EndReason.Reset);

@@ -4,6 +4,8 @@ import type { Boot } from "../../../control/src/daemon/boot.js";
 import type { RunningEngine } from "../../../control/src/engines/engine.js";
 import { HvkitError } from "../../../control/src/errors.js";
 import type {
+  CpuStatInfo,
+  GuestCreateOptions,
   GuestStatInfo,
   HelloInfo,
   HostStatInfo,
@@ -46,6 +48,7 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
   /** what guests find with CPUID */
   cpuid: CpuidRow[] = sampleState().cpuid;
   closed = false;
+  uptimeNs = 0n;
   creations = 0;
   #next = 1;
 
@@ -69,15 +72,15 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
       tsc: 2n ** 60n,
     };
   }
+  async cpuStat(): Promise<CpuStatInfo> {
+    const guest = [...this.guests.keys()][0];
+    this.uptimeNs += 1_000n;
+    return { uptimeNs: this.uptimeNs, cpus: [{ index: 0, idleNs: this.uptimeNs / 4n, guest }] };
+  }
   async shutdown(): Promise<void> {
     this.calls.push("shutdown");
   }
-  async guestCreate({
-    memoryBytes,
-  }: {
-    memoryBytes: number;
-    wallSeconds: number;
-  }): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }> {
+  async guestCreate({ memoryBytes }: GuestCreateOptions): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }> {
     if (memoryBytes > this.freeBytes) throw new HvkitError("E_HV_NO_MEMORY", "Not enough free memory in the hypervisor");
     if (this.guests.size >= GuestLimit.Slots) throw new HvkitError("E_HV_NO_SLOT", "All slots are taken");
     this.freeBytes -= memoryBytes;
@@ -141,7 +144,7 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
   }
   async guestState(guest: number) {
     const { state, ram } = this.get(guest);
-    return { state, reason: EndReason.None, value: 0n, memoryBytes: ram.length, rip: 0x1234n };
+    return { state, reason: EndReason.None, value: 0n, memoryBytes: ram.length, rip: 0x1234n, cpu: 0, affinity: 1 };
   }
   async guestRegisters(): Promise<bigint[]> {
     return Array.from({ length: Register.Count }, (_, index) => BigInt(index) * 0x1111n);
@@ -151,7 +154,7 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
       [1, 5n],
       [5, 95n],
     ]);
-    const zero = { vmcsAccesses: 0n, injected: 3n, firstEntryTsc: 1n, nestedFaults: 0n, haltTsc: 0n };
+    const zero = { vmcsAccesses: 0n, injected: 3n, firstEntryTsc: 1n, nestedFaults: 0n, haltTsc: 0n, nestedFlushes: 1n };
     return { exits: 100n, runNs: 10n, haltNs: 2n, overheadBytes: 200000, nestedTableBytes: 16384, byReason, ...zero };
   }
   async guestNmi(): Promise<void> {}

@@ -8,6 +8,7 @@ const setup: BochsSetup = {
   store: { sectors: 2016 },
   log: "/run/x/bochs.log",
   memoryBytes: 512 * 2 ** 20,
+  cpus: 2,
   address: { host: "127.0.0.1", port: 40123 },
   extra: ["magic_break: enabled=1"],
 };
@@ -16,6 +17,7 @@ describe("Bochs' configuration", () => {
   it("has the machine, the disks, the line and no window", () => {
     const lines = bochsConfiguration(setup).split("\n");
     for (const line of [
+      "cpu: model=corei7_skylake_x, count=2, quantum=32, ips=25000000, reset_on_triple_fault=0, ignore_bad_msrs=1",
       "memory: guest=512, host=512",
       'ata0-master: type=disk, mode=flat, path="/run/x/hv.img", cylinders=1, heads=16, spt=63',
       'ata0-slave: type=disk, mode=flat, path="/run/x/store.img", cylinders=2, heads=16, spt=63',

@@ -19,7 +19,7 @@ describe("QEMU's arguments", () => {
   it("are these", () => {
     expect(qemuArguments(options, "tcg", host).join(" ")).toBe(
       "-nodefaults -no-user-config -display none -no-reboot -machine pc,memory-backend=ram " +
-        "-object memory-backend-file,id=ram,size=256M,mem-path=/proc/self/fd/4,share=on -m 256M -accel tcg -cpu max,-la57,-pku " +
+        "-object memory-backend-file,id=ram,size=256M,mem-path=/proc/self/fd/4,share=on -m 256M -accel tcg -smp 1 -cpu max,-la57,-pku " +
         "-chardev socket,id=link,fd=3 -serial chardev:link -device isa-debug-exit,iobase=0xf4 -bios /usr/share/qemu/qboot.rom -kernel /b/hv.elf32",
     );
   });
@@ -31,6 +31,10 @@ describe("QEMU's arguments", () => {
     expect(args).not.toContain("-bios");
   });
 
+  it("have as many CPUs as are asked for", () => {
+    expect(valuesOf(qemuArguments({ ...options, cpus: 4 }, "tcg", host), "-smp")).toEqual(["4"]);
+  });
+
   it("boot the disk image without writing to it, its comma doubled", () => {
     const args = qemuArguments({ ...options, bootFrom: "disk" }, "tcg", host);
     expect(valuesOf(args, "-drive")).toEqual(["file=/b/a,,b/hv.img,format=raw,if=ide,index=0,snapshot=on"]);
@@ -39,8 +43,10 @@ describe("QEMU's arguments", () => {
   });
 
   it("count instructions on demand, and end with what a test adds", () => {
-    const args = qemuArguments({ ...options, icount: true, extra: ["-d", "int"] }, "tcg", host);
+    const args = qemuArguments({ ...options, cpus: 4, icount: true, extra: ["-d", "int"] }, "tcg", host);
     expect(valuesOf(args, "-icount")).toEqual(["shift=0,sleep=off"]);
+    // Counted instructions are those of one CPU.
+    expect(valuesOf(args, "-smp")).toEqual(["1"]);
     expect(args.slice(-2)).toEqual(["-d", "int"]);
   });
 

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Option } from "@commander-js/extra-typings";
 import { cpuModels } from "../../api/cpu.js";
+import { parseCpuList } from "../../cpulist.js";
 import { note, print, printJson } from "../output.js";
 import { withProgress } from "../progress.js";
 import { withClient } from "../session.js";
@@ -30,6 +31,7 @@ export const run = () =>
       addFile,
       [] as Added[],
     )
+    .option("--cpu-affinity <list>", "CPUs that may run it, for example 0,2-3; the default is all")
     .option("-d, --detach", "do not attach to the console; print the guest's id")
     .option("--json", "print the guest as JSON (with -d), or at its end")
     .addHelpText(
@@ -45,7 +47,7 @@ Examples:
 On a terminal, ^] leaves the console and the guest goes on. Without one, the console's output is printed until the guest ends.
 A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm'.`,
     )
-    .action(async (image, { name, memory, cpu, append, add, detach, json }) => {
+    .action(async (image, { name, memory, cpu, append, add, cpuAffinity, detach, json }) => {
       await withClient(async (client) => {
         const guest = await withProgress(client, () =>
           client.call("run", {
@@ -55,6 +57,7 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
             ...(name === undefined ? {} : { name }),
             ...(memory === undefined ? {} : { memory }),
             ...(append === undefined ? {} : { append }),
+            ...(cpuAffinity === undefined ? {} : { affinity: parseCpuList(cpuAffinity, "--cpu-affinity") }),
           }),
         );
         if (detach) {

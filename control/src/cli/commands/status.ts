@@ -19,6 +19,8 @@ export const status = () =>
       else print(found ? showStatus(found) : "down");
     });
 
+const showSeconds = (nanoseconds: string): string => `${(Number(nanoseconds) / 1e9).toFixed(1)} s`;
+
 export function showStatus(status: Status, now = Date.now()): string {
   const { engine, hypervisor, lastFailure } = status;
   const rows: [string, string][] = [["state", `${status.state}, for ${showAge(status.startedAt, now)}`]];
@@ -30,6 +32,10 @@ export function showStatus(status: Status, now = Date.now()): string {
         "vendor",
         `${hypervisor.vendor}, ${hypervisor.cpus} CPU${hypervisor.cpus === 1 ? "" : "s"} at ${(hypervisor.tscKhz / 1000).toFixed(0)} MHz`,
       ],
+      ...hypervisor.perCpu.map(({ index, loadPercent, busyNs, idleNs, guest }): [string, string] => [
+        `CPU ${index}`,
+        `${loadPercent}% busy; since the start ${showSeconds(busyNs)} busy, ${showSeconds(idleNs)} idle${guest === null ? "" : `; guest ${guest}`}`,
+      ]),
       [
         "memory",
         `${showSize(hypervisor.freeBytes)} free of ${showSize(hypervisor.totalBytes)}, ${showSize(hypervisor.dirtyBytes)} to scrub`,

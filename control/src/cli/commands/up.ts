@@ -1,5 +1,6 @@
 // hvkit up: boots the hypervisor, in a daemon that stays.
 import { Command, Option } from "@commander-js/extra-typings";
+import { HostLimit } from "../../../../protocol/messages.js";
 import type { Status } from "../../api/schemas.js";
 import { parseSize } from "../../api/size.js";
 import { HvkitError } from "../../errors.js";
@@ -17,6 +18,7 @@ export const up = () =>
     )
     .addOption(new Option("--accel <name>", "how QEMU runs it").choices(["auto", "kvm", "tcg"] as const).default("auto" as const))
     .option("--memory <size>", "RAM of the machine that the hypervisor boots on", "1G")
+    .option("--cpus <count>", `CPUs of that machine, 1 to ${HostLimit.Cpus}; without it two where there are, one in Bochs`)
     .option("--json", "print the status as JSON")
     .addHelpText(
       "after",
@@ -24,22 +26,24 @@ export const up = () =>
 Examples:
   hvkit up
   hvkit up --engine bochs          Intel VMX without hardware for it
-  hvkit up --memory 2G --accel tcg
+  hvkit up --memory 2G --cpus 4 --accel tcg
 
 'hvkit doctor' says which engine "auto" takes here, and why.`,
     )
-    .action(async ({ engine, accel, memory, json }, command) => {
+    .action(async ({ engine, accel, memory, cpus: count, json }, command) => {
       const memoryBytes = parseSize(memory, "--memory");
       if (memoryBytes < MIN_MEMORY || memoryBytes % 2 ** 20 !== 0) {
         throw new HvkitError("E_MEMORY_SIZE", `the hypervisor's machine cannot have ${memory} of memory`, {
           hint: "Give it whole MiB, 64M or more.",
         });
       }
+      const cpus = count === undefined ? undefined : cpuCount(count);
       const running = await runningStatus();
       if (running) {
         const other =
           (engine !== "auto" && engine !== running.engine?.name) ||
           (accel !== "auto" && accel !== running.engine?.accel) ||
+          (cpus !== undefined && cpus !== running.hypervisor?.cpus) ||
           command.getOptionValueSource("memory") === "cli";
         if (other) throw new HvkitError("E_ALREADY_UP", "the hypervisor is up, with other options", { hint: "`hvkit down` first." });
         if (json) printJson(running);
@@ -50,7 +54,7 @@ Examples:
       const progress = new ProgressLine();
       const started = Date.now();
       try {
-        await launchDaemon({ engine, accel, memoryBytes }, (line) => {
+        await launchDaemon({ engine, accel, memoryBytes, ...(cpus === undefined ? {} : { cpus }) }, (line) => {
           if (line.startsWith("engine: ")) note(line.slice(8));
           else progress.show(style(line, "dim", process.stderr));
         });
@@ -61,6 +65,12 @@ Examples:
       if (json) printJson(status);
       else print(`up: ${describe(status)}, ready in ${((Date.now() - started) / 1000).toFixed(1)} s`);
     });
+
+function cpuCount(text: string): number {
+  const count = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= HostLimit.Cpus) return count;
+  throw new HvkitError("E_USAGE", `the hypervisor's machine cannot have ${text} CPUs`, { hint: `Give it 1 to ${HostLimit.Cpus}.` });
+}
 
 async function runningStatus(): Promise<Status | undefined> {
   try {

@@ -1,0 +1,26 @@
+import { expect, it } from "vitest";
+import { cpuLoads } from "../../../control/src/daemon/cpuload.js";
+
+it("is what a CPU did not idle between two looks", async () => {
+  const looks = [
+    {
+      uptimeNs: 1_000n,
+      cpus: [
+        { index: 0, idleNs: 900n, guest: undefined },
+        { index: 2, idleNs: 0n, guest: 4 },
+      ],
+    },
+    {
+      uptimeNs: 2_000n,
+      cpus: [
+        { index: 0, idleNs: 1_650n, guest: undefined },
+        { index: 2, idleNs: 0n, guest: 5 },
+      ],
+    },
+  ];
+  const loads = await cpuLoads({ cpuStat: async () => looks.shift() ?? { uptimeNs: 0n, cpus: [] } }, 1);
+  expect(loads).toEqual([
+    { index: 0, idleNs: 1_650n, busyNs: 350n, loadPercent: 25, guest: undefined },
+    { index: 2, idleNs: 0n, busyNs: 2_000n, loadPercent: 100, guest: 5 },
+  ]);
+});
