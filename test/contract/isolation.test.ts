@@ -46,159 +46,163 @@ beforeAll(async () => {
   await build({ variant: "hostile", only: ["hv"] });
 }, 120_000);
 
-onEachEngine("isolation", (target) => {
-  describe("a machine's trap", () => {
-    const machine = useMachine(target, { variant: "hostile" });
-    let neighbour: Neighbour | undefined;
-    afterEach(() => {
-      neighbour = undefined;
+onEachEngine(
+  "isolation",
+  (target) => {
+    describe("a machine's trap", () => {
+      const machine = useMachine(target, { variant: "hostile" });
+      let neighbour: Neighbour | undefined;
+      afterEach(() => {
+        neighbour = undefined;
+      });
+      const untouched = async (): Promise<void> => neighbour?.isUntouched();
+
+      test.each(attacks)(
+        "attack %i, %s, ends its guest alone",
+        async (attack, _what, reason) => {
+          neighbour = await startNeighbour(machine());
+          const guest = await machine().run("attack", { append: `attack=${attack}` });
+          const end = await guest.ends();
+          expect(EndReason[end.reason]).toBe(EndReason[reason]);
+          expect(guest.console).toContain(`attack: ${attack}\n`);
+          expect(guest.console).not.toContain("refused");
+          await untouched();
+        },
+        within(target, 60),
+      );
+
+      test(
+        "a trap while booting is an error of the start, and the guest can be destroyed",
+        async () => {
+          neighbour = await startNeighbour(machine());
+          const { guest } = await machine().hypervisor.guestCreate({ memoryBytes: 4 * 2 ** 20, wallSeconds: 0 });
+          const start = machine().hypervisor.guestStart({ guest, kind: TRAP_AT_BOOT, block: 0x100000, blockBytes: 64 });
+          await expect(start).rejects.toMatchObject({ code: "E_HV_ENDED" });
+          await machine().hypervisor.guestDestroy(guest);
+          await untouched();
+        },
+        within(target, 60),
+      );
+
+      test(
+        "a boot that never comes back is an error of the start; others go on",
+        async () => {
+          neighbour = await startNeighbour(machine());
+          const { guest } = await machine().hypervisor.guestCreate({ memoryBytes: 4 * 2 ** 20, wallSeconds: 0 });
+          const start = machine().hypervisor.guestStart({ guest, kind: SPIN_AT_BOOT, block: 0x100000, blockBytes: 64 });
+          // A boot may move megabytes: it has 200 interrupts of the timer, 2 s, where an exit has 5 (hv/asm/guests.asm).
+          const reason = describeEnd(EndReason.TrapRunaway, 0n);
+          await expect(start).rejects.toMatchObject({ code: "E_HV_ENDED", message: expect.stringContaining(reason) });
+          expect(await machine().hypervisor.guestState(guest)).toMatchObject({ state: RunState.Ended, reason: EndReason.TrapRunaway });
+          await machine().hypervisor.guestDestroy(guest);
+          await timerLives();
+          await untouched();
+        },
+        within(target, 60),
+      );
+
+      test.each([
+        [SPIN_BELOW, "its own code"],
+        [IMPORT_BELOW, "an import"],
+      ])(
+        "attack %i, a loop in %s with next to no stack left, ends its guest at every depth",
+        async (attack) => {
+          const endAt = async (depth: number): Promise<EndReason> => {
+            const guest = await machine().run("attack", { append: `attack=${attack} depth=${depth}` });
+            const { reason } = await guest.ends();
+            await guest.remove();
+            expect([EndReason.TrapRunaway, EndReason.TrapStackExhausted].map((allowed) => EndReason[allowed])).toContain(EndReason[reason]);
+            return reason;
+          };
+          let [fits, tooDeep] = [0, TOO_DEEP];
+          expect(await endAt(fits)).toBe(EndReason.TrapRunaway);
+          expect(await endAt(tooDeep)).toBe(EndReason.TrapStackExhausted);
+          while (tooDeep - fits > 1) {
+            const depth = (fits + tooDeep) >> 1;
+            if ((await endAt(depth)) === EndReason.TrapRunaway) fits = depth;
+            else tooDeep = depth;
+          }
+          const step = Math.max(1, Math.floor((tooDeep * LAST_KIB) / SWEEP_STEPS));
+          for (let depth = tooDeep - step * SWEEP_STEPS; depth <= tooDeep; depth += step) await endAt(depth);
+          await timerLives();
+        },
+        within(target, 60),
+      );
+
+      /** Only interrupts of the timer take the CPU from `spin`, and tick in hello64. */
+      const timerLives = async (): Promise<void> => {
+        await machine().run("spin");
+        const guest = await machine().run("hello64", { append: "hz=20 ticks=1" });
+        await guest.shows("hello64: done", 20);
+      };
+
+      test(
+        "every import refuses every kind of bad argument",
+        async () => {
+          neighbour = await startNeighbour(machine());
+          const guest = await machine().run("attack", { append: `attack=${BAD_IMPORTS}` });
+          const result = await guest.shows(/attack: refused (\d+), not refused (\d+), the first (\d+)\n/).catch(async (error: Error) => {
+            const last = Buffer.from(await machine().hypervisor.guestGet(guest.slot, LAST_IMPORT, 4)).readUInt32LE();
+            throw new Error(`after call ${last}: ${error.message}`);
+          });
+          expect({ granted: result[2], first: result[3] }).toEqual({ granted: "0", first: "0" });
+          expect(Number(result[1])).toBeGreaterThan(280);
+          await untouched();
+        },
+        within(target, 60),
+      );
+
+      test(
+        "random values in every field harm the guest at most",
+        async () => {
+          neighbour = await startNeighbour(machine());
+          const guest = await machine().run("attack", { append: `attack=${RANDOM_FIELDS}` });
+          // Nothing that it wrote is checked by anyone but the CPU: an entry that fails, a triple fault, or code somewhere.
+          await expectHarmless(machine(), guest, 2);
+          const taken = Buffer.from(await machine().hypervisor.guestGet(guest.slot, TAKEN, 8)).readBigUInt64LE();
+          expect(taken).toBeGreaterThan(100n);
+          await untouched();
+        },
+        within(target, 60),
+      );
+
+      test(
+        "core's imports refuse every kind of bad argument",
+        async () => {
+          neighbour = await startNeighbour(machine());
+          expect(neighbour.guest.slot).toBe(0);
+          const reply = await machine().hypervisor.request(BAD_HOST_IMPORTS);
+          expect({ granted: reply.number(1), first: reply.number(2) }).toEqual({ granted: 0, first: 0 });
+          expect(reply.number(0)).toBeGreaterThan(200);
+          await untouched();
+        },
+        within(target, 60),
+      );
+
+      test(
+        "no trap cost the hypervisor memory",
+        async () => {
+          await machine().scrubbed();
+          const before = await machine().hypervisor.hostStat();
+          for (const [attack] of attacks.slice(0, 6)) {
+            const guest = await machine().run("attack", { append: `attack=${attack}` });
+            await guest.ends();
+            await guest.remove();
+          }
+          await machine().scrubbed();
+          expect((await machine().hypervisor.hostStat()).freeBytes).toBe(before.freeBytes);
+        },
+        within(target, 60),
+      );
     });
-    const untouched = async (): Promise<void> => neighbour?.isUntouched();
-
-    test.each(attacks)(
-      "attack %i, %s, ends its guest alone",
-      async (attack, _what, reason) => {
-        neighbour = await startNeighbour(machine());
-        const guest = await machine().run("attack", { append: `attack=${attack}` });
-        const end = await guest.ends();
-        expect(EndReason[end.reason]).toBe(EndReason[reason]);
-        expect(guest.console).toContain(`attack: ${attack}\n`);
-        expect(guest.console).not.toContain("refused");
-        await untouched();
-      },
-      within(target, 60),
-    );
-
-    test(
-      "a trap while booting is an error of the start, and the guest can be destroyed",
-      async () => {
-        neighbour = await startNeighbour(machine());
-        const { guest } = await machine().hypervisor.guestCreate({ memoryBytes: 4 * 2 ** 20, wallSeconds: 0 });
-        const start = machine().hypervisor.guestStart({ guest, kind: TRAP_AT_BOOT, block: 0x100000, blockBytes: 64 });
-        await expect(start).rejects.toMatchObject({ code: "E_HV_ENDED" });
-        await machine().hypervisor.guestDestroy(guest);
-        await untouched();
-      },
-      within(target, 60),
-    );
-
-    test(
-      "a boot that never comes back is an error of the start; others go on",
-      async () => {
-        neighbour = await startNeighbour(machine());
-        const { guest } = await machine().hypervisor.guestCreate({ memoryBytes: 4 * 2 ** 20, wallSeconds: 0 });
-        const start = machine().hypervisor.guestStart({ guest, kind: SPIN_AT_BOOT, block: 0x100000, blockBytes: 64 });
-        // A boot may move megabytes: it has 200 interrupts of the timer, 2 s, where an exit has 5 (hv/asm/guests.asm).
-        const reason = describeEnd(EndReason.TrapRunaway, 0n);
-        await expect(start).rejects.toMatchObject({ code: "E_HV_ENDED", message: expect.stringContaining(reason) });
-        expect(await machine().hypervisor.guestState(guest)).toMatchObject({ state: RunState.Ended, reason: EndReason.TrapRunaway });
-        await machine().hypervisor.guestDestroy(guest);
-        await timerLives();
-        await untouched();
-      },
-      within(target, 60),
-    );
 
     test.each([
-      [SPIN_BELOW, "its own code"],
-      [IMPORT_BELOW, "an import"],
-    ])(
-      "attack %i, a loop in %s with next to no stack left, ends its guest at every depth",
-      async (attack) => {
-        const endAt = async (depth: number): Promise<EndReason> => {
-          const guest = await machine().run("attack", { append: `attack=${attack} depth=${depth}` });
-          const { reason } = await guest.ends();
-          await guest.remove();
-          expect([EndReason.TrapRunaway, EndReason.TrapStackExhausted].map((allowed) => EndReason[allowed])).toContain(EndReason[reason]);
-          return reason;
-        };
-        let [fits, tooDeep] = [0, TOO_DEEP];
-        expect(await endAt(fits)).toBe(EndReason.TrapRunaway);
-        expect(await endAt(tooDeep)).toBe(EndReason.TrapStackExhausted);
-        while (tooDeep - fits > 1) {
-          const depth = (fits + tooDeep) >> 1;
-          if ((await endAt(depth)) === EndReason.TrapRunaway) fits = depth;
-          else tooDeep = depth;
-        }
-        const step = Math.max(1, Math.floor((tooDeep * LAST_KIB) / SWEEP_STEPS));
-        for (let depth = tooDeep - step * SWEEP_STEPS; depth <= tooDeep; depth += step) await endAt(depth);
-        await timerLives();
-      },
-      within(target, 60),
-    );
-
-    /** Only interrupts of the timer take the CPU from `spin`, and tick in hello64. */
-    const timerLives = async (): Promise<void> => {
-      await machine().run("spin");
-      const guest = await machine().run("hello64", { append: "hz=20 ticks=1" });
-      await guest.shows("hello64: done", 20);
-    };
-
-    test(
-      "every import refuses every kind of bad argument",
-      async () => {
-        neighbour = await startNeighbour(machine());
-        const guest = await machine().run("attack", { append: `attack=${BAD_IMPORTS}` });
-        const result = await guest.shows(/attack: refused (\d+), not refused (\d+), the first (\d+)\n/).catch(async (error: Error) => {
-          const last = Buffer.from(await machine().hypervisor.guestGet(guest.slot, LAST_IMPORT, 4)).readUInt32LE();
-          throw new Error(`after call ${last}: ${error.message}`);
-        });
-        expect({ granted: result[2], first: result[3] }).toEqual({ granted: "0", first: "0" });
-        expect(Number(result[1])).toBeGreaterThan(280);
-        await untouched();
-      },
-      within(target, 60),
-    );
-
-    test(
-      "random values in every field harm the guest at most",
-      async () => {
-        neighbour = await startNeighbour(machine());
-        const guest = await machine().run("attack", { append: `attack=${RANDOM_FIELDS}` });
-        // Nothing that it wrote is checked by anyone but the CPU: an entry that fails, a triple fault, or code somewhere.
-        await expectHarmless(machine(), guest, 2);
-        const taken = Buffer.from(await machine().hypervisor.guestGet(guest.slot, TAKEN, 8)).readBigUInt64LE();
-        expect(taken).toBeGreaterThan(100n);
-        await untouched();
-      },
-      within(target, 60),
-    );
-
-    test(
-      "core's imports refuse every kind of bad argument",
-      async () => {
-        neighbour = await startNeighbour(machine());
-        expect(neighbour.guest.slot).toBe(0);
-        const reply = await machine().hypervisor.request(BAD_HOST_IMPORTS);
-        expect({ granted: reply.number(1), first: reply.number(2) }).toEqual({ granted: 0, first: 0 });
-        expect(reply.number(0)).toBeGreaterThan(200);
-        await untouched();
-      },
-      within(target, 60),
-    );
-
-    test(
-      "no trap cost the hypervisor memory",
-      async () => {
-        await machine().scrubbed();
-        const before = await machine().hypervisor.hostStat();
-        for (const [attack] of attacks.slice(0, 6)) {
-          const guest = await machine().run("attack", { append: `attack=${attack}` });
-          await guest.ends();
-          await guest.remove();
-        }
-        await machine().scrubbed();
-        expect((await machine().hypervisor.hostStat()).freeBytes).toBe(before.freeBytes);
-      },
-      within(target, 60),
-    );
-  });
-
-  test.each([
-    ["a trap", PANIC],
-    ["a wild store", WILD_STORE],
-  ])("%s in core is a panic with a symbolized report", (_what, op) => panics(target, op), within(target, 90));
-});
+      ["a trap", PANIC],
+      ["a wild store", WILD_STORE],
+    ])("%s in core is a panic with a symbolized report", (_what, op) => panics(target, op), within(target, 90));
+  },
+  [1, 2],
+);
 
 /** The whole hypervisor goes down with it: a machine of its own. */
 async function panics(target: Target, op: Op): Promise<void> {

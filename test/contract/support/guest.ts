@@ -62,7 +62,12 @@ export class Guest {
     this.machine.forget(this);
     const { hypervisor } = this.machine;
     const state = await hypervisor.guestState(this.slot);
-    if (state.state !== RunState.Ended && state.state !== RunState.Created) await hypervisor.guestKill(this.slot);
+    if (state.state !== RunState.Ended && state.state !== RunState.Created) {
+      // It may end by itself meanwhile.
+      await hypervisor.guestKill(this.slot).catch((error: { code?: string }) => {
+        if (error.code !== "E_HV_BAD_STATE") throw error;
+      });
+    }
     await hypervisor.guestDestroy(this.slot);
   }
 

@@ -14,6 +14,8 @@ export interface Target {
   vendor: "Intel VMX" | "AMD SVM";
   /** how much longer than on a real machine things take: Bochs runs 60 million instructions a second */
   patience: number;
+  /** of the machine, unless a suite says otherwise */
+  cpus: number;
 }
 
 const wishes: { name: Target["name"]; wish: EngineWish; patience: number }[] = [
@@ -33,7 +35,7 @@ export function onBothVendors(title: string, suite: (svm: Target, vmx: Target) =
     try {
       if (!chosen.includes(name)) throw new Error("HVKIT_CONTRACT leaves it out");
       const { engine, accel, vendor } = chooseEngine(facts, wish);
-      found.push({ name, title: `${name} (${vendor})`, engine, accel, vendor, patience });
+      found.push({ name, title: `${name} (${vendor})`, engine, accel, vendor, patience, cpus: 1 });
     } catch (error) {
       process.stderr.write(`contract: ${title}: ${name} is missing: ${(error as Error).message}\n`);
     }
@@ -42,11 +44,14 @@ export function onBothVendors(title: string, suite: (svm: Target, vmx: Target) =
   if (svm && vmx) describe(title, () => suite(svm, vmx));
   else
     describe.skip(`${title}: both engines are needed`, () =>
-      suite({ name: "qemu", title: "", ...unavailable, patience: 1 }, { name: "bochs", title: "", ...unavailable, patience: 1 }));
+      suite(
+        { name: "qemu", title: "", ...unavailable, patience: 1, cpus: 1 },
+        { name: "bochs", title: "", ...unavailable, patience: 1, cpus: 1 },
+      ));
 }
 
-/** Runs `suite` once for each engine; one that this machine does not offer is skipped, with the reason. */
-export function onEachEngine(title: string, suite: (target: Target) => void): void {
+/** Runs `suite` once for each engine and number of CPUs; an engine that this machine does not offer is skipped, with the reason. */
+export function onEachEngine(title: string, suite: (target: Target) => void, cpuCounts: readonly number[] = [1]): void {
   for (const { name, wish, patience } of wishes) {
     if (!chosen.includes(name)) continue;
     let choice: EngineChoice;
@@ -55,11 +60,14 @@ export function onEachEngine(title: string, suite: (target: Target) => void): vo
     } catch (error) {
       const reason = (error as Error).message;
       process.stderr.write(`contract: ${title}: ${name} is skipped: ${reason}\n`);
-      describe.skip(`${title} on ${name}: ${reason}`, () => suite({ name, title: name, ...unavailable, patience }));
+      describe.skip(`${title} on ${name}: ${reason}`, () => suite({ name, title: name, ...unavailable, patience, cpus: 1 }));
       continue;
     }
     const { engine, accel, vendor } = choice;
-    describe(`${title} on ${name} (${vendor})`, () => suite({ name, title: `${name} (${vendor})`, engine, accel, vendor, patience }));
+    for (const cpus of cpuCounts) {
+      const machine = `${name} (${vendor}${cpus === 1 ? "" : `, ${cpus} CPUs`})`;
+      describe(`${title} on ${machine}`, () => suite({ name, title: machine, engine, accel, vendor, patience, cpus }));
+    }
   }
 }
 
