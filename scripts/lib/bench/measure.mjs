@@ -19,6 +19,7 @@ const counted = {
   vmcs: { of: ["exit.vmcs_accesses"], measure: vmcsAccesses },
   create: { of: ["guest.create"], measure: guestCreate },
   ready: { of: ["boot.reset_to_ready"], measure: async ({ hypervisor }) => ({ "boot.reset_to_ready": Number(hypervisor.hello.readyTsc) }) },
+  switches: { of: ["sched.switch"], measure: schedSwitch },
   restore: { of: ["snapshot.restore_to_first_instruction"], measure: restoreToFirstInstruction },
   linux: { of: ["linux.to_init", "linux.exits", "guest.overhead_bytes"], measure: linux },
 };
@@ -57,6 +58,7 @@ export async function measureEngine(engine, { only, note }) {
       for (const name of of) values[name] = none("KVM's machines have no counter of instructions");
   else await take(counted, { icount: true });
   await take(timed);
+  if (wanted(["cpus.speedup"])) values["cpus.speedup"] = await cpusSpeedup(engine, note);
   if (wanted(["image.bytes"])) values["image.bytes"] = statSync(join(root, "build/hv.img")).size;
   if (wanted(["linux.direct"])) values["linux.direct"] = await directLinux(engine, { flags, note });
   const ordered = Object.keys(metrics).flatMap((name) => (name in values && wanted([name]) ? [[name, values[name]]] : []));
@@ -135,6 +137,62 @@ async function linux(bench) {
   const tsc = Number(/hvkit: tsc (\d+)/.exec(output)?.[1]);
   bench.flags = /hvkit: flags (.*)/.exec(output)?.[1];
   return { "linux.to_init": tsc - Number(stat.haltTsc), "linux.exits": Number(stat.exits), "guest.overhead_bytes": stat.overheadBytes };
+}
+
+const GAPS_AREA = 0x200000;
+const SWITCHES = 50;
+
+/** From the last instruction of one guest to the first one of the other: each writes down when it stood, by its own TSC. */
+async function schedSwitch(bench) {
+  const { hypervisor } = bench;
+  await bench.scrubbed(); // else core takes a piece of each slice
+  const guests = [await bench.run("gaps"), await bench.run("gaps")];
+  const gaps = async (guest) => {
+    const words = new BigUint64Array(new Uint8Array(await hypervisor.guestGet(guest, GAPS_AREA, 16 * (SWITCHES + 1))).buffer);
+    if (words[0] < SWITCHES) return undefined;
+    const { firstEntryTsc } = await hypervisor.guestStat(guest);
+    return Array.from({ length: SWITCHES }, (_, index) => [2 + 2 * index, 3 + 2 * index].map((at) => Number(words[at] + firstEntryTsc)));
+  };
+  let found = [];
+  while (found.length === 0 || found.includes(undefined)) {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    found = await Promise.all(guests.map(gaps));
+  }
+  for (const guest of guests) await bench.remove(guest);
+  const [one, two] = found;
+  const switches = one.flatMap(([left]) => {
+    const [, entered] = two.find(([, end]) => end > left) ?? [];
+    return entered === undefined ? [] : [entered - left];
+  });
+  return { "sched.switch": median(switches) };
+}
+
+const SPIN_COUNTER = 0x200000;
+const SPEEDUP_SECONDS = 4;
+
+/** What two guests that count get done on two CPUs, against on one. */
+async function cpusSpeedup(engine, note) {
+  if (engine.engine === "bochs") return none("Bochs' CPUs take turns on one of the host's");
+  const rate = async (cpus) => {
+    const bench = await Bench.start(engine, { cpus });
+    try {
+      const guests = [await bench.run("spin"), await bench.run("spin")];
+      const counted = async () => {
+        const words = await Promise.all(guests.map((guest) => bench.hypervisor.guestGet(guest, SPIN_COUNTER, 8)));
+        return words.reduce((sum, bytes) => sum + Number(Buffer.from(bytes).readBigUInt64LE()), 0);
+      };
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      const [before, start] = [await counted(), performance.now()];
+      await new Promise((resolve) => setTimeout(resolve, SPEEDUP_SECONDS * 1000));
+      return ((await counted()) - before) / (performance.now() - start);
+    } finally {
+      await bench.stop();
+    }
+  };
+  const one = await rate(1);
+  const two = await rate(2);
+  note("speedup");
+  return Math.round((100 * two) / one) / 100;
 }
 
 /** Through the hypervisor and back: a Ping of 16 bytes, one at a time, while nothing else runs. */

@@ -15,6 +15,8 @@ export const metrics = {
   "image.bytes": { unit: "bytes", target: 96 * 1024 },
   "guest.create": { unit: "instructions", target: 1e6 },
   "guest.overhead_bytes": { unit: "bytes", target: 256 * 1024 },
+  "sched.switch": { unit: "instructions", target: 700 },
+  "cpus.speedup": { unit: "times", more: true },
   "upload.mb_per_s": { unit: "MB/s", target: { qemu: 200, bochs: 8 }, more: true },
   "snapshot.save_mb_per_s": { unit: "MB/s", target: { qemu: 300 }, more: true },
   "snapshot.restore_ms": { unit: "ms" },

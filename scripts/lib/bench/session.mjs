@@ -30,11 +30,12 @@ export class Bench {
   }
 
   /** icount: the engine's TSC counts instructions (Bochs' always does). */
-  static async start({ engine, accel }, { memoryMiB = 640, icount = false } = {}) {
+  static async start({ engine, accel }, { memoryMiB = 640, cpus = 1, icount = false } = {}) {
     const runDir = mkdtempSync(join(tmpdir(), "hvkit-bench-"));
     const path = (name) => join(root, "build", name);
     const running = await createEngine(engine).start({
       memoryBytes: memoryMiB * 2 ** 20,
+      cpus,
       accel: accel === "emulated" ? "auto" : accel,
       runDir,
       kernelPath: path("hv.elf32"),
