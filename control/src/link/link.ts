@@ -10,7 +10,8 @@ import type { Transport } from "../transport/transport.js";
 import { encodeFrame, type Frame, FrameReader } from "./frame.js";
 
 export interface LinkOptions {
-  /** milliseconds without an acknowledgement before all in flight is sent again; doubles up to maxRetransmitMs without progress */
+  /** milliseconds without an acknowledgement before all in flight is sent again, at the least: it grows with the time that the line takes
+   *  there and back, and doubles, up to maxRetransmitMs, with each time that it was too short */
   retransmitMs?: number;
   maxRetransmitMs?: number;
   /** milliseconds between Syncs until the peer answers */
@@ -53,6 +54,9 @@ export interface Peer {
 interface Outgoing {
   channel: Channel;
   payload: Uint8Array;
+  /** when it was sent, and how often */
+  sentAt: number;
+  times: number;
   resolve: () => void;
   reject: (error: Error) => void;
 }
@@ -61,6 +65,10 @@ type State = "idle" | "syncing" | "open" | "closed";
 
 const SYNC_BYTES = 8;
 const EMPTY = new Uint8Array();
+/** of a round trip's time: what one that takes longer than most may take */
+const PATIENCE = 2;
+/** part of a new round trip in the smoothed one (RFC 6298, 2.3) */
+const SMOOTHING = 1 / 8;
 /** Closes whatever noise left on the line, so that it does not take the next frame with it; after a whole frame it means nothing. */
 const FRESH_START = Uint8Array.of(0);
 
@@ -80,6 +88,8 @@ export class Link extends EventEmitter<LinkEvents> {
   /** data went one way or the other in this session */
   #talked = false;
   #retransmitMs: number;
+  /** milliseconds there and back, smoothed; 0: none was measured */
+  #roundTripMs = 0;
   #progressAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #opened: { resolve: (peer: Peer) => void; reject: (error: Error) => void } | undefined;
@@ -136,7 +146,7 @@ export class Link extends EventEmitter<LinkEvents> {
       return Promise.reject(new HvkitError("E_LINK_FULL", `${this.#queue.length} messages wait for the line already.`));
     }
     return new Promise<void>((resolve, reject) => {
-      this.#queue.push({ channel, payload, resolve, reject });
+      this.#queue.push({ channel, payload, sentAt: 0, times: 0, resolve, reject });
       this.#pump();
     });
   }
@@ -183,8 +193,10 @@ export class Link extends EventEmitter<LinkEvents> {
     if (count === 0 || count > this.#inFlight.length) return;
     this.#base = ack;
     this.#talked = true;
-    this.#progress();
-    for (const done of this.#inFlight.splice(0, count)) done.resolve();
+    this.#progressAt = performance.now();
+    const done = this.#inFlight.splice(0, count);
+    this.#measure(done.at(-1));
+    for (const { resolve } of done) resolve();
     this.#schedule();
   }
 
@@ -193,16 +205,21 @@ export class Link extends EventEmitter<LinkEvents> {
     while (this.#state === "open" && this.#inFlight.length < Limit.Window) {
       const next = this.#queue.shift();
       if (!next) break;
-      if (this.#inFlight.length === 0) this.#progress();
+      if (this.#inFlight.length === 0) this.#progressAt = performance.now();
       this.#inFlight.push(next);
-      this.#transmit(FrameType.Data, (this.#base + this.#inFlight.length - 1) & 0xff, next.channel, next.payload);
+      this.#transmitData(next, this.#inFlight.length - 1);
       this.#schedule();
     }
   }
 
-  #progress(): void {
-    this.#progressAt = Date.now();
-    this.#retransmitMs = this.#options.retransmitMs;
+  /** A frame that was sent more than once does not say which one was answered, so that it measures nothing, and the longer wait stays: a
+   *  line that is only slow would be filled with repetitions (Karn's algorithm; RFC 6298, 3). */
+  #measure(last: Outgoing | undefined): void {
+    if (last?.times !== 1) return;
+    const took = performance.now() - last.sentAt;
+    this.#roundTripMs = this.#roundTripMs === 0 ? took : this.#roundTripMs + (took - this.#roundTripMs) * SMOOTHING;
+    const patience = Math.max(this.#options.retransmitMs, this.#roundTripMs * PATIENCE);
+    this.#retransmitMs = Math.min(patience, this.#options.maxRetransmitMs);
   }
 
   #schedule(): void {
@@ -211,7 +228,7 @@ export class Link extends EventEmitter<LinkEvents> {
   }
 
   #retransmit(): void {
-    if (Date.now() - this.#progressAt > this.#options.silenceMs) {
+    if (performance.now() - this.#progressAt > this.#options.silenceMs) {
       this.#lose(`The hypervisor has not acknowledged anything for ${this.#options.silenceMs / 1000} s`);
       return;
     }
@@ -219,9 +236,9 @@ export class Link extends EventEmitter<LinkEvents> {
     // What our own side has not got rid of yet need not be sent a second time.
     if (this.#transport.pending <= this.#options.maxPending) {
       this.#transport.write(FRESH_START);
-      for (const [index, { channel, payload }] of this.#inFlight.entries()) {
+      for (const [index, frame] of this.#inFlight.entries()) {
         this.#counters.framesResent++;
-        this.#transmit(FrameType.Data, (this.#base + index) & 0xff, channel, payload);
+        this.#transmitData(frame, index);
       }
     }
     this.#schedule();
@@ -257,6 +274,13 @@ export class Link extends EventEmitter<LinkEvents> {
     this.#state = "open";
     this.#opened?.resolve({ version });
     this.#pump();
+  }
+
+  /** The frame at `index` of those in flight. */
+  #transmitData(frame: Outgoing, index: number): void {
+    frame.sentAt = performance.now();
+    frame.times++;
+    this.#transmit(FrameType.Data, (this.#base + index) & 0xff, frame.channel, frame.payload);
   }
 
   #transmit(type: FrameType, seq: number, channel: Channel | 0, payload: Uint8Array): void {

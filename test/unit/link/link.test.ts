@@ -161,6 +161,41 @@ describe("data", () => {
     link.close();
   });
 
+  it("is not sent again and again over a line that is only slow", async () => {
+    const [left, right] = MockTransport.pair();
+    const link = new Link(left, { ...quick, maxRetransmitMs: 2000, epoch: 1 });
+    const line: Frame[] = [];
+    let came = 0;
+    const reader = new FrameReader({
+      onFrame: (frame) => line.push({ ...frame, payload: frame.payload.slice() }),
+      onText: () => undefined,
+      onBad: () => undefined,
+    });
+    right.onData((bytes) => reader.push(bytes));
+    const answer = (frame: Partial<Frame>): void =>
+      right.write(encodeFrame({ type: FrameType.Ack, seq: 0, ack: 0, channel: 0, payload: new Uint8Array(), ...frame }));
+    let expected = 0;
+    const timer = setInterval(() => {
+      const frame = line.shift();
+      if (frame?.type === FrameType.Sync) answer({ type: FrameType.SyncAck, payload: frame.payload });
+      if (frame?.type !== FrameType.Data) return;
+      came++;
+      if (frame.seq === expected) expected++;
+      answer({ ack: expected });
+    }, 15);
+    try {
+      await link.open();
+      const frames = 60;
+      await Promise.all(Array.from({ length: frames }, (_, index) => link.send(Channel.Request, Uint8Array.of(index))));
+      expect(expected).toBe(frames);
+      // The first window's repetitions, until the line is known.
+      expect(came).toBeLessThan(frames * 2);
+    } finally {
+      clearInterval(timer);
+      link.close();
+    }
+  });
+
   it("that comes in is delivered once, in order, and acknowledged once for all that came together", async () => {
     const { link, got, send } = await open();
     const taken: number[] = [];
