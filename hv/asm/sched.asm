@@ -8,12 +8,14 @@ extern core_pending, core_poll, core_unhold, guest_table, guest_high, guest_end,
 extern guest_ticks, vendor_run, vendor_flush, vendor_vcpu_arrive, vendor_set_tsc_offset, context_load, timer_arm, tsc_khz
 
 SLICE_MS        equ 5
+LAG_SLICES      equ 100                         ; how far a guest may be behind those that wait where it runs: it would have the CPU alone until then
 
 section .bss
 alignb 8
 core_deadline:  resq 1                          ; TSC when core wants to be polled, -1: none
 flush_deadline: resq 1                          ; TSC when console bytes have waited long enough, -1: none
 slice_tsc:      resq 1
+sched_floor:    resq 1                          ; the highest that the least virtual run time was, on any CPU
 background:     resd 1                          ; core has work for an idle CPU
 core_lock:      resd 1                          ; only ever tried
 sched_lock:     resd 1                          ; which CPU has which guest, who idles; interrupts are off, and nobody waits in it
@@ -162,7 +164,8 @@ arm:
 
 ; Who is to run here: of the guests that may and that no other CPU has, the one with the least virtual run time. The one that this CPU had is
 ; let go for it. A halted guest is awake when it has events or its deadline has passed; it begins where the others are, so
-; that nobody saves up time.
+; that nobody saves up time, and nobody who has run long waits for it. Guests that did not share a CPU, and meet, may be far apart: the one that
+; is behind catches up by LAG_SLICES and no more.
 ; In: R13 now, interrupts off  Out: CF=0 and R12 guest block, resident here; or CF=1 and RBX the earliest deadline of those that halt, and this
 ; CPU is among the idle ones  Clobbers: all but R13
 pick:
@@ -175,11 +178,12 @@ pick:
     call guest_leave                            ; core waits for it
 .scan:
     mov ebp, [gs:pc.index]
-    mov rsi, [gs:pc.floor]
     mov rbx, -1
+    mov rsi, rbx                                ; where one that wakes begins, once it is known
     mov r9, rbx                                 ; least virtual run time of those that could be taken
     mov r10, rbx                                ; and of all that run or could
     xor r8d, r8d                                ; whose it is
+    xor edi, edi                                ; the greatest of those that could be taken
     xor edx, edx
 .slot:
     cmp edx, [guest_high]
@@ -222,6 +226,7 @@ pick:
     mov rax, [r12 + guest.vrun]
     cmp dword [r12 + guest.woken], 0
     je .fair
+    call floor
     mov dword [r12 + guest.woken], 0
     cmp rax, rsi
     cmovb rax, rsi
@@ -234,6 +239,8 @@ pick:
     cmp ecx, ebp
     jne .slot
 .candidate:
+    cmp rdi, rax
+    cmovb rdi, rax
     cmp rax, r9
     jae .slot
     mov r9, rax
@@ -242,7 +249,17 @@ pick:
 .scanned:
     test r8, r8
     jz .none
-    mov [gs:pc.floor], r10
+    cmp r10, [sched_floor]
+    jbe .old_floor
+    mov [sched_floor], r10
+.old_floor:
+    imul rax, [slice_tsc], LAG_SLICES
+    sub rdi, rax
+    jb .near
+    cmp rdi, r9
+    jbe .near
+    mov [r8 + guest.vrun], rdi
+.near:
     mov r12, [gs:pc.guest]
     cmp r12, r8
     je .same
@@ -271,6 +288,41 @@ pick:
     lock bts [idle_cpus], ebp
     SPIN_UNLOCK sched_lock
     stc
+    ret
+
+; Where a guest that wakes begins: at the least virtual run time of those that run, here or elsewhere, or wait for this CPU; without any, where
+; the last ones were. A tick before them: it comes first. In: RSI -1, or what this found before; EBP CPU, under sched_lock
+; Out: RSI  Clobbers: R14 R15
+floor:
+    cmp rsi, -1
+    jne .done
+    xor r14d, r14d
+.slot:
+    cmp r14d, [guest_high]
+    jae .scanned
+    mov r15, [guest_table + r14 * 8]
+    inc r14d
+    test r15, r15
+    jz .slot
+    cmp dword [r15 + guest.state], RunState_Runnable
+    jne .slot
+    bt [r15 + guest.affinity], ebp
+    jnc .slot
+    cmp dword [r15 + guest.woken], 0
+    jne .slot
+    cmp dword [r15 + guest.paused], 0
+    jne .slot
+    cmp dword [r15 + guest.held], 0
+    jne .slot
+    cmp rsi, [r15 + guest.vrun]
+    cmova rsi, [r15 + guest.vrun]
+    jmp .slot
+.scanned:
+    cmp rsi, -1
+    cmove rsi, [sched_floor]
+    sub rsi, 1
+    adc rsi, 0
+.done:
     ret
 
 ; Before an entry: what has come up meanwhile. In: R12 guest block, interrupts off

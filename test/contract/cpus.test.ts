@@ -96,6 +96,17 @@ onEachEngine(
     );
 
     test(
+      "a guest that has run long shares with those that start now",
+      async () => {
+        const old = (await spinners(1))[0] as Guest;
+        await shares([old], 5);
+        await Promise.all([machine().run("spin"), machine().run("spin")]);
+        expect((await shares([old], 1))[0]).toBeGreaterThan(0.5);
+      },
+      within(target, 60),
+    );
+
+    test(
       "a guest runs where its affinity lets it",
       async () => {
         const [first, second, third] = [...(await spinners(2, SECOND)), ...(await spinners(1))] as [Guest, Guest, Guest];
