@@ -391,13 +391,14 @@ guest_asked:
     mov eax, Status_Ended
     ret
 
-; In: R12 guest block, EAX EndReason, RDX value. The first end counts.  Clobbers: -
+; In: R12 guest block, EAX EndReason, RDX value. The first end counts. Core may look from another CPU: what goes with the state is there before
+; it, and the mark after it.  Clobbers: -
 guest_end:
     cmp dword [r12 + guest.state], RunState_Ended
     je .done
-    mov dword [r12 + guest.state], RunState_Ended
     mov [r12 + guest.reason], eax
     mov [r12 + guest.value], rdx
+    mov dword [r12 + guest.state], RunState_Ended
     mov dword [r12 + guest.changed], 1
     lock or dword [core_pending], 1
     mov dword [gs:pc.attention], 1
