@@ -4,7 +4,7 @@
 import { Channel, Link } from "../../protocol/link";
 import { Event, GuestEndedWords, RunState } from "../../protocol/messages";
 import { Register } from "../../protocol/state";
-import { knownState, Mark, marks, pending, setKnownState, settle, top, unmark } from "./guests";
+import { knownState, Mark, marks, notedState, pending, setKnownState, settle, top, unmark } from "./guests";
 import * as host from "./host";
 import * as link from "./link";
 
@@ -21,7 +21,7 @@ export function sendEvents(): void {
 
 /** False: not now. Between Runnable and Halted a guest goes all the time: that is no news. Its last words come before its end. */
 function announce(slot: u32): bool {
-  const state = host.guestState(slot);
+  const state = notedState(slot);
   if (state == knownState(slot)) return true;
   if (state != RunState.Runnable && state != RunState.Halted) {
     if (link.room() == 0) return false;

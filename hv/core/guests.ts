@@ -16,7 +16,7 @@ export enum Mark {
 
 //    0      1      2      3      4             6             8
 //   +------+------+------+------+-------------+-------------+
-//   | used | marks| known|  0   | blocks      | first block |
+//   | used | marks| known| noted| blocks      | first block |
 //   +------+------+------+------+-------------+-------------+
 // @ts-ignore: decorator
 @unmanaged
@@ -25,7 +25,8 @@ class GuestRecord {
   marks: u8;
   /** the RunState that the peer was last told, or can tell from a reply */
   known: u8;
-  reserved: u8;
+  /** the RunState when its marks were set */
+  noted: u8;
   blocks: u16;
   first: u16;
 }
@@ -93,11 +94,13 @@ export function unmark(slot: u32, bits: u32): void {
   record(slot).marks &= ~(<u8>bits);
 }
 
-/** Marks the guests that the host names. */
+/** Marks the guests that the host names. Their state is of now, before their consoles are looked at: a guest on another CPU may go on, say its
+ *  last words and end in between, and of an end that comes later the next call knows. */
 export function noteChanges(): void {
   for (let slot = host.guestChanged(0); slot >= 0; slot = host.guestChanged(slot + 1)) {
     if (!exists(slot)) continue;
     record(slot).marks = <u8>(Mark.State | Mark.Console);
+    record(slot).noted = <u8>host.guestState(slot);
     pending = Mark.State | Mark.Console;
   }
 }
@@ -105,6 +108,10 @@ export function noteChanges(): void {
 /** No guest has this mark any more. */
 export function settle(bits: u32): void {
   pending &= ~bits;
+}
+
+export function notedState(slot: u32): u32 {
+  return record(slot).noted;
 }
 
 export function knownState(slot: u32): u32 {

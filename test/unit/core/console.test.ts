@@ -149,6 +149,24 @@ describe("events", () => {
     ).toEqual([Channel.Console, Channel.Event]);
   });
 
+  test("an end on another CPU, while core is at the guest's console, comes after the last words too", () => {
+    guests(1);
+    rig.host.print(0, "so ");
+    rig.host.meanwhile = () => {
+      rig.host.print(0, "long");
+      rig.host.end(0, EndReason.PowerOff);
+    };
+    rig.poll();
+    expect(rig.said(0)).toBe("so ");
+    expect(rig.news).toEqual([]);
+    rig.settle();
+    expect(rig.said(0)).toBe("so long");
+    expect(
+      rig.frames.filter(({ channel }) => channel === Channel.Console || channel === Channel.Event).map(({ channel }) => channel),
+    ).toEqual([Channel.Console, Channel.Console, Channel.Event]);
+    expect(rig.news.map(({ event }) => event)).toEqual([Event.GuestEnded]);
+  });
+
   test("pauses are told, halts are not", () => {
     guests(1);
     for (const state of [RunState.Halted, RunState.Runnable, RunState.Halted]) {

@@ -76,6 +76,8 @@ export class Host {
   cost = 0n;
   scrubCost = 0n;
   stopped = false;
+  /** what guests do on other CPUs while core is at work: called once, after the next bytes of a console are taken */
+  meanwhile: (() => void) | undefined;
 
   constructor({ memoryMiB = 64, hostFrames, holes, storeSectors = 0, ringBytes = 16384 }: HostOptions = {}) {
     this.physical = new Physical(memoryMiB * 256, { hostFrames, holes });
@@ -182,8 +184,13 @@ export class Host {
       guestStripes: (slot: number, address: bigint, stripes: number, lanes: number) => this.#stripes(slot, address, stripes, lanes),
       storeRead: (sector: bigint, count: number, slot: number, address: bigint) => this.#transfer(sector, count, slot, address, true),
       storeWrite: (sector: bigint, count: number, slot: number, address: bigint) => this.#transfer(sector, count, slot, address, false),
-      consoleTake: (slot: number, port: number, to: number, max: number) =>
-        this.#give(to, max, Uint8Array.from(this.#port(this.guest(slot).output, port).splice(0, max))),
+      consoleTake: (slot: number, port: number, to: number, max: number) => {
+        const taken = this.#give(to, max, Uint8Array.from(this.#port(this.guest(slot).output, port).splice(0, max)));
+        const { meanwhile } = this;
+        this.meanwhile = undefined;
+        meanwhile?.();
+        return taken;
+      },
       consoleGive: (slot: number, port: number, from: number, bytes: number) => {
         const ring = this.#port(this.guest(slot).input, port);
         const taken = this.#bytes(from, bytes).slice(0, INPUT_RING - ring.length);
