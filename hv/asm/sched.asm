@@ -220,7 +220,9 @@ pick:
     mov dword [r12 + guest.state], RunState_Runnable
     mov rax, r13
     sub rax, [r12 + guest.halt_since]
+    jb .just_now                                ; on another CPU, after this one looked at the time
     add [r12 + guest.halt_tsc], rax
+.just_now:
     mov dword [r12 + guest.woken], 1
 .runnable:
     mov rax, [r12 + guest.vrun]
