@@ -207,18 +207,27 @@ IMPORT fact                                     ; ESI HostFact
     pop rbx
     ret
 
-; TSC ticks that a CPU was halted, until now. In: ESI CPU  Out: RAX  Clobbers: RCX RDX R8
+; TSC ticks that a CPU was halted, until now. In: ESI CPU  Out: RAX  Clobbers: RCX RDX R8 R9
 cpu_idle_tsc:
     mov ecx, esi
     shl ecx, CPU_SHIFT
-    mov r8, [cpu_pages + rcx + pc.halted_at]
+    add rcx, cpu_pages
+.look:
+    mov r8d, [rcx + pc.idle_turn]
+    mov r9, [rcx + pc.halted_at]
     xor eax, eax
-    test r8, r8
+    test r9, r9
     jz .awake
     RDTSC64
-    sub rax, r8
+    sub rax, r9
+    jae .awake
+    xor eax, eax                                ; that CPU's TSC is a little ahead
 .awake:
-    add rax, [cpu_pages + rcx + pc.idle_tsc]
+    add rax, [rcx + pc.idle_tsc]
+    cmp r8d, [rcx + pc.idle_turn]
+    jne .look
+    test r8b, 1
+    jnz .look
     ret
 
 IMPORT cpuStat                                  ; ESI CPU, EDX CpuStatWord

@@ -88,9 +88,11 @@ sched_loop:
     hlt
     cli
     RDTSC64
-    mov qword [gs:pc.halted_at], 0
     sub rax, rbx
+    inc dword [gs:pc.idle_turn]                 ; core may look from another CPU (host.asm, cpu_idle_tsc)
     add [gs:pc.idle_tsc], rax
+    mov qword [gs:pc.halted_at], 0
+    inc dword [gs:pc.idle_turn]
 .awake:
     mov eax, [gs:pc.index]
     lock btr [idle_cpus], eax

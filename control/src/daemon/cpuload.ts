@@ -23,6 +23,8 @@ export async function cpuLoads(hypervisor: Pick<HypervisorClient, "cpuStat">, lo
   return after.cpus.map(({ index, idleNs, guest }) => {
     const idled = Number(idleNs - (before.cpus.find((cpu) => cpu.index === index)?.idleNs ?? 0n));
     const load = passed > 0 ? 100 * (1 - idled / passed) : 0;
-    return { index, idleNs, busyNs: after.uptimeNs - idleNs, loadPercent: Math.min(100, Math.max(0, Math.round(load))), guest };
+    // The hypervisor reads its clock before the counters.
+    const busyNs = after.uptimeNs > idleNs ? after.uptimeNs - idleNs : 0n;
+    return { index, idleNs, busyNs, loadPercent: Math.min(100, Math.max(0, Math.round(load))), guest };
   });
 }

@@ -24,3 +24,10 @@ it("is what a CPU did not idle between two looks", async () => {
     { index: 2, idleNs: 0n, busyNs: 2_000n, loadPercent: 100, guest: 5 },
   ]);
 });
+
+it("is never less than nothing: the clock is read before what a CPU idled", async () => {
+  const look = { uptimeNs: 1_000n, cpus: [{ index: 0, idleNs: 1_001n, guest: undefined }] };
+  expect(await cpuLoads({ cpuStat: async () => look }, 1)).toEqual([
+    { index: 0, idleNs: 1_001n, busyNs: 0n, loadPercent: 0, guest: undefined },
+  ]);
+});
