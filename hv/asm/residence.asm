@@ -4,7 +4,7 @@
 ; All of this is under sched_lock. sched.asm takes guests; host_guests.asm holds them.
 %include "hv.inc"
 
-global guest_leave, guest_offer, guest_wake, guest_drop, core_hold, core_unhold, core_held, kick_idle
+global guest_leave, guest_wake, guest_drop, core_hold, core_unhold, core_held, kick_idle
 extern sched_lock, idle_cpus, cpu_kick, context_drop, vendor_vcpu_leave
 
 section .bss

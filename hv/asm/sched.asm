@@ -4,7 +4,7 @@
 %include "hv.inc"
 
 global sched_loop, sched_lock, idle_cpus, run_look, run_verdict, run_trapped, core_deadline, flush_deadline, sched_init
-extern core_pending, core_poll, core_unhold, guest_table, guest_high, guest_end, guest_leave, guest_offer, kick_idle, machine_call, Z_machineZ_event
+extern core_pending, core_poll, core_unhold, guest_table, guest_high, guest_end, guest_leave, kick_idle, machine_call, Z_machineZ_event
 extern guest_ticks, vendor_run, vendor_flush, vendor_vcpu_arrive, vendor_set_tsc_offset, context_load, timer_arm, tsc_khz
 
 SLICE_MS        equ 5
@@ -186,6 +186,7 @@ pick:
     mov r10, rbx                                ; and of all that run or could
     xor r8d, r8d                                ; whose it is
     xor edi, edi                                ; the greatest of those that could be taken
+    xor r11d, r11d                              ; the CPUs of those that are passed over
     xor edx, edx
 .slot:
     cmp edx, [guest_high]
@@ -217,6 +218,8 @@ pick:
     jbe .wake
     cmp rax, rbx
     cmovb rbx, rax
+    cmp rax, -1
+    jne .passed_over
     jmp .slot
 .wake:
     mov dword [r12 + guest.state], RunState_Runnable
@@ -246,9 +249,13 @@ pick:
     cmp rdi, rax
     cmovb rdi, rax
     cmp rax, r9
-    jae .slot
+    jae .passed_over
     mov r9, rax
-    mov r8, r12
+    xchg r8, r12
+    test r12, r12
+    jz .slot
+.passed_over:
+    or r11d, [r12 + guest.affinity]
     jmp .slot
 .scanned:
     test r8, r8
@@ -267,12 +274,11 @@ pick:
     mov r12, [gs:pc.guest]
     cmp r12, r8
     je .same
+    mov ecx, r11d                               ; a CPU that idles sees to who is passed over: as soon as this lock is free
+    call kick_idle
     test r12, r12
     jz .take
-    push r8
     call guest_leave
-    call guest_offer
-    pop r8
 .take:
     mov r12, r8
     mov [r12 + guest.cpu], ebp
