@@ -77,7 +77,7 @@ sched_loop:
     je .sleep
     mov edi, 1
     call core_try
-    jnc .awake
+    jnc sched_loop
 .sleep:
     mov rdi, rbx
     call arm
@@ -93,7 +93,6 @@ sched_loop:
     add [gs:pc.idle_tsc], rax
     mov qword [gs:pc.halted_at], 0
     inc dword [gs:pc.idle_turn]
-.awake:
     mov eax, [gs:pc.index]
     lock btr [idle_cpus], eax
     jmp sched_loop
@@ -121,6 +120,8 @@ core_wanted:
 core_try:
     lock bts dword [core_lock], 0
     jc .elsewhere
+    mov eax, [gs:pc.index]
+    lock btr [idle_cpus], eax                   ; nobody waits for it
     xor eax, eax
     xchg eax, [core_pending]                    ; before core looks: what comes up from now on sets it again
     RDTSC64
@@ -271,11 +272,18 @@ pick:
     jbe .near
     mov [r8 + guest.vrun], rdi
 .near:
+    ; a CPU that idles sees, as soon as this lock is free, to who is passed over, and to core's background work, which this one leaves
+    xor ecx, ecx
     mov r12, [gs:pc.guest]
     cmp r12, r8
-    je .same
-    mov ecx, r11d                               ; a CPU that idles sees to who is passed over: as soon as this lock is free
+    cmovne ecx, r11d
+    cmp dword [background], 0
+    je .told
+    or ecx, -1
+.told:
     call kick_idle
+    cmp r12, r8
+    je .same
     test r12, r12
     jz .take
     call guest_leave
