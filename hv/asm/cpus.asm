@@ -3,7 +3,7 @@
 %include "hv.inc"
 %include "apic.inc"
 
-global cpus_start, cpus_go, cpus_flush, cpus_stop, cpu_ap, cpu_kick, cpu_mask, kick_interrupt
+global cpus_start, cpus_go, cpus_flush, cpus_stop, cpus_stopped, cpu_ap, cpu_kick, cpu_mask, kick_interrupt
 extern boot_cpus, boot_cpu_count, ap_trampoline, ap_trampoline_bytes, early_putc, early_puts, early_hex
 extern cpu_init, cpu_pages, vendor_enable, timer_cpu, tsc_khz, sched_loop
 
@@ -11,9 +11,11 @@ AP_PAGE         equ 0x8000                      ; where the trampoline is copied
 INIT_US         equ 10000                       ; INIT to SIPI, SIPI to SIPI (SDM vol. 3, 9.4.4.1)
 SIPI_US         equ 200
 COME_US         equ 2000000                     ; an emulator's CPU is a thread, and its host may be busy
+STOP_MS         equ 10                          ; a panic speaks with or without the others
 
 section .bss
 cpu_ready:      resd 1                          ; CPUs that have come, a bit each
+cpus_stopped:   resd 1                          ; by a panic
 go:             resd 1
 
 section .data
@@ -213,12 +215,35 @@ cpus_flush:
 .done:
     ret
 
-; A panic: the other CPUs stop. Interrupts are off.  Clobbers: R9
+; A panic: the other CPUs that work stop. One that does not say so in time is not waited for. Interrupts are off.  Clobbers: RAX RCX RDX R8 R9
 cpus_stop:
-    cmp dword [cpu_mask], 1
+    mov ecx, [cpu_mask]
+    cmp ecx, 1
+    je .done                                    ; and GS may be nothing yet
+    mov eax, [gs:pc.index]
+    btr ecx, eax
+    mov r8d, ecx
+.next:
+    bsf eax, ecx
+    jz .sent
+    btr ecx, eax
+    movzx edx, byte [boot_cpus + rax]
+    mov eax, ICR_NMI
+    call send
+    jmp .next
+.sent:
+    imul rcx, [tsc_khz], STOP_MS
+    RDTSC64
+    add rcx, rax
+.wait:
+    pause
+    mov eax, [cpus_stopped]
+    and eax, r8d
+    cmp eax, r8d
     je .done
-    mov r9d, LAPIC
-    mov dword [r9 + LAPIC_ICR], ICR_NMI_OTHERS
+    RDTSC64
+    cmp rax, rcx
+    jb .wait
 .done:
     ret
 

@@ -3,7 +3,7 @@
 %include "hv.inc"
 
 global panic
-extern __text_start, __text_end, cpus_stop
+extern __text_start, __text_end, cpus_stop, cpus_stopped
 
 section .bss
 alignb 4
@@ -16,7 +16,7 @@ section .text
 panic:
     cli
     lock bts dword [panicking], 0
-    jc .stop
+    jc .stopped
     call cpus_stop
     mov rbp, rsp
     mov r14, rdi
@@ -137,6 +137,10 @@ panic:
     call puts
     xor eax, eax
     call putc
+    jmp .stop
+.stopped:
+    mov eax, [gs:pc.index]
+    lock bts [cpus_stopped], eax
 .stop:
     cli
     hlt
