@@ -16,6 +16,6 @@ export function init(): void {
 /** 1: there is more to do, call again when nothing else is. */
 export function poll(idle: u32): u32 {
   const now = host.clock();
-  receive(now);
-  return work(now, idle);
+  const unread = receive(now);
+  return work(now, idle, unread);
 }

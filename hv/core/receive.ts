@@ -15,7 +15,8 @@ import * as link from "./link";
 const CHUNKS: u32 = 4;
 const FRAME_LIMIT: u32 = Link.HeaderBytes + Link.MaxPayload + Link.CrcBytes;
 
-export function receive(now: u64): void {
+/** True: there may be more on the line. */
+export function receive(now: u64): bool {
   for (let chunk: u32 = 0; chunk < CHUNKS; chunk++) {
     const bytes = min(host.serialRead(<u32>SERIAL, Size.SerialChunk), Size.SerialChunk);
     for (let i: u32 = 0; i < bytes; i++) {
@@ -23,8 +24,9 @@ export function receive(now: u64): void {
       if (length >= 0) takeFrame(<u32>length, now);
       else if (length == Decoded.Bad) link.countBad();
     }
-    if (bytes < <u32>Size.SerialChunk) return;
+    if (bytes < <u32>Size.SerialChunk) return false;
   }
+  return true;
 }
 
 function takeFrame(length: u32, now: u64): void {

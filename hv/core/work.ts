@@ -11,8 +11,8 @@ import { requestReady, takeRequests } from "./request";
 import { scrubbing, scrubDeadline, scrubInBackground } from "./scrub";
 import { farewellDeadline, stopWhenSettled } from "./system";
 
-/** 1: there is more to do, call again when nothing else is. */
-export function work(now: u64, idle: u32): u32 {
+/** 1: there is more to do, call again when nothing else is. `unread`: so there is on the line, and no interrupt comes for it. */
+export function work(now: u64, idle: u32, unread: bool): u32 {
   stopWhenSettled(now);
   runJob(now, idle != 0);
   takeRequests();
@@ -22,13 +22,13 @@ export function work(now: u64, idle: u32): u32 {
   link.transmit(now);
   const working = jobActive() && link.room() > 0;
   if (!jobActive()) scrubInBackground(now, idle != 0);
-  host.timer(deadline(now));
+  host.timer(deadline(now, unread));
   return working || scrubbing() ? 1 : 0;
 }
 
-function deadline(now: u64): u64 {
+function deadline(now: u64, unread: bool): u64 {
   let due = min(link.linkDeadline(now), farewellDeadline());
   due = min(due, jobActive() ? jobDeadline() : scrubDeadline());
   // More requests than one poll takes up.
-  return requestReady() ? now : due;
+  return unread || requestReady() ? now : due;
 }

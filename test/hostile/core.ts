@@ -18,12 +18,12 @@ const OP_IMPORTS: u32 = 0xfffd;
 /** Nothing comes in between the look for these operations and the product's own: it would not know them. */
 export function poll(idle: u32): u32 {
   const now = host.clock();
-  receive(now);
+  const unread = receive(now);
   for (let index: u32 = 0; index < waiting(); ) {
     if (mine(load<u32>(payloadAt(index), 4), load<u32>(payloadAt(index)))) drop(index);
     else index++;
   }
-  return work(now, idle);
+  return work(now, idle, unread);
 }
 
 function mine(op: u32, id: u32): bool {

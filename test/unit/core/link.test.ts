@@ -273,6 +273,16 @@ describe("the serial ring", () => {
     expect(rig.ok(Op.HostStat).words[HostStatReply.FramesResent]).toBe(0n);
   });
 
+  test("is read to its end: of the bytes that a poll leaves there no interrupt tells", () => {
+    const rig = Rig.open();
+    rig.give([...Array<number>(10_000).fill(0), ...data(0, 0, Channel.Request, ping(1))]);
+    let polls = 0;
+    do rig.poll();
+    while (++polls < 10 && rig.host.timer <= rig.host.clock);
+    expect(rig.replies.has(1)).toBe(true);
+    expect(polls).toBe(3);
+  });
+
   test("without room an answer to Sync waits", () => {
     const rig = new Rig({ ringBytes: 100 });
     rig.host.stalled = true;
