@@ -145,6 +145,7 @@ cpu_ap:
     add rsp, rax
     call cpu_init
     call [vendor_enable]
+    jc .stop
     call timer_cpu
     mov eax, [gs:pc.index]
     lock bts [cpu_ready], eax
@@ -154,7 +155,7 @@ cpu_ap:
     je .wait
     bt [cpu_mask], eax
     jc sched_loop
-.stop:                                          ; it came too late
+.stop:                                          ; it came too late, or cannot do what the others do
     cli
     hlt
     jmp .stop

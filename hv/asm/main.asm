@@ -3,7 +3,7 @@
 
 global hv_main, ready_tsc, power_off
 extern boot_vendor, boot_cpu_count, cpu_init, stack_map, guests_init, core_map, core_init, frames_init
-extern vendor_choose, vendor_enable, timer_init, cpus_start, cpus_go, store_init, serial_init, sched_init, sched_loop
+extern vendor_choose, vendor_enable, timer_init, cpus_start, cpus_go, store_init, serial_init, sched_init, sched_loop, panic
 extern Z_core_init_module, Z_machine_init_module
 
 section .bss
@@ -33,6 +33,9 @@ hv_main:
     mov eax, [boot_vendor]
     call vendor_choose
     call [vendor_enable]
+    mov rdi, not_enabled
+    mov esi, 0
+    jc panic
     call timer_init
     call cpus_start
     call store_init
@@ -65,4 +68,5 @@ power_off:
     jmp .stop
 
 section .rodata
+not_enabled: db "hardware virtualization cannot be turned on", 0
 bochs_word: db "Shutdown"

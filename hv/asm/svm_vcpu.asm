@@ -24,8 +24,12 @@ WANT_2          equ 0x7EFF
 EXCEPTIONS      equ 1 << 1 | 1 << 6 | 1 << 17 | 1 << 18
 
 ; SVM on this CPU (15.4), and on the first one what is the same for all. hv/boot's cpu_check has made sure of what is used, on the first
-; CPU.  Clobbers: caller-saved
+; CPU. Out: CF=1 this CPU may not: the firmware forbids it  Clobbers: caller-saved
 svm_enable:
+    mov ecx, MSR_VM_CR
+    rdmsr
+    bt eax, 4                                   ; SVMDIS
+    jc .forbidden
     push rbx
     mov ecx, MSR_EFER
     rdmsr
@@ -98,6 +102,8 @@ svm_enable:
     and byte [rdi + 0x800 + 0x100 / 4], ~0x3F & 0xFF    ; FS, GS, KERNEL_GS bases
 .done:
     pop rbx
+    clc
+.forbidden:
     ret
 
 ; An entry of a nested table, for a 2 MiB block. In: RAX physical  Out: RAX

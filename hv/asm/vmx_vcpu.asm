@@ -4,7 +4,7 @@
 
 global vmx_enable, vmx_vcpu_init
 global tsc_scaling, vmx_vcpu_arrive, vmx_vcpu_leave, vmx_flush, vmx_context_load, vmx_context_save, vmx_nested_entry
-extern vmx_select, vmx_exit, panic, host_idtr, cr4_backed, tsc_khz
+extern vmx_select, vmx_exit, host_idtr, cr4_backed, tsc_khz
 
 section .bss
 alignb PAGE
@@ -56,7 +56,7 @@ adjust:
     ret
 
 ; VMX operation on this CPU (SDM vol. 3, 24.7), and on the first one what is the same for all. hv/boot's cpu_check has made sure of what is
-; used, on the first CPU.  Clobbers: caller-saved
+; used, on the first CPU. Out: CF=1 this CPU cannot, or may not: the firmware forbids it  Clobbers: caller-saved
 vmx_enable:
     mov ecx, MSR_FEATURE_CONTROL
     rdmsr
@@ -65,6 +65,8 @@ vmx_enable:
     or eax, 5
     wrmsr
 .locked:
+    test al, 4                                  ; VMX outside SMX
+    jz .failed
     mov rax, cr4
     bts rax, 13
     mov cr4, rax
@@ -133,11 +135,11 @@ vmx_enable:
     and byte [rdi + 0x400 + 0x100 / 8], ~7 & 0xFF       ; FS, GS, KERNEL_GS bases
     and byte [rdi + 0xC00 + 0x100 / 8], ~7 & 0xFF
 .done:
+    clc
     ret
 .failed:
-    mov rdi, vmxon_failed
-    xor esi, esi
-    jmp panic
+    stc
+    ret
 
 ; An entry of a nested table, for a 2 MiB block. In: RAX physical  Out: RAX
 vmx_nested_entry:
@@ -312,7 +314,6 @@ vmx_context_save:
     ret
 
 section .rodata
-vmxon_failed: db "VMXON failed", 0
 align 8
 ; what starts the same for every guest: field, value
 constant_fields:
