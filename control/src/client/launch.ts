@@ -1,12 +1,9 @@
 // Starts the daemon as a process of its own, and waits until it is ready or says why it is not.
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { fromRpcError, type RpcError } from "../api/jsonrpc.js";
-import type { BootRequest } from "../daemon/boot.js";
+import { fromRpcError } from "../api/jsonrpc.js";
+import type { BootRequest, LaunchMessage } from "../daemon/boot.js";
 import { HvkitError } from "../errors.js";
-
-/** what the daemon tells while it starts */
-export type LaunchMessage = { type: "line"; line: string } | { type: "ready" } | { type: "failed"; error: RpcError };
 
 const DAEMON = fileURLToPath(new URL("../daemon/main.js", import.meta.url));
 

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import type { RpcError } from "../api/jsonrpc.js";
 import { chooseEngine, type EngineChoice, type EngineWish } from "../doctor/choice.js";
 import { collectFacts } from "../doctor/facts.js";
 import type { RunningEngine } from "../engines/engine.js";
@@ -11,6 +12,9 @@ import type { Layout } from "../snapshot/format.js";
 import { readLayout } from "../snapshot/layout.js";
 
 const DEFAULT_CPUS = 2;
+
+/** what the daemon tells its starter until it is ready */
+export type LaunchMessage = { type: "line"; line: string } | { type: "ready" } | { type: "failed"; error: RpcError };
 
 export interface BootRequest extends EngineWish {
   /** bytes of the machine's RAM */

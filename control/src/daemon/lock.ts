@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { makeRuntimeFolder, type RuntimePaths } from "../api/paths.js";
 import { HvkitError } from "../errors.js";
 import { replaceFile } from "../files.js";
-import { endProcess, isAlive, markOf, type ProcessMark } from "./process.js";
+import { endProcess, isAlive, markOf, type ProcessMark } from "../native/process.js";
 
 export function readMark(path: string): ProcessMark | undefined {
   try {

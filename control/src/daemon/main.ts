@@ -4,8 +4,7 @@
 import { toRpcError } from "../api/jsonrpc.js";
 import { runtimePaths } from "../api/paths.js";
 import { projectRoot } from "../api/root.js";
-import type { LaunchMessage } from "../client/launch.js";
-import { type BootRequest, bootFrom } from "./boot.js";
+import { type BootRequest, bootFrom, type LaunchMessage } from "./boot.js";
 import { Daemon } from "./daemon.js";
 import { removeFolder, takeLock } from "./lock.js";
 import { openLog } from "./log.js";

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { arch, cpus, freemem, platform, release, tmpdir, totalmem } from "node:os";
 import { delimiter, join } from "node:path";
-import type { KvmFacts } from "./kvm.js";
+import type { KvmFacts } from "../native/kvm.js";
 
 export interface ToolFacts {
   path: string;
@@ -66,7 +66,7 @@ export async function collectFacts(): Promise<Facts> {
       count: cpus().length,
     },
     product: read("/sys/class/dmi/id/product_name")?.trim() ?? null,
-    kvm: linux ? (await import("./kvm.js")).probeKvm() : null,
+    kvm: linux ? (await import("../native/kvm.js")).probeKvm() : null,
     nested: { kvm_intel: parameter("kvm_intel"), kvm_amd: parameter("kvm_amd") },
     modules: MODULES.filter((name) => modules.includes(name) || existsSync(`/sys/module/${name}`)),
     root: process.getuid?.() === 0,

@@ -1,4 +1,5 @@
 // The one interface to whatever runs the hypervisor: QEMU, Bochs, later a machine elsewhere.
+import type { MemoryWindow } from "../native/window.js";
 import type { Transport } from "../transport/transport.js";
 
 export type EngineName = "qemu" | "bochs";
@@ -21,15 +22,6 @@ export interface EngineOptions {
   icount?: boolean;
   /** further arguments or configuration lines, for tests (QEMU arguments; Bochs bochsrc lines) */
   extra?: string[];
-}
-
-/** The machine's RAM as the control plane sees it (QEMU: memory-backend-file, share=on). */
-export interface MemoryWindow {
-  /** Copies into host-physical memory. Throws HvkitError E_ADDRESS outside of it. */
-  write(physical: number, bytes: Uint8Array): void;
-  /** @param into where to; by default a new array */
-  read(physical: number, length: number, into?: Uint8Array): Uint8Array;
-  close(): void;
 }
 
 /** The store disk: a flat file that the hypervisor reaches by ATA (Bochs). Offsets in 512-byte sectors. */

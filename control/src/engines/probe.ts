@@ -25,7 +25,7 @@ export function requireProgram(engine: string, program: string, packages: string
 /** KVM is of use where the guests that it runs get VMX or SVM: the hypervisor is such a guest. */
 export async function kvmRunsHypervisors(): Promise<boolean> {
   if (process.platform !== "linux" || process.arch !== "x64") return false;
-  const { probeKvm } = await import("../doctor/kvm.js");
+  const { probeKvm } = await import("../native/kvm.js");
   const kvm = probeKvm();
   return kvm.createVm === "ok" && (kvm.guestVmx === true || kvm.guestSvm === true);
 }

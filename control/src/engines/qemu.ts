@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { HvkitError } from "../errors.js";
-import { FileWindow, type WindowRun } from "../native/window.js";
+import { FileWindow, type MemoryWindow, type WindowRun } from "../native/window.js";
 import { SocketTransport } from "../transport/socket.js";
-import type { Accel, Engine, EngineOptions, MemoryWindow, RunningEngine } from "./engine.js";
+import type { Accel, Engine, EngineOptions, RunningEngine } from "./engine.js";
 import { folderWithRoom, kvmRunsHypervisors, requireProgram } from "./probe.js";
 import { EngineProcess } from "./process.js";
 

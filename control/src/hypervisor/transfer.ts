@@ -1,8 +1,9 @@
 // Bulk bytes into and out of guest RAM, by the best way that the engine has: its memory window (QEMU), its store disk (Bochs),
 // else small messages on the line. What goes in is verified end to end by digest. Used by client.
 import { GuestLimit, GuestWriteArgs, Status } from "../../../protocol/messages.js";
-import type { MemoryWindow, Store } from "../engines/engine.js";
+import type { Store } from "../engines/engine.js";
 import { HvkitError } from "../errors.js";
+import type { MemoryWindow } from "../native/window.js";
 import { roomBeside } from "./codec.js";
 import { digestOf } from "./digest.js";
 import type { RamRun } from "./hypervisor.js";

@@ -1,8 +1,16 @@
 // The memory window: a machine's RAM, mapped from the file that the engine shares, by host-physical address. Nothing reads a view
 // after its unmap: the views live in here alone, and close() forgets them first. Made by engines/qemu.
-import type { MemoryWindow } from "../engines/engine.js";
 import { HvkitError } from "../errors.js";
 import { type Address, mmap, munmap, view } from "./libc.js";
+
+/** The machine's RAM as the control plane sees it (QEMU: memory-backend-file, share=on). */
+export interface MemoryWindow {
+  /** Copies into host-physical memory. Throws HvkitError E_ADDRESS outside of it. */
+  write(physical: number, bytes: Uint8Array): void;
+  /** @param into where to; by default a new array */
+  read(physical: number, length: number, into?: Uint8Array): Uint8Array;
+  close(): void;
+}
 
 /** Where a part of the file appears in the machine's physical memory. */
 export interface WindowRun {

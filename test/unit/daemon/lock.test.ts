@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkRuntimeFolder, type RuntimePaths, runtimePaths } from "../../../control/src/api/paths.js";
 import { readMark, removeFolder, runningDaemon, takeLock, writeMark } from "../../../control/src/daemon/lock.js";
-import { endProcess, isAlive, markOf } from "../../../control/src/daemon/process.js";
+import { endProcess, isAlive, markOf } from "../../../control/src/native/process.js";
 import { until } from "./harness.js";
 
 let folder: string;

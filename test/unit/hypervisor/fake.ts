@@ -1,8 +1,9 @@
 // A hypervisor for the tests of the client: the other end of the line, guests that are byte arrays, and an engine around it.
-import type { MemoryWindow, RunningEngine, Store } from "../../../control/src/engines/engine.js";
+import type { RunningEngine, Store } from "../../../control/src/engines/engine.js";
 import { encodeMessage, Message } from "../../../control/src/hypervisor/codec.js";
 import { digestOf } from "../../../control/src/hypervisor/digest.js";
 import { Link } from "../../../control/src/link/link.js";
+import type { MemoryWindow } from "../../../control/src/native/window.js";
 import { type Fault, MockTransport } from "../../../control/src/transport/mock.js";
 import { Channel, Link as Limit } from "../../../protocol/link.js";
 import { Event, HelloReply, Op, Status, Vendor } from "../../../protocol/messages.js";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { projectRoot } from "../../../control/src/api/root.js";
-import { markOf } from "../../../control/src/daemon/process.js";
+import { markOf } from "../../../control/src/native/process.js";
 import { readSnapshot } from "../../../control/src/snapshot/reader.js";
 import { defaultName, SnapshotStore, snapshotFolder } from "../../../control/src/snapshot/store.js";
 import { randomFrom, scaled, seedOf } from "../../support/scale.js";

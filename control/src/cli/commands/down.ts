@@ -22,7 +22,7 @@ async function end(): Promise<"up" | "leftovers" | "down"> {
   const paths = runtimePaths();
   if (!checkRuntimeFolder(paths.folder)) return "down";
   const { removeFolder, runningDaemon, takeLock } = await import("../../daemon/lock.js");
-  const { endProcess, waitForEnd } = await import("../../daemon/process.js");
+  const { endProcess, waitForEnd } = await import("../../native/process.js");
   const daemon = runningDaemon(paths);
   if (!daemon) {
     const found = await takeLock(paths);

@@ -1,5 +1,5 @@
 // Asks /dev/kvm itself (Linux, Documentation/virt/kvm/api.rst): its version, whether a VM can be made, and whether the CPU that a
-// guest gets has VMX or SVM. Part of doctor's facts.
+// guest gets has VMX or SVM. Asked by doctor and by the engines.
 import { closeSync, existsSync, openSync } from "node:fs";
 import { constants } from "node:os";
 import koffi from "koffi";
