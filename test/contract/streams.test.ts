@@ -13,7 +13,7 @@ const MODES = ["64-bit", "32-bit", "32-bit with paging", "16-bit protected", "re
 /** where garbage counts the pieces that it begins */
 const STARTS = 0x2fff0;
 const MOST_PIECES = 16_384;
-const SECONDS = scaled(15, 3000);
+const SECONDS = scaled(15, 3600);
 const SWEEPS = scaled(1, 40);
 /** patterns=N of test/guests/sweep: what each MSR is written with. A fault costs most of what a write does. */
 const MSR_PATTERNS = scaled(4, 7);

@@ -24,6 +24,16 @@ import {
 const guest = z.string().min(1).max(128);
 /** the guest's serial port: 0 is COM1 (and port E9h), 1 is COM2 */
 const port = z.int().min(0).max(1).default(0);
+/** CPUs that may run the guest; all, when left out */
+const affinity = z
+  .array(
+    z
+      .int()
+      .min(0)
+      .max(HostLimit.Cpus - 1),
+  )
+  .min(1)
+  .optional();
 const none = z.strictObject({});
 const oneGuest = z.strictObject({ guest });
 /** a snapshot's name, or the absolute path of a file */
@@ -51,16 +61,7 @@ export const methods = {
       /** what its CPUID tells it to be */
       cpu: z.enum(cpuModels).default("portable"),
       append: z.string().optional(),
-      /** CPUs that may run it; all, when left out */
-      affinity: z
-        .array(
-          z
-            .int()
-            .min(0)
-            .max(HostLimit.Cpus - 1),
-        )
-        .min(1)
-        .optional(),
+      affinity,
       /** absolute paths of files here, and where they go in the guest */
       add: z.array(z.strictObject({ file: z.string().startsWith("/"), path: z.string().min(1) })).optional(),
     }),
@@ -110,7 +111,10 @@ export const methods = {
   /** engine: as it was recorded, instead of the hypervisor that is up */
   "snapshot.check": method(z.strictObject({ snapshot, engine: z.enum(["qemu", "bochs"]).optional() }), snapshotCheck),
   /** A new guest that goes on from the snapshot; `paused`: at the next unpause. */
-  restore: method(z.strictObject({ snapshot, name: z.string().max(1024).optional(), paused: z.boolean().default(false) }), guestDetail),
+  restore: method(
+    z.strictObject({ snapshot, name: z.string().max(1024).optional(), affinity, paused: z.boolean().default(false) }),
+    guestDetail,
+  ),
   /** The guest itself goes back to a snapshot of it: id, name and log stay. */
   revert: method(z.strictObject({ guest, snapshot, paused: z.boolean().default(false) }), guestDetail),
 

@@ -27,7 +27,7 @@ export interface GuestsEvents {
 export interface Origin {
   snapshot: { name: string; createdAt: string };
   lineage: string;
-  load: () => Promise<number>;
+  load: (options: GuestOptions) => Promise<number>;
 }
 
 export interface ConsoleLimits {
@@ -85,14 +85,14 @@ export class Guests extends EventEmitter<GuestsEvents> {
 
   /** A new guest that goes on from a snapshot. */
   restore(image: GuestImage, name: string | undefined, options: GuestOptions, origin: Origin, paused: boolean): Promise<Guest> {
-    return this.#add(image, name, options, async (guest) => this.#goOn(guest, await origin.load(), origin, paused));
+    return this.#add(image, name, options, async (guest) => this.#goOn(guest, await origin.load(options), origin, paused));
   }
 
   /** The guest goes back. What it is now ends when the other is there, or just before where there is no room for both. */
   revert(guest: Guest, origin: Origin, paused: boolean): Promise<void> {
     return this.#exclusive(guest, async () => {
       this.host.require();
-      let slot = await origin.load().catch((error: unknown) => {
+      let slot = await origin.load(guest.options).catch((error: unknown) => {
         if (guest.slot === undefined || !(error instanceof HvkitError) || error.code !== "E_HV_NO_MEMORY") throw error;
         return undefined;
       });
@@ -100,7 +100,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
       this.#set(guest, "restarting");
       try {
         await this.slots.destroy(guest);
-        slot ??= await origin.load();
+        slot ??= await origin.load(guest.options);
         await this.#goOn(guest, slot, origin, paused);
       } catch (error) {
         this.#finish(guest, killed("revert-failed", `It could not go back: ${error instanceof Error ? error.message : String(error)}`));

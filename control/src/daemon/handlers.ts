@@ -146,8 +146,8 @@ export function makeHandlers(services: Services): Handlers {
       return {};
     },
     "snapshot.check": ({ snapshot, engine }) => snapshots.check(snapshot, engine),
-    restore: async ({ snapshot, name, paused }, connection) =>
-      (await snapshots.restore(snapshot, name, paused, tell(connection))).detail(undefined),
+    restore: async ({ snapshot, ...options }, connection) =>
+      (await snapshots.restore(snapshot, options, tell(connection))).detail(undefined),
     revert: async ({ guest: reference, snapshot, paused }, connection) => {
       const guest = guests.find(reference);
       await snapshots.revert(guest, snapshot, paused, tell(connection));

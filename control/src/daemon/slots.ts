@@ -9,7 +9,7 @@ import type { HypervisorClient } from "../hypervisor/hypervisor.js";
 import type { SavedState } from "../hypervisor/saved.js";
 import { describeEnd, endReasonCode } from "../hypervisor/texts.js";
 import { loadPlan } from "../images/loader.js";
-import { type Guest, hex } from "./guest.js";
+import { type Guest, type GuestOptions, hex } from "./guest.js";
 import type { Host } from "./host.js";
 
 export interface SlotsEvents {
@@ -69,11 +69,11 @@ export class Slots extends EventEmitter<SlotsEvents> {
   }
 
   /** A slot with RAM and state, paused, that is no guest's yet. When it fails, nothing stays. */
-  async load(memoryBytes: number, state: SavedState, fill: Fill): Promise<number> {
+  async load({ memoryBytes, affinity = [] }: GuestOptions, state: SavedState, fill: Fill): Promise<number> {
     const { hypervisor } = this.host;
     const { cpuModel, tscKhz } = state;
     const wallSeconds = Math.floor(Date.now() / 1000);
-    const { guest: slot } = await hypervisor.guestCreate({ memoryBytes, wallSeconds, cpuModel, tscKhz });
+    const { guest: slot } = await hypervisor.guestCreate({ memoryBytes, wallSeconds, cpuModel, tscKhz, affinity: cpuMask(affinity) });
     try {
       await fill((address, bytes) => hypervisor.guestFill(slot, address, bytes));
       await hypervisor.guestStateLoad(slot, state);

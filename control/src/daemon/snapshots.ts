@@ -29,6 +29,12 @@ export interface CreateOptions {
   replace: boolean;
 }
 
+export interface RestoreOptions {
+  name?: string | undefined;
+  affinity?: readonly number[] | undefined;
+  paused: boolean;
+}
+
 export class Snapshots {
   /** what guests of a model find on the hypervisor that is up */
   readonly #cpuid = new Map<CpuModel, CpuidRow[]>();
@@ -67,7 +73,7 @@ export class Snapshots {
   }
 
   /** A new guest; by default of the name that the saved one had, while no other has it. */
-  restore(reference: string, name: string | undefined, paused: boolean, progress: Progress): Promise<Guest> {
+  restore(reference: string, { name, affinity, paused }: RestoreOptions, progress: Progress): Promise<Guest> {
     if (name !== undefined) checkName(name, "guest");
     return this.#with(reference, progress, async (snapshot, origin) => {
       const { header } = snapshot;
@@ -76,6 +82,7 @@ export class Snapshots {
         cpuModel: header.cpu.model,
         append: header.image.append,
         added: [],
+        ...(affinity === undefined ? {} : { affinity }),
         ...(header.image.added.length === 0 ? {} : { missing: header.image.added }),
       };
       const image: GuestImage = {
@@ -130,8 +137,8 @@ export class Snapshots {
     return {
       snapshot: { name: header.name, createdAt: header.createdAt },
       lineage: header.guest.lineage,
-      load: () =>
-        this.guests.slots.load(header.memoryBytes, state, (put) =>
+      load: (options) =>
+        this.guests.slots.load(options, state, (put) =>
           readRam(source, snapshot, put, (done, total) => progress("restore", done * BLOCK_BYTES, total * BLOCK_BYTES)),
         ),
     };

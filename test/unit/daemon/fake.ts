@@ -22,6 +22,8 @@ interface FakeGuest {
   state: RunState;
   ram: Buffer;
   typed: Buffer[];
+  /** as guestCreate was asked for */
+  affinity: number;
   /** what was loaded into it */
   saved?: SavedState;
 }
@@ -80,13 +82,13 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
   async shutdown(): Promise<void> {
     this.calls.push("shutdown");
   }
-  async guestCreate({ memoryBytes }: GuestCreateOptions): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }> {
+  async guestCreate({ memoryBytes, affinity = 0 }: GuestCreateOptions): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }> {
     if (memoryBytes > this.freeBytes) throw new HvkitError("E_HV_NO_MEMORY", "Not enough free memory in the hypervisor");
     if (this.guests.size >= GuestLimit.Slots) throw new HvkitError("E_HV_NO_SLOT", "All slots are taken");
     this.freeBytes -= memoryBytes;
     this.creations++;
     const guest = this.#next++;
-    this.guests.set(guest, { state: RunState.Created, ram: Buffer.alloc(memoryBytes), typed: [] });
+    this.guests.set(guest, { state: RunState.Created, ram: Buffer.alloc(memoryBytes), typed: [], affinity });
     return { guest, runs: [], requestTsc: 1n };
   }
   async guestPut(guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void> {

@@ -244,6 +244,16 @@ describe("revert", () => {
     expect(Buffer.from((await client.call("logs", { guest: "web" })).data, "base64").toString()).toBe("before after");
   });
 
+  it("keeps the CPUs that the guest was pinned to; a restore takes its own", async () => {
+    await client.call("run", { image: "sector", name: "web", affinity: [0] });
+    await create();
+    await client.call("revert", { guest: "web", snapshot: "one" });
+    expect(harness.hypervisor.get(3).affinity).toBe(0b1);
+    await client.call("restore", { snapshot: "one", name: "two", affinity: [1, 2] });
+    expect(harness.hypervisor.get(4).affinity).toBe(0b110);
+    expect(await client.call("inspect", { guest: "two" })).toMatchObject({ affinity: [1, 2] });
+  });
+
   it("takes a guest back that has ended", async () => {
     await run();
     await create();

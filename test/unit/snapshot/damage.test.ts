@@ -35,7 +35,7 @@ beforeAll(async () => {
   store = new OneFile(harness.snapshots);
   snapshots = new Snapshots(host, guests, new Catalog(harness.root), store);
   store.file = file;
-  const guest = await snapshots.restore("/file", "whole", false, () => {}); // so that the flips below are what refuses it
+  const guest = await snapshots.restore("/file", { name: "whole", paused: false }, () => {}); // so that the flips below are what refuses it
   await guests.remove(guest, true);
 });
 afterAll(() => harness.stop());
@@ -53,7 +53,7 @@ async function flip(bits: Iterable<number>): Promise<Record<string, number>> {
     const [at, mask] = [bit >> 3, 1 << (bit & 7)];
     copy[at] = (copy[at] ?? 0) ^ mask;
     const work =
-      turn++ % 2 === 0 ? snapshots.restore("/file", undefined, false, () => {}) : snapshots.revert(web, "/file", false, () => {});
+      turn++ % 2 === 0 ? snapshots.restore("/file", { paused: false }, () => {}) : snapshots.revert(web, "/file", false, () => {});
     const outcome = await work.then(
       () => `bit ${bit} was taken`,
       (error: { code?: string }) => String(error.code),

@@ -1,5 +1,6 @@
 // hvkit restore: a new guest that goes on from a snapshot.
 import { Command } from "@commander-js/extra-typings";
+import { parseCpuList } from "../../cpulist.js";
 import { note, print, printJson } from "../output.js";
 import { withProgress } from "../progress.js";
 import { withClient } from "../session.js";
@@ -10,6 +11,7 @@ export const restore = () =>
     .description("make a new guest that goes on from a snapshot")
     .argument("<snapshot>", "a name (see 'hvkit snapshot ls'), or the path of a file")
     .option("--name <name>", "the guest's name; by default the saved one's, with a number where that is taken")
+    .option("--cpu-affinity <list>", "CPUs that may run it, for example 0,2-3; the default is all")
     .option("--paused", "it goes on at 'hvkit unpause'")
     .option("--json", "print the guest as JSON")
     .addHelpText(
@@ -22,9 +24,14 @@ Examples:
 It goes on at the very instruction, on whichever engine is up: 'hvkit snapshot check' says beforehand whether it can. Its clock goes on
 from when it was saved. 'hvkit reset' boots its image again.`,
     )
-    .action(async (snapshot, { name, paused, json }) => {
+    .action(async (snapshot, { name, cpuAffinity, paused, json }) => {
       await withClient(async (client) => {
-        const params = { snapshot: snapshotReference(snapshot), paused: paused === true, ...(name === undefined ? {} : { name }) };
+        const params = {
+          snapshot: snapshotReference(snapshot),
+          paused: paused === true,
+          ...(name === undefined ? {} : { name }),
+          ...(cpuAffinity === undefined ? {} : { affinity: parseCpuList(cpuAffinity, "--cpu-affinity") }),
+        };
         const guest = await withProgress(client, () => client.call("restore", params));
         if (json) printJson(guest);
         else {
