@@ -154,3 +154,9 @@ export enum ExitReason {
   Rdtsc = 24,
   Count = 25,
 }
+
+/** When two rates of a TSC count as one. */
+export enum TscRate {
+  /** they differ by at most the host's rate shifted right by this: no measurement of it is better on an emulator */
+  AlikeShift = 8,
+}

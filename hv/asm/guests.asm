@@ -252,7 +252,7 @@ guest_init:
     neg rdx
     cmovs rdx, rdi                              ; the difference
     mov rdi, rsi
-    shr rdi, TSC_ALIKE_SHIFT
+    shr rdi, TscRate_AlikeShift
     cmp rdx, rdi
     ja .other_rate
     mov rax, rsi

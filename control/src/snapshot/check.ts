@@ -1,5 +1,6 @@
 // Whether a snapshot can go on at a certain host, and each thing in the way: what `snapshot check` prints, and what a restore asks
 // before it changes anything. The file itself was checked by reader.ts before.
+import { TscRate } from "../../../protocol/state.js";
 import { HvkitError } from "../errors.js";
 import type { CpuidRow } from "../hypervisor/saved.js";
 import { missingFeatures, vendorString } from "./cpuidbits.js";
@@ -27,9 +28,6 @@ export interface Obstacle {
   severity: "error" | "warning";
   text: string;
 }
-
-/** Rates that differ by less are one, for the hypervisor too (TSC_ALIKE_SHIFT of hv/asm/hv.inc): hosts measure theirs. */
-const SAME_RATE = 1 / 256;
 
 export function findObstacles(snapshot: Snapshot, target: Target): Obstacle[] {
   return [
@@ -82,7 +80,7 @@ function cpuObstacles({ header }: Snapshot, { cpuid }: Target): Obstacle[] {
 
 function tscObstacles({ header }: Snapshot, { tscKhz, tscScaling }: Target): Obstacle[] {
   const { tscKhz: wanted } = header.cpu;
-  if (tscScaling || (tscKhz !== null && Math.abs(tscKhz - wanted) <= tscKhz * SAME_RATE)) return [];
+  if (tscScaling || (tscKhz !== null && Math.abs(tscKhz - wanted) <= tscKhz >> TscRate.AlikeShift)) return [];
   const here = tscKhz === null ? "this engine's rate depends on the machine" : `this is ${tscKhz} kHz`;
   return [
     {
