@@ -1,13 +1,11 @@
 // Operations on a guest's life: start, pause, resume, kill, destroy, nmi. Each states what RunState it needs.
 
 import { GuestResumeArgs, GuestStartArgs, HostImport, ResumeClock, RunState, Status } from "../../protocol/messages";
+import { machineAnswer } from "./answer";
 import { returnGuest } from "./create";
 import { firstBlock, inside, strike } from "./guests";
 import * as host from "./host";
 import { arg, failWith, failWithTwo, refused } from "./message";
-
-/** A machine's own answer is no more than a number: it must not be taken for one of core's. */
-const MAX_BOOT_STATUS: u32 = 0xffff;
 
 export function guestStart(slot: u32): u32 {
   const kind = arg(GuestStartArgs.Kind);
@@ -17,9 +15,8 @@ export function guestStart(slot: u32): u32 {
   if (state != RunState.Created) return badState(state);
   if (!inside(slot, block, bytes)) return failWithTwo(Status.BadAddress, block, bytes);
   if (kind > u32.MAX_VALUE) return failWith(Status.KindUnknown, kind);
-  const status = host.guestBoot(slot, <u32>kind, block, <u32>bytes);
-  if (status == Status.Ended) return failWithTwo(Status.Ended, host.guestReason(slot), host.guestValue(slot));
-  if (status != Status.Ok) return failWith(min(status, MAX_BOOT_STATUS), host.guestValue(slot));
+  const status = machineAnswer(slot, host.guestBoot(slot, <u32>kind, block, <u32>bytes));
+  if (status != Status.Ok) return status;
   return host.guestRun(slot) ? Status.Ok : refused(HostImport.GuestRun);
 }
 

@@ -41,7 +41,7 @@ export function word(value: u64): void {
   replyBytes += 8;
 }
 
-/** Where data after the words goes, and how much of it there is room for; then taken(). */
+/** Where data after the words goes, and how much of it there is room for; then added(). */
 export function data(): usize {
   return replyAt + replyBytes;
 }

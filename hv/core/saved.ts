@@ -11,6 +11,7 @@ import {
   RunState,
   Status,
 } from "../../protocol/messages";
+import { machineAnswer } from "./answer";
 import * as host from "./host";
 import { added, arg, argData, argsBytes, data, failWith, failWithTwo, word } from "./message";
 
@@ -59,10 +60,5 @@ export function guestRestore(slot: u32): u32 {
   if (state != RunState.Created) return failWith(Status.BadState, state);
   const halted = arg(GuestRestoreArgs.Halted) != 0;
   const events = <u32>arg(GuestRestoreArgs.Events);
-  const status = host.guestRestore(slot, halted, events, arg(GuestRestoreArgs.ClockNs), arg(GuestRestoreArgs.Tsc));
-  if (status == Status.Ended) return failWithTwo(Status.Ended, host.guestReason(slot), host.guestValue(slot));
-  return status == Status.Ok ? Status.Ok : failWith(min(status, MAX_STATUS), host.guestValue(slot));
+  return machineAnswer(slot, host.guestRestore(slot, halted, events, arg(GuestRestoreArgs.ClockNs), arg(GuestRestoreArgs.Tsc)));
 }
-
-/** A machine's own answer is no more than a number. */
-const MAX_STATUS: u32 = 0xffff;

@@ -11,6 +11,7 @@
 %include "options.inc"
 %include "idt.inc"
 %include "timer.inc"
+%include "avx.inc"
 %include "power.inc"
 
 ; Below 64 KiB, where every mode reaches it.
@@ -108,6 +109,10 @@ main:
   mov edx, tick
   call hook
   call avx_init
+  cmp byte [avx], 0
+  je .no_avx
+  vxorps ymm8, ymm8, ymm8
+.no_avx:
   mov edi, BUFFER
   mov ecx, BUFFER_BYTES / 4
   mov eax, 0x9E3779B9
@@ -211,25 +216,6 @@ nmi:
 tick:
   inc dword [TICKS]
   out_byte PIC1_COMMAND, PIC_EOI
-  ret
-
-; AVX when CPUID has it: CR4.OSXSAVE, XCR0 = 7.
-avx_init:
-  mov eax, 1
-  cpuid
-  and ecx, (1 << 28) | (1 << 26)
-  cmp ecx, (1 << 28) | (1 << 26)
-  jne .none
-  mov rax, cr4
-  or eax, CR4_OSXSAVE
-  mov cr4, rax
-  xor ecx, ecx
-  xor edx, edx
-  mov eax, 7
-  xsetbv
-  mov byte [avx], 1
-  vxorps ymm8, ymm8, ymm8
-.none:
   ret
 
 bits 32

@@ -12,6 +12,7 @@
 %include "serial.inc"
 %include "options.inc"
 %include "idt.inc"
+%include "avx.inc"
 %include "power.inc"
 
 %define RAM_AREA 0x200000
@@ -217,24 +218,6 @@ ram_verify:
   mov rdx, [rdi - 8]
   jmp changed
 .same:
-  ret
-
-; AVX when CPUID has it: CR4.OSXSAVE, XCR0 = 7.
-avx_init:
-  mov eax, 1
-  cpuid
-  and ecx, (1 << 28) | (1 << 26)          ; AVX, XSAVE
-  cmp ecx, (1 << 28) | (1 << 26)
-  jne .none
-  mov rax, cr4
-  or eax, CR4_OSXSAVE
-  mov cr4, rax
-  xor ecx, ecx
-  xor edx, edx
-  mov eax, 7
-  xsetbv
-  mov byte [avx], 1
-.none:
   ret
 
 ; x87 control and ST0-ST7, MXCSR, XMM0-15 (YMM0-15 with AVX). The FXSAVE image of it all is the reference.
