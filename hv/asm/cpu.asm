@@ -66,10 +66,11 @@ cpu_init:
     cmp dword [rbx + pc.index], 0
     jne .load                                   ; the first CPU has made the IDT
     mov rdi, idt
-    mov rsi, vector_stubs
+    mov esi, vector_stubs
     xor ecx, ecx
 .gate:
-    lodsq                                       ; the stub's address
+    mov eax, esi
+    add esi, STUB_BYTES
     mov [rdi], ax
     mov word [rdi + 2], SEL_CODE
     mov edx, 0x8E00

@@ -34,21 +34,37 @@ endstruc
 
 section .text
 
-; one stub a vector; those with an error code of the CPU's own: 8, 10-14, 17, 21, 29, 30
-%assign v 0
+; One stub a vector, STUB_BYTES long: the address that its CALL leaves tells which it was.
+vector_stubs:
 %rep 256
-stub_ %+ v:
-  %if v = 8 || (v >= 10 && v <= 14) || v = 17 || v = 21 || v = 29 || v = 30
-  %else
-    push 0
-  %endif
-    push strict dword v
-    jmp stub_common
-  %assign v v + 1
+    call near stub_common
 %endrep
 
+; vectors with an error code of the CPU's own: 8, 10-14, 17, 21, 29, 30
+WITH_ERROR equ 1 << 8 | 0x1F << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30
+
+; In: on the stack the CALL's return address, then the error code if the vector has one, then RIP
 stub_common:
     push rax
+    push rdx
+    mov eax, [rsp + 16]
+    sub eax, vector_stubs + STUB_BYTES
+    imul eax, eax, 52429                        ; divided by five: 2^18 / 5, rounded up
+    shr eax, 18
+    cmp eax, 32
+    jae .no_error
+    mov edx, WITH_ERROR
+    bt edx, eax
+    jnc .no_error
+    mov [rsp + 16], rax
+    pop rdx
+    jmp .save
+.no_error:
+    mov qword [rsp + 16], 0
+    xchg rax, [rsp + 8]                         ; each one place down: there is room for the error code
+    xchg rax, [rsp]
+    mov rdx, rax
+.save:
     push rcx
     push rdx
     push rbx
@@ -172,10 +188,4 @@ exception_names:
 %rep 32
     dq name_ %+ n
   %assign n n + 1
-%endrep
-vector_stubs:
-%assign v 0
-%rep 256
-    dq stub_ %+ v
-  %assign v v + 1
 %endrep
