@@ -155,6 +155,7 @@ export function cpuidInit(model: u32): u64 {
   hypervisorLeaves();
   extendedLeaves();
   masks();
+  noteHere();
   return model == CpuModel.Portable ? takePortable() : 0;
 }
 
@@ -258,14 +259,14 @@ export function isAmd(): bool {
 }
 
 // The portable model: what QEMU's emulated CPU (7.2, -cpu max) and Bochs' (2.7, corei7_skylake_x) both have, of what host() above lets
-// through and with its reasons; each CPU since Intel's Skylake and AMD's Zen has it too. Rows are offsets in the table.
+// through and with its reasons, and each CPU since Intel's Haswell and AMD's Zen too (x86-64-v3). Rows are offsets in the table.
 //
 //   signature        family 15, model 107: that of QEMU's own AMD CPU, whose quirks Linux knows, and none of which needs more
 //   1 ECX            SSE3 PCLMULQDQ SSSE3 FMA CX16 SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND, hypervisor
 //   1 EDX            FPU DE PSE TSC MSR PAE CX8 SEP PGE CMOV PAT PSE-36 CLFSH MMX FXSR SSE SSE2. Not VME: QEMU's has none
-//   7 EBX            FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS ADX SMAP CLFLUSHOPT CLWB. Not RDSEED, FDP_EXCPTN_ONLY, SHA
+//   7 EBX            FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS. Not ADX, SMAP (Broadwell), CLFLUSHOPT (Skylake), CLWB, RDSEED, FDP_EXCPTN_ONLY, SHA
 //   7 ECX, EDX       none: UMIP is QEMU's alone
-//   0Dh              x87, SSE, AVX in their standard places; XSAVEOPT and XGETBV with ECX = 1. Not XSAVEC: QEMU has none
+//   0Dh              x87, SSE, AVX in their standard places; XSAVEOPT. Not XSAVEC: QEMU has none; XGETBV with ECX = 1: Skylake
 //   80000001h ECX    LAHF ABM. Not SSE4A, 3DNow prefetch
 //   80000001h EDX    SYSCALL NX 1 GiB pages LM, and leaf 1 again. Not MMX extensions, 3DNow
 //   80000005h, 6h    64 KiB of L1 each, 512 KiB of L2, as QEMU's CPU has them: no state behind them
@@ -284,7 +285,7 @@ const PORTABLE = memory.data<u32>([
   0x078ba97d,
   7 << 6,
   0,
-  0x019803a9,
+  0x3a9,
   0,
   0,
   13 << 6,
@@ -293,7 +294,7 @@ const PORTABLE = memory.data<u32>([
   832,
   0,
   XSAVE_EXTENSIONS << 4,
-  5,
+  1,
   0,
   0,
   0,
@@ -377,13 +378,21 @@ const FEATURES = memory.data<u32>([
   ALL,
 ]);
 const FEATURES_END: usize = 11 * 8;
+/** What this CPU has of them: the second word of each pair. */
+const HERE = memory.data(11 * 8);
 
-/** Takes the rows at CpuidTable.New, in a machine whose table is the host's: 0, or in the form of Status.CpuLacks the first bits that this
- *  CPU lacks, and nothing is changed. */
+/** Once, while the table is the host's. */
+function noteHere(): void {
+  for (let at: usize = 0; at < FEATURES_END; at += 8) {
+    store<u32>(HERE + at, load<u32>(CpuidTable.At + load<u32>(FEATURES + at)) | ~load<u32>(FEATURES + at, 4), 4);
+  }
+}
+
+/** Takes the rows at CpuidTable.New: 0, or in the form of Status.CpuLacks the first bits that this CPU lacks, and nothing is changed. */
 export function cpuidTake(): u64 {
-  for (let at: usize = FEATURES; at < FEATURES + FEATURES_END; at += 8) {
-    const offset = load<u32>(at);
-    const lacking = load<u32>(CpuidTable.New + offset) & ~load<u32>(CpuidTable.At + offset) & load<u32>(at, 4);
+  for (let at: usize = 0; at < FEATURES_END; at += 8) {
+    const offset = load<u32>(FEATURES + at);
+    const lacking = load<u32>(CpuidTable.New + offset) & ~load<u32>(HERE + at, 4);
     if (lacking) return ((<u64>(offset >> 4)) << 40) | ((<u64>((offset >> 2) & 3)) << 32) | lacking;
   }
   memory.copy(CpuidTable.At, CpuidTable.New, BYTES);

@@ -9,6 +9,7 @@ import { methods } from "../../control/src/api/methods.js";
 import { runtimePaths } from "../../control/src/api/paths.js";
 import { Client } from "../../control/src/client/client.js";
 import { Console } from "../../control/src/client/console.js";
+import type { CpuidRow, CpuModel } from "../../control/src/hypervisor/saved.js";
 import { missingFeatures, vendorString } from "../../control/src/snapshot/cpuidbits.js";
 import { recordedCpuid } from "../../control/src/snapshot/recorded.js";
 import { root } from "./support/machine.js";
@@ -168,17 +169,19 @@ onEachEngine("snapshots", (target) => {
 onEachEngine("an engine as it was recorded", (target) => {
   const machine = useMachine(target);
 
-  test.skipIf(target.accel === "kvm").for(["portable", "host"] as const)(
-    "offers guests of model %s what it offered then",
-    async (cpuModel) => {
-      const { hypervisor } = machine();
+  test.skipIf(target.accel === "kvm")("offers what it offered then, and a guest of the portable model has no more", async () => {
+    const { hypervisor } = machine();
+    const cpuidOf = async (cpuModel: CpuModel): Promise<CpuidRow[]> => {
       const { guest } = await hypervisor.guestCreate({ memoryBytes: 2 ** 21, wallSeconds: 0, cpuModel });
-      const found = await hypervisor.guestCpuid(guest);
+      const rows = await hypervisor.guestCpuid(guest);
       await hypervisor.guestDestroy(guest);
-      const recorded = recordedCpuid(target.engine, cpuModel);
-      expect(missingFeatures(recorded, found)).toEqual([]);
-      expect(missingFeatures(found, recorded)).toEqual([]);
-      expect(vendorString(recorded)).toBe(vendorString(found));
-    },
-  );
+      return rows;
+    };
+    const recorded = recordedCpuid(target.engine);
+    const found = await cpuidOf("host");
+    expect(missingFeatures(recorded, found)).toEqual([]);
+    expect(missingFeatures(found, recorded)).toEqual([]);
+    expect(vendorString(recorded)).toBe(vendorString(found));
+    expect(missingFeatures(await cpuidOf("portable"), recorded)).toEqual([]);
+  });
 });

@@ -3,7 +3,7 @@
 import { checkName } from "../api/name.js";
 import type { SnapshotCheck, SnapshotDetail } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
-import type { CpuidRow, CpuModel, SavedState } from "../hypervisor/saved.js";
+import type { CpuidRow, SavedState } from "../hypervisor/saved.js";
 import { featureList, vendorName } from "../hypervisor/texts.js";
 import type { Catalog } from "../images/catalog.js";
 import { captureRam } from "../snapshot/capture.js";
@@ -37,7 +37,7 @@ export interface RestoreOptions {
 
 export class Snapshots {
   /** what guests of a model find on the hypervisor that is up */
-  readonly #cpuid = new Map<CpuModel, CpuidRow[]>();
+  #cpuid: CpuidRow[] | null = null;
 
   constructor(
     private readonly host: Host,
@@ -45,7 +45,9 @@ export class Snapshots {
     private readonly catalog: Catalog,
     readonly store: SnapshotStore,
   ) {
-    host.on("up", () => this.#cpuid.clear());
+    host.on("up", () => {
+      this.#cpuid = null;
+    });
   }
 
   /** The guest stands still until state and RAM are copied; it goes on while the last of it is compressed and written. */
@@ -113,8 +115,8 @@ export class Snapshots {
 
   check(reference: string, engine: "qemu" | "bochs" | undefined): Promise<SnapshotCheck> {
     const { layout } = this.#booted();
-    return checkSnapshot(this.store, reference, (header) =>
-      engine === undefined ? this.#target(header) : Promise.resolve(recordedTarget(engine, header.cpu.model, layout)),
+    return checkSnapshot(this.store, reference, () =>
+      engine === undefined ? this.#target() : Promise.resolve(recordedTarget(engine, layout)),
     );
   }
 
@@ -124,7 +126,7 @@ export class Snapshots {
     try {
       const snapshot = await readSnapshot(opened.source, (done, total) => progress("check", done, total));
       const { region, registers } = migrate(snapshot, this.#booted().layout);
-      requireCpu(snapshot, await this.#target(snapshot.header));
+      requireCpu(snapshot, await this.#target());
       const state = stateOf(snapshot, region, registers);
       return await use(snapshot, this.#origin(opened, snapshot, state, progress));
     } finally {
@@ -170,14 +172,14 @@ export class Snapshots {
   }
 
   /** The hypervisor that is up. */
-  async #target({ cpu }: SnapshotHeader): Promise<Target> {
+  async #target(): Promise<Target> {
     const { engine, layout, hypervisor } = this.#booted();
     const { hello } = hypervisor;
     const { freeBytes, dirtyBytes } = await hypervisor.hostStat();
     return {
       title: `${engine.name} (${engine.accel}), ${vendorName(hello.vendor)}`,
       layout,
-      cpuid: await this.#cpuidOf(cpu.model),
+      cpuid: await this.#hostCpuid(),
       tscKhz: hello.tscKhz,
       tscScaling: featureList(hello.features).includes("tsc-scaling"),
       freeBytes: freeBytes + dirtyBytes,
@@ -185,21 +187,19 @@ export class Snapshots {
   }
 
   /** A guest is made that shows it, once; null where there is no room even for that. */
-  async #cpuidOf(cpuModel: CpuModel): Promise<CpuidRow[] | null> {
-    const known = this.#cpuid.get(cpuModel);
-    if (known) return known;
+  async #hostCpuid(): Promise<CpuidRow[] | null> {
+    if (this.#cpuid) return this.#cpuid;
     const { hypervisor } = this.host;
     let probe: number;
     try {
-      probe = (await hypervisor.guestCreate({ memoryBytes: PROBE_BYTES, wallSeconds: 0, cpuModel })).guest;
+      probe = (await hypervisor.guestCreate({ memoryBytes: PROBE_BYTES, wallSeconds: 0, cpuModel: "host" })).guest;
     } catch (error) {
       if (error instanceof HvkitError && (error.code === "E_HV_NO_MEMORY" || error.code === "E_HV_NO_SLOT")) return null;
       throw error;
     }
     try {
-      const rows = await hypervisor.guestCpuid(probe);
-      this.#cpuid.set(cpuModel, rows);
-      return rows;
+      this.#cpuid = await hypervisor.guestCpuid(probe);
+      return this.#cpuid;
     } finally {
       await hypervisor.guestDestroy(probe);
     }

@@ -13,7 +13,7 @@ export interface Target {
   /** "qemu (tcg), AMD SVM" */
   title: string;
   layout: Layout;
-  /** what a guest of the snapshot's CPU model finds there; null: nobody could ask, and the hypervisor decides when it comes to it */
+  /** what a guest of the CPU model `host` finds there; null: nobody could ask, and the hypervisor decides when it comes to it */
   cpuid: readonly CpuidRow[] | null;
   /** of the host's TSC; null: it depends on the machine */
   tscKhz: number | null;

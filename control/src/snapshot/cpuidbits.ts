@@ -8,7 +8,7 @@ interface FeatureWord {
   leaf: number;
   subleaf: number;
   output: Output;
-  /** from bit 0 up; "-" has no name, "*" shows the guest's own control registers and is not the CPU's */
+  /** from bit 0 up; "-" has no name, "*" is not the CPU's: it shows the guest's own control registers, or repeats leaf 1 as AMD does */
   names: string;
 }
 
@@ -61,8 +61,7 @@ const WORDS: readonly FeatureWord[] = [
     leaf: 0x8000_0001,
     subleaf: 0,
     output: "edx",
-    names:
-      "amd_fpu amd_vme amd_de amd_pse amd_tsc amd_msr amd_pae amd_mce amd_cx8 amd_apic - syscall amd_mtrr amd_pge amd_mca amd_cmov amd_pat amd_pse36 - mp nx - mmxext amd_mmx amd_fxsr fxsr_opt pdpe1gb rdtscp - lm 3dnowext 3dnow",
+    names: "* * * * * * * * * * - syscall * * * * * * - mp nx - mmxext * * fxsr_opt pdpe1gb rdtscp - lm 3dnowext 3dnow",
   },
   { leaf: 0x8000_0007, subleaf: 0, output: "edx", names: "- - - - - - - - constant_tsc" },
   { leaf: 0x8000_0008, subleaf: 0, output: "ebx", names: "clzero irperf xsaveerptr" },

@@ -6,6 +6,7 @@ import { join, resolve } from "node:path";
 import type { RunningEngine } from "../../../control/src/engines/engine.js";
 import { createEngine } from "../../../control/src/engines/engines.js";
 import { RemoteHypervisor } from "../../../control/src/hypervisor/client.js";
+import type { GuestCreateOptions } from "../../../control/src/hypervisor/hypervisor.js";
 import type { SavedState } from "../../../control/src/hypervisor/saved.js";
 import { Catalog, type Image } from "../../../control/src/images/catalog.js";
 import type { CpioFile } from "../../../control/src/images/cpio.js";
@@ -36,6 +37,8 @@ export interface RunOptions {
   /** CPUs, a bit each */
   affinity?: number;
   added?: readonly CpioFile[];
+  /** the rate of its TSC, kilohertz; by default the machine's */
+  tscKhz?: number;
 }
 
 /** A guest in the test's own memory. */
@@ -103,16 +106,16 @@ export class Machine {
     return this.#catalog.find(name).catch(() => this.#catalog.find(join(root, "build/test/guests", name)));
   }
 
-  async run(name: string, { memory, append = "", affinity = 0, added = [] }: RunOptions = {}): Promise<Guest> {
+  async run(name: string, { memory, append = "", affinity = 0, added = [], tscKhz }: RunOptions = {}): Promise<Guest> {
     const image = await this.image(name);
     const memoryBytes = imageMemory(image, memory);
-    const plan = await loadPlan(image, { memoryBytes, append, added, tscKhz: this.hypervisor.hello.tscKhz });
-    return this.runPlan(name, plan, memoryBytes, affinity);
+    const plan = await loadPlan(image, { memoryBytes, append, added, tscKhz: tscKhz ?? this.hypervisor.hello.tscKhz });
+    return this.runPlan(name, plan, { memoryBytes, affinity, ...(tscKhz === undefined ? {} : { tscKhz }) });
   }
 
   /** A guest of files that the test made. */
   async runFiles(name: string, files: BootFiles, memoryMiB: number): Promise<Guest> {
-    return this.runPlan(name, planBoot(files, memoryMiB * 2 ** 20), memoryMiB * 2 ** 20);
+    return this.runPlan(name, planBoot(files, memoryMiB * 2 ** 20), { memoryBytes: memoryMiB * 2 ** 20 });
   }
 
   /** All of a guest, which is paused afterwards. */
@@ -141,9 +144,9 @@ export class Machine {
     return guest;
   }
 
-  async runPlan(name: string, plan: BootPlan, memoryBytes: number, affinity = 0): Promise<Guest> {
+  async runPlan(name: string, plan: BootPlan, options: Omit<GuestCreateOptions, "wallSeconds">): Promise<Guest> {
     const wallSeconds = Math.floor(Date.now() / 1000);
-    const { guest: slot, requestTsc } = await this.hypervisor.guestCreate({ memoryBytes, wallSeconds, affinity });
+    const { guest: slot, requestTsc } = await this.hypervisor.guestCreate({ ...options, wallSeconds });
     const guest = new Guest(this, name, slot, requestTsc);
     this.#guests.set(slot, guest);
     try {
