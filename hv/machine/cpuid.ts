@@ -248,7 +248,7 @@ function extendedLeaves(): void {
 }
 
 /** AuthenticAMD: a Linux that finds it does not isolate its page tables (Meltdown is Intel's), and takes SYSCALL for 32-bit programs,
- *  which undefined.ts makes work on Intel's CPUs. */
+ *  which foreign.ts makes work on Intel's CPUs. */
 const AMD_B: u32 = 0x68747541;
 const AMD_C: u32 = 0x444d4163;
 const AMD_D: u32 = 0x69746e65;
