@@ -58,6 +58,12 @@ export enum Op {
   GuestRegistersWrite = 34,
   /** GuestRestoreArgs; the machine makes of the state what is not state; the guest is Paused */
   GuestRestore = 35,
+
+  // A guest's exits, watched (protocol/trace.ts).
+  /** GuestTraceArgs */
+  GuestTrace = 48,
+  /** GuestTracedArgs; GuestTracedReply, then records */
+  GuestTraced = 49,
 }
 
 /** What a guest consists of besides registers and RAM. */
@@ -108,6 +114,8 @@ export enum Status {
   CpuLacks = 16,
   /** an affinity with CPUs that do not work: words are the affinity, the CPUs that do, a bit each */
   NoSuchCpu = 17,
+  /** the guest's exits are not recorded */
+  NotTraced = 18,
 
   // What hv/machine/boot found wrong with an image; the word is the value found.
   BootBlockBad = 32,
@@ -404,6 +412,7 @@ export enum GuestStatArgs {
 /** Then pairs of words, (ExitReason of protocol/state.ts, count), for the counts that are not 0. */
 export enum GuestStatReply {
   Exits = 0,
+  /** time run, the handling of its exits included */
   RunNs = 1,
   /** time halted */
   HaltNs = 2,
@@ -420,9 +429,19 @@ export enum GuestStatReply {
   HaltTsc = 9,
   /** how often nested translations were dropped before an entry: the first one, and each on another CPU than the one before */
   NestedFlushes = 10,
+  /** time runnable, and not run: another guest had the CPU, or the hypervisor was at work */
+  WaitNs = 11,
+  /** time paused */
+  PausedNs = 12,
+  /** time from the start to now, or to the end; RunNs, HaltNs, WaitNs and PausedNs are its parts */
+  LifeNs = 13,
+  /** the part of RunNs in which its exits were handled, as far as they were timed (TraceMode.Time) */
+  HandlingNs = 14,
+  /** TraceMode bits (protocol/trace.ts): what its exits are watched for */
+  TraceModes = 15,
   /** where to go on; 0 when this was the last part */
-  NextReason = 11,
-  Words = 12,
+  NextReason = 16,
+  Words = 17,
 }
 
 /** The guest's time-stamp counter and clock are of one moment. */
@@ -498,4 +517,5 @@ export enum HostImport {
   StoreRead = 12,
   StoreWrite = 13,
   GuestResume = 14,
+  GuestTrace = 15,
 }

@@ -6,7 +6,7 @@ global guests_init, guest_table, guest_high, guest_new, guest_pool, guest_ram, g
 extern early_alloc, frame_claim, frame_release, block_claim, block_release
 extern vendor_nested_entry, vendor_vcpu_init, vendor_set_tsc_offset, context_init, guest_drop, core_held, sched_lock, cpus_flush, cpu_mask
 extern wasm_place_memory, wasm_place_table, machine_call, machine_instance_bytes
-extern Z_machine_instantiate, Z_machineZ_init, Z_machineZ_boot, Z_machineZ_bootValue
+extern Z_machine_instantiate, Z_machineZ_init, Z_machineZ_boot, Z_machineZ_bootValue, Z_machineZ_exit, trace_free
 extern core_pending, panic, tsc_khz, guest_ticks
 
 section .bss
@@ -102,6 +102,7 @@ guest_new:
     mov dword [rax + guest.state], RunState_Created
     mov qword [rax + guest.deadline], -1
     mov dword [rax + guest.flush], 1
+    mov dword [rax + guest.time], TIME_NONE
     mov rcx, rbx
     shl rcx, WINDOW_SHIFT
     mov rdx, WINDOWS
@@ -326,6 +327,8 @@ guest_init:
     mov rax, [r12 + guest.linear]
     add rax, InstancePage_Instance - InstancePage_Bytes
     mov [r12 + guest.instance_ptr], rax
+    mov rax, Z_machineZ_exit
+    mov [r12 + guest.exit], rax
     call context_init
     call [vendor_vcpu_init]
     mov ebx, 20
@@ -410,7 +413,6 @@ guest_stood:
     cmp qword [r12 + guest.tsc0], 0
     je .done
     add [r12 + guest.tsc0], rax
-    add [r12 + guest.halt_since], rax
     cmp qword [r12 + guest.deadline], -1
     je .no_deadline
     add [r12 + guest.deadline], rax
@@ -478,6 +480,7 @@ guest_free:
     inc ebx
     cmp ebx, 3
     jb .gib
+    call trace_free
     xor ebx, ebx
 .frame:
     cmp ebx, [r12 + guest.pool_count]

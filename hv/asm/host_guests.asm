@@ -4,7 +4,7 @@
 %include "host.inc"
 
 extern ns_of_tsc, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood, field_read
-extern core_hold, guest_wake
+extern core_hold, guest_wake, account_start, account_state, guest_time, exits_total
 
 section .text
 
@@ -57,6 +57,7 @@ IMPORT guestRun                                 ; ESI slot
     mov dword [r12 + guest.state], RunState_Runnable
     mov dword [r12 + guest.woken], 1
     mov dword [r12 + guest.changed], 1
+    call account_start
     mov eax, 1
 .done:
     DONE
@@ -77,6 +78,8 @@ IMPORT guestResume                              ; ESI slot, EDX 0: its time stoo
     mov dword [r12 + guest.paused], 0
     mov dword [r12 + guest.woken], 1
     mov dword [r12 + guest.changed], 1
+    RDTSC64
+    call account_state
     mov eax, 1
 .done:
     DONE
@@ -93,6 +96,7 @@ IMPORT guestPause                               ; ESI slot
     mov dword [r12 + guest.paused], 1
     RDTSC64
     mov [r12 + guest.paused_at], rax
+    call account_state
     mov dword [r12 + guest.changed], 1
     mov eax, 1
 .done:
@@ -106,6 +110,8 @@ IMPORT guestKill                                ; ESI slot
     mov eax, EndReason_Killed
     xor edx, edx
     call guest_end
+    RDTSC64
+    call account_state
     mov eax, 1
 .done:
     DONE
@@ -184,24 +190,47 @@ IMPORT guestStat                                ; ESI slot, EDX GuestStatReply
     jae .done
     jmp [stats + rdx * 8]
 .exits:
-    xor ecx, ecx
-.sum:
-    add rax, [r12 + guest.exits + rcx * 8]
-    inc ecx
-    cmp ecx, ExitReason_Count
-    jb .sum
+    call exits_total
     jmp .done
 .run:
-    mov rax, [r12 + guest.run_tsc]
-    jmp .to_ns
+    mov ecx, TIME_RUNNING
+    jmp .time
 .halt:
-    mov rax, [r12 + guest.halt_tsc]
+    mov ecx, TIME_HALTED
+    jmp .time
+.wait:
+    mov ecx, TIME_WAITING
+    jmp .time
+.paused:
+    mov ecx, TIME_PAUSED
+.time:
+    call guest_time
+    jmp .to_ns
+.life:
+    mov rax, [r12 + guest.ended_at]
+    test rax, rax
+    jnz .ended
+    RDTSC64
+.ended:
+    mov rcx, [r12 + guest.started_at]
+    sub rax, rcx
+    jrcxz .unborn
 .to_ns:
     mul qword [ns_of_tsc]
     shrd rax, rdx, 32
     jmp .done
 .halt_tsc:
-    mov rax, [r12 + guest.halt_tsc]
+    mov ecx, TIME_HALTED
+    call guest_time
+    jmp .done
+.handling:
+    mov rax, [r12 + guest.handling]
+    jmp .to_ns
+.modes:
+    mov eax, [r12 + guest.trace_modes]
+    jmp .done
+.unborn:
+    xor eax, eax
     jmp .done
 .vmcs:
     mov rax, [r12 + guest.vmcs_accesses]
@@ -218,6 +247,10 @@ IMPORT guestStat                                ; ESI slot, EDX GuestStatReply
 .overhead:
     mov eax, [r12 + guest.pool_count]
     inc eax
+    test byte [r12 + guest.trace_modes], TraceMode_Ring
+    jz .no_ring
+    add eax, TraceRing_Frames
+.no_ring:
     shl eax, 12
     mov ecx, eax
     call .tables
@@ -293,5 +326,6 @@ align 8
 stats:
     dq Z_hostZ_guestStat.exits, Z_hostZ_guestStat.run, Z_hostZ_guestStat.halt, Z_hostZ_guestStat.vmcs, Z_hostZ_guestStat.injected
     dq Z_hostZ_guestStat.first, Z_hostZ_guestStat.overhead, Z_hostZ_guestStat.nested, Z_hostZ_guestStat.faults, Z_hostZ_guestStat.halt_tsc
-    dq Z_hostZ_guestStat.flushes
+    dq Z_hostZ_guestStat.flushes, Z_hostZ_guestStat.wait, Z_hostZ_guestStat.paused, Z_hostZ_guestStat.life
+    dq Z_hostZ_guestStat.handling, Z_hostZ_guestStat.modes
     dq Z_hostZ_guestStat.done

@@ -3,7 +3,7 @@
 %include "hv.inc"
 %include "host.inc"
 
-extern field_read, field_write, guest_tsc, guest_clock, ticks_of_ns, guest_asked, core_hold, context_drop, context_init, host_xcr0, Z_machineZ_restore
+extern field_read, field_write, guest_tsc, guest_clock, ticks_of_ns, guest_asked, core_hold, context_drop, context_init, host_xcr0, Z_machineZ_restore, account_start
 
 section .bss
 alignb 8
@@ -204,6 +204,8 @@ IMPORT guestRestore                             ; ESI slot, EDX halted, ECX Even
     mov dword [r12 + guest.paused], 1
     mov dword [r12 + guest.state], RunState_Runnable
     mov dword [r12 + guest.changed], 1
+    call account_start
+    xor eax, eax
 .done:
     pop rcx
     pop rbx

@@ -5,7 +5,7 @@
 
 global sched_loop, sched_lock, idle_cpus, run_look, run_verdict, run_trapped, core_deadline, flush_deadline, sched_init
 extern core_pending, core_poll, core_unhold, guest_table, guest_high, guest_end, guest_leave, kick_idle, machine_call, Z_machineZ_event
-extern guest_ticks, vendor_run, vendor_flush, vendor_vcpu_arrive, vendor_set_tsc_offset, context_load, timer_arm, tsc_khz
+extern account, account_state, guest_ticks, vendor_run, vendor_flush, vendor_vcpu_arrive, vendor_set_tsc_offset, context_load, timer_arm, tsc_khz
 
 SLICE_MS        equ 5
 LAG_SLICES      equ 100                         ; how far a guest may be behind those that wait where it runs: it would have the CPU alone until then
@@ -61,14 +61,18 @@ sched_loop:
     mov [gs:pc.slice_end], rcx
 .run:
     mov [gs:pc.entered], r13
+    mov rax, r13
+    mov ecx, TIME_RUNNING
+    call account
     mov dword [gs:pc.vmcs_accesses], 0
     mov dword [gs:pc.budget], 5
     call [vendor_run]
     mov r12, [gs:pc.guest]
     RDTSC64
-    sub rax, [gs:pc.entered]
-    add [r12 + guest.run_tsc], rax
-    add [r12 + guest.vrun], rax
+    mov rcx, rax
+    sub rcx, [gs:pc.entered]
+    add [r12 + guest.vrun], rcx
+    call account_state
     mov eax, [gs:pc.vmcs_accesses]
     add [r12 + guest.vmcs_accesses], rax
     jmp sched_loop
@@ -224,11 +228,11 @@ pick:
     jmp .slot
 .wake:
     mov dword [r12 + guest.state], RunState_Runnable
+    push rcx
     mov rax, r13
-    sub rax, [r12 + guest.halt_since]
-    jb .just_now                                ; on another CPU, after this one looked at the time
-    add [r12 + guest.halt_tsc], rax
-.just_now:
+    mov ecx, TIME_WAITING
+    call account
+    pop rcx
     mov dword [r12 + guest.woken], 1
 .runnable:
     mov rax, [r12 + guest.vrun]
@@ -436,8 +440,6 @@ run_verdict:
     cmp dword [r12 + guest.events], 0
     jne .go_on
     mov dword [r12 + guest.state], RunState_Halted
-    RDTSC64
-    mov [r12 + guest.halt_since], rax
     stc
     ret
 .go_on:

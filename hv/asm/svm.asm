@@ -12,7 +12,7 @@
 %include "vmcb.inc"
 
 global svm_run, svm_exit
-extern run_look, run_verdict, run_trapped, Z_machineZ_exit, svm_next_rip
+extern run_look, run_verdict, run_trapped, svm_next_rip
 
 section .text
 

@@ -11,7 +11,7 @@
 %include "vmcs.inc"
 
 global vmx_run, vmx_exit, vmx_select
-extern run_look, run_verdict, run_trapped, Z_machineZ_exit
+extern run_look, run_verdict, run_trapped
 
 section .text
 
@@ -81,15 +81,15 @@ vmx_exit:
     pop qword [rax]
     mov r12, [gs:pc.guest]
     mov ecx, EXIT_REASON
-    vmread rax, rcx
-    cmp eax, 1                                  ; external interrupt
+    vmread rdx, rcx
+    cmp edx, 1                                  ; external interrupt
     je .host
-    cmp eax, 52                                 ; preemption timer: vmx_vcpu.asm says what for
+    cmp edx, 52                                 ; preemption timer: vmx_vcpu.asm says what for
     je .host
-    mov [rbx + EXIT_FROM_REGION + ExitRecord_Reason], eax
+    mov [rbx + EXIT_FROM_REGION + ExitRecord_Reason], edx
     mov ecx, GUEST_RIP
     vmread [rbx + VcpuRecord_Rip], rcx
-    test eax, eax                               ; exception or NMI
+    test edx, edx                               ; exception or NMI
     jz .exception
 .record:
     mov ecx, GUEST_INTERRUPTIBILITY
@@ -120,12 +120,12 @@ vmx_exit:
     jmp vmx_run.enter
 .exception:
     mov ecx, EXIT_INTERRUPTION
-    vmread rax, rcx
+    vmread rdx, rcx                             ; as the trace has it (TraceRecord.Reason)
     inc dword [gs:pc.vmcs_accesses]
-    and eax, 0x7FF
-    cmp eax, 0x202
+    and edx, 0x7FF
+    cmp edx, 0x202
     je .nmi
-    cmp eax, 0x312
+    cmp edx, 0x312
     jne .record
     int 18                                      ; and so is a machine check
 .nmi:

@@ -183,6 +183,16 @@ export declare function guestStat(slot: u32, index: u32): u64;
 // @ts-ignore: decorator
 @external("host", "guestCpus")
 export declare function guestCpus(slot: u32): u64;
+/** Sets what the guest's exits are watched for (TraceMode bits). With a ring, where it has none, `frame` is the first of TraceRing.Frames Clean
+ *  ones in a row, at a multiple of their number; they are Dirty when the ring goes. Refused: it has no machine, such frames are not there. */
+// @ts-ignore: decorator
+@external("host", "guestTrace")
+export declare function guestTrace(slot: u32, modes: u32, frame: u32): bool;
+/** How many exits were recorded; number `index` of them goes to `to` (TraceRecord.End bytes), if it is there and among the last
+ *  TraceRing.Records. The guest stands until core's piece of work is done. */
+// @ts-ignore: decorator
+@external("host", "guestTraced")
+export declare function guestTraced(slot: u32, index: u64, to: u32): u64;
 /** The count of exits with an ExitReason. */
 // @ts-ignore: decorator
 @external("host", "guestExits")

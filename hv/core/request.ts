@@ -18,6 +18,7 @@ import {
   Op,
   Status,
 } from "../../protocol/messages";
+import { GuestTraceArgs, GuestTracedArgs } from "../../protocol/trace";
 import { guestDestroy, guestKill, guestNmi, guestPause, guestResume, guestStart } from "./control";
 import { guestCreate } from "./create";
 import { guestDigest } from "./digest";
@@ -31,6 +32,7 @@ import { arg, argsBytes, beginReply, fail, failWith, LATER, sendReply, setArgs }
 import { guestEntry, guestPartRead, guestPartWrite, guestRegistersWrite, guestRestore } from "./saved";
 import { guestLoad, guestSave } from "./store";
 import { cpuStat, hello, hostStat, ping, shutdown, stopping } from "./system";
+import { guestTrace, guestTraced } from "./trace";
 import { nextTurn } from "./turn";
 
 /** Requests taken up in one poll. */
@@ -103,6 +105,10 @@ function shapeOf(op: u32): u32 {
       return GuestRestoreArgs.Words;
     case Op.GuestResume:
       return GuestResumeArgs.Words;
+    case Op.GuestTrace:
+      return GuestTraceArgs.Words;
+    case Op.GuestTraced:
+      return GuestTracedArgs.Words;
     case Op.GuestPause:
     case Op.GuestKill:
     case Op.GuestDestroy:
@@ -182,6 +188,10 @@ function dispatchGuest(op: u32, slot: u32): u32 {
       return guestRegistersWrite(slot);
     case Op.GuestRestore:
       return guestRestore(slot);
+    case Op.GuestTrace:
+      return guestTrace(slot);
+    case Op.GuestTraced:
+      return guestTraced(slot);
     default:
       return fail(Status.UnknownOp);
   }

@@ -4,7 +4,7 @@
 //   003C  u32: bytes of the state region in use, for whoever reads it from outside
 //   0040  the exit record: NASM writes it at each exit that the machine handles; not state
 //   0100  the state region: vCPU general registers, then the devices' records (state.ts); all that a snapshot needs
-//   4000  end of the region; the trace ring and caches that can be rebuilt
+//   4000  end of the region; tables and caches that can be rebuilt
 //   8000  static data of the module (asc --memoryBase)
 //  10000  end: one Wasm page
 

@@ -3,6 +3,7 @@
 import * as host from "../../hv/core/host";
 import { FrameState, HostFact } from "../../hv/core/host";
 import { GuestLimit, GuestPart } from "../../protocol/messages";
+import { TraceMode } from "../../protocol/trace";
 
 export let refused: u64 = 0;
 export let granted: u64 = 0;
@@ -94,6 +95,8 @@ function slots(n: u32, slot: u32): void {
   expect(n + 27, !host.guestPartWrite(slot, 0, 0, MEMORY, 16));
   expect(n + 28, !host.guestRegisterWrite(slot, 0, 0));
   expect(n + 29, host.guestRestore(slot, 0, 0, 0, 0) != 0);
+  expect(n + 30, !host.guestTrace(slot, TraceMode.Ring, clean));
+  expect(n + 31, host.guestTraced(slot, 0, MEMORY) == 0);
   if (slot >= <u32>GuestLimit.Slots) expect(n + 24, host.guestChanged(slot) == -1);
 }
 
@@ -125,6 +128,12 @@ function running(n: u32): void {
   }
   expect(n + 21, !host.guestPartRead(RUNNING, GuestPart.Count, 0, MEMORY, 16));
   expect(n + 22, !host.guestPartRead(RUNNING, u32.MAX_VALUE, 0, MEMORY, 16));
+  // frames that are not at a multiple, or not clean; modes that do not exist; records that are not there
+  expect(n + 26, !host.guestTrace(RUNNING, TraceMode.Ring, clean | 1));
+  expect(n + 27, !host.guestTrace(RUNNING, TraceMode.Ring, 0));
+  expect(n + 28, !host.guestTrace(RUNNING, TraceMode.Ring, 0xfffffff0));
+  expect(n + 29, !host.guestTrace(RUNNING, u32.MAX_VALUE, clean));
+  expect(n + 30, host.guestTraced(RUNNING, 0, MEMORY) == 0);
   expect(n + 23, host.cpuStat(0, u32.MAX_VALUE) == 0);
   expect(n + 24, host.cpuStat(8, 0) == 0);
   expect(n + 25, host.cpuStat(u32.MAX_VALUE, 0) == 0);
@@ -139,6 +148,7 @@ function memory(n: u32, at: u32): void {
   expect(n + 5, host.identity(at, 16) == 0);
   expect(n + 6, host.consoleTake(RUNNING, 0, at, 16) == 0);
   expect(n + 7, host.consoleGive(RUNNING, 0, at, 16) == 0);
+  host.guestTraced(RUNNING, 0, at);
   host.crc32c(at, 16);
   expect(n + 8, !host.guestRead(RUNNING, 0, MEMORY, at));
   expect(n + 9, !host.guestWrite(RUNNING, 0, MEMORY, at));

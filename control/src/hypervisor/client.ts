@@ -41,6 +41,7 @@ import type { RequestOptions } from "./requests.js";
 import type { CpuidRow, SavedState } from "./saved.js";
 import { type ConnectOptions, checkVersion, Session } from "./session.js";
 import { loadState, readCpuid, saveState } from "./state.js";
+import { decodeTraced, type TracedExits } from "./traced.js";
 import { Transfer } from "./transfer.js";
 
 export type { ConnectOptions } from "./session.js";
@@ -49,6 +50,7 @@ export type { ConnectOptions } from "./session.js";
 const SLOWEST_BYTES_PER_MS = 500;
 /** whatever a size says: an hour (a timer takes 2^31 ms at most) */
 const MOST_MS = 3_600_000;
+const ALL_ONES = 0xffff_ffff_ffff_ffffn;
 
 export class RemoteHypervisor implements HypervisorClient {
   readonly hello: HelloInfo;
@@ -260,8 +262,21 @@ export class RemoteHypervisor implements HypervisorClient {
       nestedFaults: reply.word(GuestStatReply.NestedFaults),
       haltTsc: reply.word(GuestStatReply.HaltTsc),
       nestedFlushes: reply.word(GuestStatReply.NestedFlushes),
+      waitNs: reply.word(GuestStatReply.WaitNs),
+      pausedNs: reply.word(GuestStatReply.PausedNs),
+      lifeNs: reply.word(GuestStatReply.LifeNs),
+      handlingNs: reply.word(GuestStatReply.HandlingNs),
+      traceModes: reply.number(GuestStatReply.TraceModes),
       byReason,
     };
+  }
+
+  async guestTrace(guest: number, modes: number): Promise<void> {
+    await this.request(Op.GuestTrace, [guest, modes]);
+  }
+
+  async guestTraced(guest: number, from?: number): Promise<TracedExits> {
+    return decodeTraced(await this.request(Op.GuestTraced, [guest, from ?? ALL_ONES]));
   }
 
   async guestNmi(guest: number): Promise<void> {

@@ -2,6 +2,7 @@
 // The daemon is built on this file alone; client.ts implements it.
 import type { EndReason, GuestKind, ResumeClock, RunState, Vendor } from "../../../protocol/messages.js";
 import type { CpuidRow, CpuModel, SavedState } from "./saved.js";
+import type { TracedExits } from "./traced.js";
 
 export interface HelloInfo {
   version: number;
@@ -57,6 +58,12 @@ export interface GuestStatInfo {
   nestedFaults: bigint;
   haltTsc: bigint;
   nestedFlushes: bigint;
+  waitNs: bigint;
+  pausedNs: bigint;
+  lifeNs: bigint;
+  handlingNs: bigint;
+  /** TraceMode bits: what its exits are watched for */
+  traceModes: number;
   /** by ExitReason number */
   byReason: Map<number, bigint>;
 }
@@ -136,6 +143,10 @@ export interface HypervisorClient {
   /** What CPUID answers the guest, in whatever state it is. */
   guestCpuid(guest: number): Promise<CpuidRow[]>;
   guestStat(guest: number): Promise<GuestStatInfo>;
+  /** Sets what its exits are watched for: TraceMode bits. */
+  guestTrace(guest: number, modes: number): Promise<void>;
+  /** Recorded exits from number `from` on, or from the oldest that is there, as many as one reply carries; without `from` none, only their count. */
+  guestTraced(guest: number, from?: number): Promise<TracedExits>;
   guestNmi(guest: number): Promise<void>;
   /** Resolves when the guest's ring has the bytes; E_CONSOLE_FULL when it does not read for long. */
   consoleWrite(guest: number, port: number, bytes: Uint8Array): Promise<void>;

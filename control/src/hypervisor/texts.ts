@@ -62,6 +62,10 @@ export const statusTexts: Readonly<Record<Exclude<Status, Status.Ok>, StatusText
       `The guest is to run on CPU ${showCpuList(cpusOf(w[0] ?? 0n))}, but the hypervisor has CPU ${showCpuList(cpusOf(w[1] ?? 0n))}.`,
     hint: "`hvkit status` lists the CPUs; `hvkit up --cpus N` boots with more.",
   },
+  [Status.NotTraced]: {
+    sentence: () => "The guest's exits are not recorded.",
+    hint: "`hvkit trace GUEST --on` begins it.",
+  },
   [Status.RegisterRefused]: {
     sentence: (w) => `The saved state cannot be loaded: ${registerName(Number(w[0] ?? 0n))} cannot be ${hex(w[1])} on this CPU.`,
     hint: damaged,

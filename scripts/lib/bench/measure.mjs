@@ -3,6 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { BootBlock, BootLimit } from "../../../build/js/protocol/boot.js";
 import { GuestKind, Op } from "../../../build/js/protocol/messages.js";
+import { TraceMode } from "../../../build/js/protocol/trace.js";
 import { root } from "../run.mjs";
 import { directLinux } from "./direct.mjs";
 import { metrics, none } from "./metrics.mjs";
@@ -16,6 +17,7 @@ const rounded = (value) => Math.round(value * 10) / 10;
 /** Instruction counts: name -> (bench, engine) -> values. */
 const counted = {
   exits: { of: ["exit.cpuid", "exit.hypercall", "exit.out", "exit.in", "exit.rdmsr"], measure: exits },
+  trace: { of: ["trace.cost"], measure: traceCost },
   vmcs: { of: ["exit.vmcs_accesses"], measure: vmcsAccesses },
   create: { of: ["guest.create"], measure: guestCreate },
   ready: { of: ["boot.reset_to_ready"], measure: async ({ hypervisor }) => ({ "boot.reset_to_ready": Number(hypervisor.hello.readyTsc) }) },
@@ -66,11 +68,22 @@ export async function measureEngine(engine, { only, note }) {
 }
 
 async function exits(bench) {
-  const guest = await bench.run("exits");
+  const found = await exitCosts(bench);
+  return Object.fromEntries(counted.exits.of.map((name) => [name, found[name] ?? none("the guest `exits` could not measure it")]));
+}
+
+async function exitCosts(bench, options) {
+  const guest = await bench.run("exits", options);
   const output = await bench.output(guest);
   await bench.remove(guest);
-  const found = Object.fromEntries([...output.matchAll(/^(exit\.\w+) ([\d.]+)/gm)].map(([, name, value]) => [name, Number(value)]));
-  return Object.fromEntries(counted.exits.of.map((name) => [name, found[name] ?? none("the guest `exits` could not measure it")]));
+  return Object.fromEntries([...output.matchAll(/^(exit\.\w+) ([\d.]+)/gm)].map(([, name, value]) => [name, Number(value)]));
+}
+
+/** A CPUID exit with the ring of last exits on, less one with it off. */
+async function traceCost(bench) {
+  const off = await exitCosts(bench);
+  const on = await exitCosts(bench, { traceModes: TraceMode.Ring });
+  return { "trace.cost": rounded(on["exit.cpuid"] - off["exit.cpuid"]) };
 }
 
 /** What one CPUID exit needs: the difference of two runs with different numbers of them. */

@@ -52,7 +52,7 @@ export class Bench {
   }
 
   /** An image of images/ or bench/: its guest, started. */
-  async run(name, { append = "", memoryMiB } = {}) {
+  async run(name, { append = "", memoryMiB, traceModes = 0 } = {}) {
     const catalog = new Catalog(root);
     const image = await catalog.find(name).catch(() => catalog.find(join(root, "build/bench", name)));
     const memoryBytes = imageMemory(image, memoryMiB === undefined ? undefined : `${memoryMiB}M`);
@@ -61,6 +61,7 @@ export class Bench {
     // What it is held against runs on the engine's own CPU: the host's model, so that like is compared with like.
     const { guest } = await this.create({ memoryBytes, wallSeconds: 0, cpuModel: "host" });
     for (const { address, bytes } of plan.placements) await this.hypervisor.guestPut(guest, address, bytes);
+    if (traceModes) await this.hypervisor.guestTrace(guest, traceModes);
     await this.hypervisor.guestStart({ guest, kind: plan.kind, block: plan.block, blockBytes: plan.blockBytes });
     return guest;
   }

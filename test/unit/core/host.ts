@@ -1,11 +1,12 @@
 // hv/asm as core sees it (hv/core/host.ts), in TypeScript: serial rings, clock, frames, guests, store disk. It checks as the real one does,
 // can be told to refuse, and throws at what core must never do.
 
-import { EndReason, GuestLimit, GuestPart, RunState, Status } from "../../../protocol/messages.js";
+import { EndReason, GuestLimit, GuestPart, GuestStatReply, RunState, Status } from "../../../protocol/messages.js";
 import { ExitReason } from "../../../protocol/state.js";
 import { crc32c } from "./codec.js";
 import { FrameState, HostFact } from "./facts.js";
 import { BLOCK, BLOCK_FRAMES, FRAME, Physical } from "./physical.js";
+import { Tracing } from "./tracing.js";
 
 export const NEVER = 0xffff_ffff_ffff_ffffn;
 export const POOL_FRAMES = 31;
@@ -54,6 +55,7 @@ export class ShutDown extends Error {}
 export class Host {
   readonly physical: Physical;
   readonly guests = new Map<number, Guest>();
+  readonly tracing: Tracing;
   readonly store: Uint8Array;
   readonly facts = new Map<number, bigint>();
   /** imports that refuse, by name; after how many more calls */
@@ -81,6 +83,7 @@ export class Host {
 
   constructor({ memoryMiB = 64, hostFrames, holes, storeSectors = 0, ringBytes = 16384 }: HostOptions = {}) {
     this.physical = new Physical(memoryMiB * 256, { hostFrames, holes });
+    this.tracing = new Tracing(this.physical);
     this.store = new Uint8Array(storeSectors * GuestLimit.SectorBytes);
     this.ringBytes = ringBytes;
     const facts: [number, number][] = [
@@ -176,7 +179,14 @@ export class Host {
       guestValue: (slot: number) => this.guests.get(slot)?.value ?? 0n,
       guestRegister: (slot: number, field: number) => BigInt(slot * 1000 + field),
       guestCpus: (slot: number) => (BigInt(this.guest(slot).affinity) << 32n) | 3n,
-      guestStat: (slot: number, index: number) => BigInt(slot * 1000 + index),
+      guestStat: (slot: number, index: number) =>
+        BigInt(index === GuestStatReply.TraceModes ? this.tracing.modes(slot) : slot * 1000 + index),
+      guestTrace: (slot: number, modes: number, frame: number) => this.tracing.set(this.guest(slot).slot, modes, frame),
+      guestTraced: (slot: number, index: bigint, to: number) => {
+        const record = this.tracing.record(slot, BigInt.asUintN(64, index));
+        if (record) this.#bytes(to, record.length).set(record);
+        return BigInt(this.tracing.counts.get(slot) ?? 0);
+      },
       guestExits: (slot: number, reason: number) => this.guest(slot).exits[reason] ?? 0n,
       guestChanged: (from: number) => this.#guestChanged(from),
       guestRead: (slot: number, address: bigint, to: number, bytes: number) => this.#copy(slot, address, to, bytes, true),
@@ -378,6 +388,7 @@ export class Host {
   #guestFree(guest: Guest | undefined): boolean {
     if (!guest || (guest.state !== RunState.Created && guest.state !== RunState.Ended)) return false;
     for (const frame of [guest.frame, ...guest.pool]) this.physical.release(frame, 1);
+    this.tracing.free(guest.slot);
     for (const block of guest.ram) this.physical.release(block * BLOCK_FRAMES, BLOCK_FRAMES);
     this.guests.delete(guest.slot);
     return true;

@@ -14,6 +14,7 @@ import type {
   RamRun,
 } from "../../../control/src/hypervisor/hypervisor.js";
 import type { CpuidRow, SavedState } from "../../../control/src/hypervisor/saved.js";
+import type { TracedExits } from "../../../control/src/hypervisor/traced.js";
 import { EndReason, GuestLimit, RunState, Vendor } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
 import { sampleLayout, sampleState } from "../snapshot/sample.js";
@@ -157,7 +158,12 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
       [5, 95n],
     ]);
     const zero = { vmcsAccesses: 0n, injected: 3n, firstEntryTsc: 1n, nestedFaults: 0n, haltTsc: 0n, nestedFlushes: 1n };
-    return { exits: 100n, runNs: 10n, haltNs: 2n, overheadBytes: 200000, nestedTableBytes: 16384, byReason, ...zero };
+    const times = { waitNs: 3n, pausedNs: 0n, lifeNs: 15n, handlingNs: 0n, traceModes: 0 };
+    return { exits: 100n, runNs: 10n, haltNs: 2n, overheadBytes: 200000, nestedTableBytes: 16384, byReason, ...zero, ...times };
+  }
+  async guestTrace(): Promise<void> {}
+  async guestTraced(): Promise<TracedExits> {
+    return { count: 0, exits: [] };
   }
   async guestNmi(): Promise<void> {}
   async consoleWrite(guest: number, _port: number, bytes: Uint8Array): Promise<void> {
