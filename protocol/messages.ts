@@ -64,6 +64,10 @@ export enum Op {
   GuestTrace = 48,
   /** GuestTracedArgs; GuestTracedReply, then records */
   GuestTraced = 49,
+  /** GuestNestedArgs; GuestNestedReply: the way of a guest-physical address through the nested tables. It changes nothing. */
+  GuestNested = 40,
+  /** GuestArgs; what the last exit left: a word for each ExitField (protocol/state.ts) from the first one on that is read only */
+  GuestExit = 41,
 }
 
 /** What a guest consists of besides registers and RAM. */
@@ -490,6 +494,21 @@ export enum GuestRestoreArgs {
   ClockNs = 3,
   Tsc = 4,
   Words = 5,
+}
+
+export enum GuestNestedArgs {
+  Guest = 0,
+  /** guest-physical, below 2^48 */
+  Address = 1,
+  Words = 2,
+}
+
+/** Then, as further words, the entries on the way, from the PML4's on, in the form of NestedBit (protocol/state.ts). The last one maps a page,
+ *  or nothing. */
+export enum GuestNestedReply {
+  /** host-physical address of the PML4 */
+  Root = 0,
+  Words = 1,
 }
 
 /** What a guest's CPUID tells it to be. */

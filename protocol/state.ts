@@ -155,6 +155,18 @@ export enum ExitReason {
   Count = 25,
 }
 
+/** An entry of a nested table, in a form that both vendors share: an address in bits 51:12, and these. With none of the first three nothing is
+ *  mapped. (SDM vol. 3, 28.3.2; APM vol. 2, 15.25.5.) */
+export enum NestedBit {
+  Read = 0x01,
+  Write = 0x02,
+  Execute = 0x04,
+  Accessed = 0x20,
+  Dirty = 0x40,
+  /** maps a page, above the last level */
+  Large = 0x80,
+}
+
 /** When two rates of a TSC count as one. */
 export enum TscRate {
   /** they differ by at most the host's rate shifted right by this: no measurement of it is better on an emulator */

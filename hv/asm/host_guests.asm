@@ -173,8 +173,8 @@ IMPORT guestRegister                            ; ESI slot, EDX field
     xor eax, eax
     cmp qword [r12 + guest.instance_ptr], 0
     je .done
-    cmp edx, Register_Count
-    jae .done
+    cmp edx, ExitField_NmiWindow
+    ja .done
     call core_hold
     mov rdi, r12
     mov esi, edx

@@ -1,8 +1,8 @@
-; Core's imports about guests' RAM and the store disk: copies, digests, sectors, every range checked.
+; Core's imports about guests' RAM and the store disk: copies, digests, nested tables, sectors, every range checked.
 %include "hv.inc"
 %include "host.inc"
 
-extern store_sectors, store_read, store_write
+extern store_sectors, store_read, store_write, vendor_nested_bits
 
 section .text
 
@@ -85,6 +85,42 @@ IMPORT guestStripes                             ; ESI slot, RDX address, ECX str
     mov [rcx + 24], r11
     pop rbx
     mov eax, 1
+    DONE
+
+; The walk goes from the root as far down as is asked for: core cannot name a table.
+IMPORT guestNested                              ; ESI slot, RDX guest-physical, ECX level 0..3; 4: the root
+    GUEST refused
+    mov rax, [r12 + guest.nested_pa]
+    test rax, rax
+    jz .done                                    ; it has no RAM yet
+    mov r8, rdx
+    mov esi, ecx
+    mov edi, 4
+    mov ecx, 48
+.level:
+    cmp edi, esi
+    jbe .done
+    dec edi
+    sub ecx, 9
+    mov rdx, r8
+    shr rdx, cl
+    and edx, 511
+    TO_VIRTUAL rax
+    mov rax, [rax + rdx * 8]
+    call [vendor_nested_bits]
+    mov r9, 0x000FFFFFFFFFF0FF                  ; address and NestedBit bits
+    and rax, r9
+    cmp edi, esi
+    je .done
+    test al, NestedBit_Large
+    jnz .none
+    test al, NestedBit_Read | NestedBit_Write | NestedBit_Execute
+    jz .none
+    and rax, ~0xFFF
+    jmp .level
+.none:
+    xor eax, eax
+.done:
     DONE
 
 IMPORT storeRead                                ; RSI sector, EDX count, ECX slot, R8 address

@@ -3,7 +3,7 @@
 %include "vmcb.inc"
 
 global svm_enable, svm_vcpu_init
-global svm_vcpu_arrive, svm_vcpu_leave, svm_flush, svm_context_load, svm_context_save, svm_nested_entry, svm_next_rip
+global svm_vcpu_arrive, svm_vcpu_leave, svm_flush, svm_context_load, svm_context_save, svm_nested_entry, svm_nested_bits, svm_next_rip
 extern cr4_backed
 
 section .bss
@@ -109,6 +109,21 @@ svm_enable:
 ; An entry of a nested table, for a 2 MiB block. In: RAX physical  Out: RAX
 svm_nested_entry:
     or rax, PTE_P | PTE_W | PTE_U | PTE_PS      ; nested walks are user accesses (15.25.5)
+    ret
+
+; An entry's rights in NestedBit's form. In: RAX as the CPU has it  Out: RAX, its low byte in that form  Clobbers: RDX
+svm_nested_bits:
+    mov rdx, rax
+    not rdx
+    shr rdx, 63
+    shl edx, 2                                  ; what is not NX executes
+    and al, PTE_P | PTE_W | NestedBit_Accessed | NestedBit_Dirty | NestedBit_Large
+    test al, PTE_P
+    jz .none
+    or al, dl
+    ret
+.none:
+    xor eax, eax
     ret
 
 ; A vCPU in the state after reset, in real mode. In: R12 guest block (vcb: a zeroed page; nested_pa: a table of ours)

@@ -20,13 +20,13 @@
   %endrep
 %endmacro
 %define ALL enable, run, vcpu_init, vcpu_arrive, vcpu_leave, read, write, set_cr0, set_cr3, set_cr4, set_efer, set_tsc_offset, set_pdpte, flush, \
-    context_load, context_save, nested_entry
+    context_load, context_save, nested_entry, nested_bits
 
 global vendor_choose
 
 section .bss
 alignb 8
-vendor_table:   resq 17
+vendor_table:   resq 18
     ROUTINES ALL
 
 section .rodata
@@ -44,6 +44,6 @@ vendor_choose:
     mov rsi, svm_table
 .copy:
     mov rdi, vendor_table
-    mov ecx, 17
+    mov ecx, 18
     rep movsq
     ret

@@ -3,7 +3,7 @@
 %include "vmcs.inc"
 
 global vmx_enable, vmx_vcpu_init
-global tsc_scaling, vmx_vcpu_arrive, vmx_vcpu_leave, vmx_flush, vmx_context_load, vmx_context_save, vmx_nested_entry
+global tsc_scaling, vmx_vcpu_arrive, vmx_vcpu_leave, vmx_flush, vmx_context_load, vmx_context_save, vmx_nested_entry, vmx_nested_bits
 extern vmx_select, vmx_exit, host_idtr, cr4_backed, tsc_khz
 
 section .bss
@@ -144,6 +144,15 @@ vmx_enable:
 ; An entry of a nested table, for a 2 MiB block. In: RAX physical  Out: RAX
 vmx_nested_entry:
     or rax, 0xB7                                ; read, write, execute, write-back, 2 MiB (28.3.2)
+    ret
+
+; An entry's rights in NestedBit's form. In: RAX as the CPU has it  Out: RAX, its low byte in that form  Clobbers: RDX
+vmx_nested_bits:
+    mov edx, eax
+    shr edx, 3                                  ; accessed and dirty are bits 8 and 9 (28.3.2)
+    and edx, NestedBit_Accessed | NestedBit_Dirty
+    and al, NestedBit_Read | NestedBit_Write | NestedBit_Execute | NestedBit_Large
+    or al, dl
     ret
 
 ; A vCPU in the state after reset, in real mode. In: R12 guest block (vcb: a zeroed page; nested_pa: a table of ours)

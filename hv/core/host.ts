@@ -171,7 +171,7 @@ export declare function guestReason(slot: u32): u32;
 // @ts-ignore: decorator
 @external("host", "guestValue")
 export declare function guestValue(slot: u32): u64;
-/** A Register of protocol/state.ts. The guest stands until core's piece of work is done, so that all are of one moment. */
+/** A Register or ExitField of protocol/state.ts. The guest stands until core's piece of work is done, so that all are of one moment. */
 // @ts-ignore: decorator
 @external("host", "guestRegister")
 export declare function guestRegister(slot: u32, field: u32): u64;
@@ -209,6 +209,11 @@ export declare function guestRead(slot: u32, address: u64, to: u32, bytes: u32):
 // @ts-ignore: decorator
 @external("host", "guestWrite")
 export declare function guestWrite(slot: u32, address: u64, from: u32, bytes: u32): bool;
+/** The entry of the guest's nested tables at `level` (3: PML4, 0: the last), in NestedBit's form, on the way of a guest-physical address; 0 where
+ *  the way has ended above. Level 4: the host-physical address of the PML4. */
+// @ts-ignore: decorator
+@external("host", "guestNested")
+export declare function guestNested(slot: u32, address: u64, level: u32): u64;
 /** XXH64's inner loop over guest RAM: 32-byte stripes into the four u64 lanes at `lanes` in core's memory. False: not wholly inside. */
 // @ts-ignore: decorator
 @external("host", "guestStripes")

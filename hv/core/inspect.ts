@@ -1,10 +1,10 @@
-// Operations that look at a guest: state, registers, stat. They change nothing.
+// Operations that look at a guest: state, registers, the last exit, stat, nested tables. They change nothing.
 
-import { GuestStatArgs, GuestStatReply, RunState, Status } from "../../protocol/messages";
-import { ExitReason, Register } from "../../protocol/state";
+import { GuestNestedArgs, GuestStatArgs, GuestStatReply, RunState, Status } from "../../protocol/messages";
+import { ExitField, ExitReason, NestedBit, Register } from "../../protocol/state";
 import { memoryBytes } from "./guests";
 import * as host from "./host";
-import { arg, data, dataRoom, word } from "./message";
+import { arg, data, dataRoom, failWithTwo, word } from "./message";
 
 export function guestState(slot: u32): u32 {
   const state = host.guestState(slot);
@@ -25,6 +25,11 @@ export function guestRegisters(slot: u32): u32 {
   return Status.Ok;
 }
 
+export function guestExit(slot: u32): u32 {
+  for (let field: u32 = ExitField.Qualification; field <= <u32>ExitField.LinearAddress; field++) word(host.guestRegister(slot, field));
+  return Status.Ok;
+}
+
 export function guestStat(slot: u32): u32 {
   for (let index: u32 = 0; index < <u32>GuestStatReply.NextReason; index++) word(host.guestStat(slot, index));
   const next = data();
@@ -38,6 +43,23 @@ export function guestStat(slot: u32): u32 {
     }
     word(reason);
     word(count);
+  }
+  return Status.Ok;
+}
+
+const ADDRESS_BITS: u64 = 48;
+/** the PML4's entries; one level higher is the PML4 itself */
+const TOP: u32 = 3;
+
+export function guestNested(slot: u32): u32 {
+  const address = arg(GuestNestedArgs.Address);
+  if (address >> ADDRESS_BITS) return failWithTwo(Status.BadAddress, address, 1);
+  let entry = host.guestNested(slot, address, TOP + 1);
+  word(entry);
+  for (let level: i32 = TOP; level >= 0; level--) {
+    entry = host.guestNested(slot, address, level);
+    word(entry);
+    if (!(entry & (NestedBit.Read | NestedBit.Write | NestedBit.Execute)) || entry & NestedBit.Large) break;
   }
   return Status.Ok;
 }

@@ -6,6 +6,7 @@ import {
   GuestArgs,
   GuestCreateArgs,
   GuestDigestArgs,
+  GuestNestedArgs,
   GuestPartArgs,
   GuestPartReadArgs,
   GuestReadArgs,
@@ -24,7 +25,7 @@ import { guestCreate } from "./create";
 import { guestDigest } from "./digest";
 import { exists } from "./guests";
 import { drop, payloadAt, payloadBytes, waiting } from "./inbox";
-import { guestRegisters, guestStat, guestState } from "./inspect";
+import { guestExit, guestNested, guestRegisters, guestStat, guestState } from "./inspect";
 import { NO_GUEST, startJob } from "./job";
 import * as link from "./link";
 import { guestRead, guestWrite } from "./memory";
@@ -95,6 +96,8 @@ function shapeOf(op: u32): u32 {
       return GuestStartArgs.Words;
     case Op.GuestStat:
       return GuestStatArgs.Words;
+    case Op.GuestNested:
+      return GuestNestedArgs.Words;
     case Op.GuestPartRead:
       return GuestPartReadArgs.Words;
     case Op.GuestPartWrite:
@@ -115,6 +118,7 @@ function shapeOf(op: u32): u32 {
     case Op.GuestState:
     case Op.GuestRegisters:
     case Op.GuestEntry:
+    case Op.GuestExit:
     case Op.GuestNmi:
       return GuestArgs.Words;
     default:
@@ -176,6 +180,10 @@ function dispatchGuest(op: u32, slot: u32): u32 {
       return guestRegisters(slot);
     case Op.GuestStat:
       return guestStat(slot);
+    case Op.GuestNested:
+      return guestNested(slot);
+    case Op.GuestExit:
+      return guestExit(slot);
     case Op.GuestNmi:
       return guestNmi(slot);
     case Op.GuestEntry:

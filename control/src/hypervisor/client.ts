@@ -12,6 +12,7 @@ import {
   GuestEndedWords,
   type GuestKind,
   GuestLimit,
+  GuestNestedReply,
   GuestStateReply,
   GuestStatReply,
   HelloReply,
@@ -29,18 +30,20 @@ import { ConsoleInput } from "./consoleinput.js";
 import type {
   CpuStatInfo,
   GuestCreateOptions,
+  GuestMachineInfo,
   GuestStateInfo,
   GuestStatInfo,
   HelloInfo,
   HostStatInfo,
   HypervisorClient,
   HypervisorEvents,
+  NestedWalk,
   RamRun,
 } from "./hypervisor.js";
 import type { RequestOptions } from "./requests.js";
 import type { CpuidRow, SavedState } from "./saved.js";
 import { type ConnectOptions, checkVersion, Session } from "./session.js";
-import { loadState, readCpuid, saveState } from "./state.js";
+import { loadState, readCpuid, readMachine, saveState } from "./state.js";
 import { decodeTraced, type TracedExits } from "./traced.js";
 import { Transfer } from "./transfer.js";
 
@@ -237,6 +240,23 @@ export class RemoteHypervisor implements HypervisorClient {
 
   guestCpuid(guest: number): Promise<CpuidRow[]> {
     return readCpuid(this, guest);
+  }
+
+  async guestNested(guest: number, address: number): Promise<NestedWalk> {
+    const reply = await this.request(Op.GuestNested, [guest, address]);
+    const entries = Array.from({ length: reply.wordCount - GuestNestedReply.Words }, (_, level) =>
+      reply.word(GuestNestedReply.Words + level),
+    );
+    return { root: reply.number(GuestNestedReply.Root), entries };
+  }
+
+  async guestExit(guest: number): Promise<bigint[]> {
+    const reply = await this.request(Op.GuestExit, [guest]);
+    return Array.from({ length: reply.wordCount }, (_, index) => reply.word(index));
+  }
+
+  guestMachine(guest: number): Promise<GuestMachineInfo> {
+    return readMachine(this, guest);
   }
 
   /** The table of exits comes in as many parts as it needs. */

@@ -68,6 +68,29 @@ export interface GuestStatInfo {
   byReason: Map<number, bigint>;
 }
 
+export interface NestedWalk {
+  /** host-physical address of the PML4 */
+  root: number;
+  /** in NestedBit's form (protocol/state.ts), from the PML4's on */
+  entries: bigint[];
+}
+
+export interface GuestMachineInfo {
+  /** the event that the next entry delivers, in ExitField.Inject's form */
+  inject: bigint;
+  halted: boolean;
+  /** EventBit bits (hv/machine/layout.ts) that the machine was not told yet */
+  events: number;
+  /** of the guest's time */
+  clockNs: bigint;
+  tsc: bigint;
+  tscKhz: number;
+  /** bytes of console input that it has not read, COM1 and COM2 */
+  inputBytes: [number, number];
+  /** the state region, from its start to the end of its last record */
+  region: Uint8Array;
+}
+
 export interface HostStatInfo {
   uptimeNs: bigint;
   idleNs: bigint;
@@ -142,6 +165,12 @@ export interface HypervisorClient {
   guestStateLoad(guest: number, state: SavedState): Promise<void>;
   /** What CPUID answers the guest, in whatever state it is. */
   guestCpuid(guest: number): Promise<CpuidRow[]>;
+  /** The way of a guest-physical address (below 2^48) through the nested tables; it changes nothing. */
+  guestNested(guest: number, address: number): Promise<NestedWalk>;
+  /** What the last exit left, by ExitField number minus ExitField.Qualification. */
+  guestExit(guest: number): Promise<bigint[]>;
+  /** The machine around the vCPU, of a guest in whatever state. While it runs, the pieces that the region comes in are moments apart. */
+  guestMachine(guest: number): Promise<GuestMachineInfo>;
   guestStat(guest: number): Promise<GuestStatInfo>;
   /** Sets what its exits are watched for: TraceMode bits. */
   guestTrace(guest: number, modes: number): Promise<void>;

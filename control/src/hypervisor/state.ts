@@ -5,6 +5,7 @@ import { ExitField, Register } from "../../../protocol/state.js";
 import { HvkitError } from "../errors.js";
 import { type Message, roomBeside } from "./codec.js";
 import { CPUID_BYTES, decodeCpuid, encodeCpuid } from "./cpuid.js";
+import type { GuestMachineInfo } from "./hypervisor.js";
 import type { CpuidRow, SavedState } from "./saved.js";
 import { transplant } from "./transplant.js";
 
@@ -73,6 +74,22 @@ export async function loadState(calls: StateCalls, guest: number, saved: SavedSt
 /** Of a guest in whatever state. */
 export async function readCpuid(calls: StateCalls, guest: number): Promise<CpuidRow[]> {
   return decodeCpuid(await readPart(calls, guest, GuestPart.Cpuid, CPUID_BYTES));
+}
+
+/** Of a guest in whatever state. */
+export async function readMachine(calls: StateCalls, guest: number): Promise<GuestMachineInfo> {
+  const entry = await calls.request(Op.GuestEntry, [guest]);
+  const waiting = (head: GuestEntryReply, tail: GuestEntryReply): number => (entry.number(head) - entry.number(tail)) >>> 0;
+  return {
+    inject: entry.word(GuestEntryReply.Inject),
+    halted: entry.number(GuestEntryReply.Halted) !== 0,
+    events: entry.number(GuestEntryReply.Events),
+    clockNs: entry.word(GuestEntryReply.ClockNs),
+    tsc: entry.word(GuestEntryReply.Tsc),
+    tscKhz: entry.number(GuestEntryReply.TscKhz),
+    inputBytes: [waiting(GuestEntryReply.InHead0, GuestEntryReply.InTail0), waiting(GuestEntryReply.InHead1, GuestEntryReply.InTail1)],
+    region: await readPart(calls, guest, GuestPart.Region, entry.number(GuestEntryReply.RegionBytes)),
+  };
 }
 
 async function readPart(calls: StateCalls, guest: number, part: GuestPart, bytes: number): Promise<Uint8Array> {

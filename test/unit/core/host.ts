@@ -191,6 +191,7 @@ export class Host {
       guestChanged: (from: number) => this.#guestChanged(from),
       guestRead: (slot: number, address: bigint, to: number, bytes: number) => this.#copy(slot, address, to, bytes, true),
       guestWrite: (slot: number, address: bigint, from: number, bytes: number) => this.#copy(slot, address, from, bytes, false),
+      guestNested: (slot: number, address: bigint, level: number) => this.#nested(this.guest(slot), address, level),
       guestStripes: (slot: number, address: bigint, stripes: number, lanes: number) => this.#stripes(slot, address, stripes, lanes),
       storeRead: (sector: bigint, count: number, slot: number, address: bigint) => this.#transfer(sector, count, slot, address, true),
       storeWrite: (sector: bigint, count: number, slot: number, address: bigint) => this.#transfer(sector, count, slot, address, false),
@@ -323,6 +324,15 @@ export class Host {
       exits: Array.from({ length: ExitReason.Count }, () => 0n),
     });
     return true;
+  }
+
+  /** Three levels, as the real one's: 2 MiB blocks of RAM, and nothing behind the last. */
+  #nested({ slot, ram }: Guest, address: bigint, level: number): bigint {
+    if (level === 4) return BigInt(slot + 1) << 20n;
+    const block = ram[Math.floor(Number(address) / BLOCK)];
+    if (level === 1) return block === undefined ? 0n : BigInt(block * BLOCK) | 0x87n;
+    if (level === 0) throw new Error("core asks on below a page");
+    return (BigInt(level) << 12n) | 0x07n;
   }
 
   #guestPool(guest: Guest | undefined, frame: number): boolean {

@@ -9,6 +9,7 @@ import {
   GuestDigestArgs,
   GuestKind,
   GuestLimit,
+  GuestNestedArgs,
   GuestPartArgs,
   GuestPartReadArgs,
   GuestReadArgs,
@@ -27,7 +28,7 @@ import {
   RunState,
   Status,
 } from "../../../protocol/messages.js";
-import { ExitReason, Register } from "../../../protocol/state.js";
+import { ExitField, ExitReason, Register } from "../../../protocol/state.js";
 import { creation, message } from "./codec.js";
 import { HostFact } from "./facts.js";
 import { POOL_FRAMES, ShutDown } from "./host.js";
@@ -138,6 +139,8 @@ describe("form", () => {
     [Op.GuestRegisters, 1, false],
     [Op.GuestStat, GuestStatArgs.Words, false],
     [Op.GuestNmi, 1, false],
+    [Op.GuestNested, GuestNestedArgs.Words, false],
+    [Op.GuestExit, 1, false],
   ];
 
   test.each(shapes)("operation %i takes %i words", (op, words, bytes) => {
@@ -341,6 +344,23 @@ describe("a look inside", () => {
     create();
     const guest = create();
     expect(rig.ok(Op.GuestRegisters, [guest]).words).toEqual(Array.from({ length: Register.Count }, (_, index) => BigInt(1000 + index)));
+  });
+
+  test("what the last exit left comes in one reply", () => {
+    const guest = create();
+    const { words } = rig.ok(Op.GuestExit, [guest]);
+    expect(words.map(Number)).toEqual([96, 97, 98, 99, 100, 101, 102, 103]);
+    expect(words[ExitField.Vectoring - ExitField.Qualification]).toBe(100n);
+  });
+
+  test("nested tables are walked to the page, or to where nothing is mapped", () => {
+    const guest = create(6);
+    const { ram } = rig.host.guest(guest);
+    const upper = [BigInt(guest + 1) << 20n, 0x3007n, 0x2007n];
+    const page = BigInt((ram[2] ?? 0) * BLOCK) | 0x87n;
+    expect(rig.ok(Op.GuestNested, [guest, 4 * MIB + 123]).words).toEqual([...upper, page]);
+    expect(rig.ok(Op.GuestNested, [guest, 6 * MIB]).words).toEqual([...upper, 0n]);
+    expect(rig.call(Op.GuestNested, [guest, 1n << 48n])).toMatchObject({ status: Status.BadAddress, words: [1n << 48n, 1n] });
   });
 
   test("stat has counts that are not 0", () => {

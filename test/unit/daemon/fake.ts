@@ -6,11 +6,13 @@ import { HvkitError } from "../../../control/src/errors.js";
 import type {
   CpuStatInfo,
   GuestCreateOptions,
+  GuestMachineInfo,
   GuestStatInfo,
   HelloInfo,
   HostStatInfo,
   HypervisorClient,
   HypervisorEvents,
+  NestedWalk,
   RamRun,
 } from "../../../control/src/hypervisor/hypervisor.js";
 import type { CpuidRow, SavedState } from "../../../control/src/hypervisor/saved.js";
@@ -151,6 +153,16 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
   }
   async guestRegisters(): Promise<bigint[]> {
     return Array.from({ length: Register.Count }, (_, index) => BigInt(index) * 0x1111n);
+  }
+  async guestNested(_guest: number, address: number): Promise<NestedWalk> {
+    return { root: 0x1000, entries: [0x2007n, 0x3007n, BigInt(address - (address % 2 ** 21)) | 0x87n] };
+  }
+  async guestExit(): Promise<bigint[]> {
+    return [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n];
+  }
+  async guestMachine(guest: number): Promise<GuestMachineInfo> {
+    const { inject, halted, events, clockNs, tscKhz, region } = this.get(guest).saved ?? sampleState();
+    return { inject, halted, events, clockNs, tsc: 9n, tscKhz, inputBytes: [0, 2], region };
   }
   async guestStat(): Promise<GuestStatInfo> {
     const byReason = new Map([

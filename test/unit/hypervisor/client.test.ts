@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { RemoteHypervisor } from "../../../control/src/hypervisor/client.js";
+import type { Message } from "../../../control/src/hypervisor/codec.js";
 import { badLine } from "../../../control/src/transport/mock.js";
 import { Channel } from "../../../protocol/link.js";
-import { EndReason, Event, GuestStatReply, Op, RunState, Status } from "../../../protocol/messages.js";
+import { EndReason, Event, GuestEntryReply, GuestStatReply, Op, RunState, Status } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
 import { FakeHypervisor, type FakeOptions } from "./fake.js";
 
@@ -229,6 +230,28 @@ describe("typed replies", () => {
     const words = Array.from({ length: Register.Count }, (_, index) => BigInt(index) << 50n);
     const { hypervisor } = await connected({ answer: { [Op.GuestRegisters]: () => ({ words }) } });
     expect(await hypervisor.guestRegisters(0)).toEqual(words);
+    await hypervisor.close();
+  });
+
+  it("the way through the nested tables has as many entries as came", async () => {
+    const { hypervisor } = await connected({ answer: { [Op.GuestNested]: (message) => ({ words: [message.number(1), 0x2007, 0] }) } });
+    expect(await hypervisor.guestNested(3, 0x5000)).toEqual({ root: 0x5000, entries: [0x2007n, 0n] });
+    await hypervisor.close();
+  });
+
+  it("the machine's state region comes in pieces", async () => {
+    const region = Uint8Array.from({ length: 700 }, (_, index) => index);
+    const words: number[] = Array.from({ length: GuestEntryReply.Words }, (_, index) => index);
+    words[GuestEntryReply.RegionBytes] = region.length;
+    words[GuestEntryReply.InTail0] = 4;
+    words[GuestEntryReply.InTail1] = 0xffff_fffe; // indices run freely
+    const part = (message: Message) => region.subarray(message.number(2), message.number(2) + message.number(3));
+    const { hypervisor } = await connected({
+      answer: { [Op.GuestEntry]: () => ({ words }), [Op.GuestPartRead]: (message) => ({ bytes: part(message) }) },
+    });
+    const machine = await hypervisor.guestMachine(0);
+    expect(machine).toMatchObject({ halted: true, clockNs: BigInt(GuestEntryReply.ClockNs), inputBytes: [5, 13] });
+    expect(machine.region).toEqual(region);
     await hypervisor.close();
   });
 
