@@ -4,6 +4,7 @@ import { z } from "zod";
 import { HostLimit } from "../../../protocol/messages.js";
 import { resumeClocks } from "./clock.js";
 import { cpuModels } from "./cpu.js";
+import { lookMethods } from "./lookmethods.js";
 import {
   address,
   bytes,
@@ -89,6 +90,7 @@ export const methods = {
   /** XXH64 of a part of the guest's RAM */
   digest: method(z.strictObject({ guest, address: z.int().min(0), length: z.int().min(1) }), z.strictObject({ digest: address })),
   stats: method(oneGuest, guestStats),
+  ...lookMethods,
 
   /** The guest is paused until its state and its RAM are copied. `replace`: a snapshot of that name may be there. */
   "snapshot.create": method(

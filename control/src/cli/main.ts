@@ -32,6 +32,11 @@ const COMMANDS: Record<string, () => Promise<Make>> = {
   revert: async () => (await import("./commands/revert.js")).revert,
   regs: async () => (await import("./commands/regs.js")).regs,
   mem: async () => (await import("./commands/mem.js")).mem,
+  cpu: async () => (await import("./commands/cpu.js")).cpu,
+  machine: async () => (await import("./commands/machine.js")).machine,
+  disasm: async () => (await import("./commands/disasm.js")).disasm,
+  walk: async () => (await import("./commands/walk.js")).walk,
+  dump: async () => (await import("./commands/dump.js")).dump,
   stats: async () => (await import("./commands/stats.js")).stats,
   doctor: async () => (await import("./commands/doctor.js")).doctor,
 };

@@ -19,6 +19,7 @@ import { hex } from "./guest.js";
 import type { Guests } from "./guests.js";
 import { summaries } from "./guests.js";
 import type { Host } from "./host.js";
+import { makeLookHandlers } from "./look.js";
 import type { Progress } from "./slots.js";
 import type { Snapshots } from "./snapshots.js";
 
@@ -137,6 +138,8 @@ export function makeHandlers(services: Services): Handlers {
         byReason: reasons.map(([reason, count]) => ({ reason: exitReasonName(reason), count: String(count) })),
       };
     },
+
+    ...makeLookHandlers(host, guests, slotOf),
 
     "snapshot.create": ({ guest, ...options }, connection) => snapshots.create(guests.find(guest), options, tell(connection)),
     "snapshot.ls": () => listSnapshots(snapshots.store),

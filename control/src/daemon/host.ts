@@ -6,6 +6,7 @@ import type { Failure, Status } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
 import { replaceFile } from "../files.js";
 import type { HypervisorClient } from "../hypervisor/hypervisor.js";
+import type { Layout } from "../snapshot/format.js";
 import type { Boot, Booted, BootRequest } from "./boot.js";
 import type { Log } from "./log.js";
 
@@ -60,7 +61,16 @@ export class Host extends EventEmitter<HostEvents> {
 
   /** The hypervisor, or the error that says why there is none. */
   require(): HypervisorClient {
-    if (this.#booted && this.state === "running") return this.#booted.hypervisor;
+    return this.#running().hypervisor;
+  }
+
+  /** The table of the state region that its machines have. */
+  get layout(): Layout {
+    return this.#running().layout;
+  }
+
+  #running(): Booted {
+    if (this.#booted && this.state === "running") return this.#booted;
     const why = this.lastFailure ? ` (${this.lastFailure.reason})` : "";
     throw new HvkitError("E_HYPERVISOR_DOWN", `the hypervisor is ${this.state === "failed" ? "down" : this.state}${why}`, {
       hint: this.state === "failed" ? "`hvkit down`, then `hvkit up`; `hvkit status` has the details." : "Try again in a moment.",

@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import type { GuestStats, GuestSummary, SnapshotCheck, SnapshotSummary, Status } from "../../../control/src/api/schemas.js";
 import { MIB } from "../../../control/src/api/size.js";
 import { showImages } from "../../../control/src/cli/commands/images.js";
-import { hexDump } from "../../../control/src/cli/commands/mem.js";
 import { showGuests } from "../../../control/src/cli/commands/ps.js";
 import { showRegisters } from "../../../control/src/cli/commands/regs.js";
 import { showCheck, showSnapshots } from "../../../control/src/cli/commands/snapshot.js";
@@ -11,6 +10,7 @@ import { showStats } from "../../../control/src/cli/commands/stats.js";
 import { showStatus } from "../../../control/src/cli/commands/status.js";
 import { showProgress } from "../../../control/src/cli/progress.js";
 import { registerName } from "../../../control/src/hypervisor/texts.js";
+import { hexDump } from "../../../control/src/inspect/hexdump.js";
 import { Register } from "../../../protocol/state.js";
 
 const at = (seconds: number): string => new Date(1_800_000_000_000 - seconds * 1000).toISOString();
