@@ -59,15 +59,18 @@ export enum Op {
   /** GuestRestoreArgs; the machine makes of the state what is not state; the guest is Paused */
   GuestRestore = 35,
 
+  /** GuestNestedArgs; GuestNestedReply: the way of a guest-physical address through the nested tables. It changes nothing. */
+  GuestNested = 40,
+  /** GuestArgs; what the last exit left: a word for each ExitField (protocol/state.ts) from the first one on that is read only */
+  GuestExit = 41,
+  /** GuestExplainArgs; GuestExplainReply */
+  GuestExplain = 42,
+
   // A guest's exits, watched (protocol/trace.ts).
   /** GuestTraceArgs */
   GuestTrace = 48,
   /** GuestTracedArgs; GuestTracedReply, then records */
   GuestTraced = 49,
-  /** GuestNestedArgs; GuestNestedReply: the way of a guest-physical address through the nested tables. It changes nothing. */
-  GuestNested = 40,
-  /** GuestArgs; what the last exit left: a word for each ExitField (protocol/state.ts) from the first one on that is read only */
-  GuestExit = 41,
 }
 
 /** What a guest consists of besides registers and RAM. */
@@ -160,7 +163,10 @@ export enum GuestEndedWords {
   Reason = 0,
   Value = 1,
   Rip = 2,
-  Words = 3,
+  /** of EntryFailed: the first failed check (protocol/rules.ts), 0: none fails; and the value of the field that it names */
+  Failure = 3,
+  FieldValue = 4,
+  Words = 5,
 }
 
 export enum GuestKind {
@@ -203,7 +209,7 @@ export enum EndReason {
   TaskSwitch = 18,
   /** the instruction at RIP could not be decoded: value is RIP */
   Undecodable = 19,
-  /** VM entry failed: value is the VM-instruction error, or the exit reason and qualification */
+  /** VM entry failed: value is the VM-instruction error, or the exit reason; GuestEndedWords.Failure is the check that says why */
   EntryFailed = 20,
   // the guest's machine module failed: a bug in hvkit, contained
   TrapOutOfBounds = 32,
@@ -411,6 +417,26 @@ export enum GuestStatArgs {
   /** where in the table of exits by reason to go on; the reply has as many as fit */
   FirstReason = 1,
   Words = 2,
+}
+
+/** The checks of an entry, on a guest's control block. */
+export enum GuestExplainArgs {
+  Guest = 0,
+  /** the field to go on with; at 0 the control block is read, and checked */
+  First = 1,
+  Words = 2,
+}
+
+/** Then a word for each field (protocol/vcb.ts) from First on, as many as fit. */
+export enum GuestExplainReply {
+  /** how often a control block was read: what belongs together has the same */
+  Reading = 0,
+  /** failed checks, and the first of them as in GuestEndedWords */
+  Failures = 1,
+  Failure = 2,
+  /** fields that there are */
+  Fields = 3,
+  Words = 4,
 }
 
 /** Then pairs of words, (ExitReason of protocol/state.ts, count), for the counts that are not 0. */

@@ -3,8 +3,8 @@
 %include "hv.inc"
 %include "host.inc"
 
-extern ns_of_tsc, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood, field_read
 extern core_hold, guest_wake, account_start, account_state, guest_time, exits_total
+extern ns_of_tsc, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood, field_read, vendor_state
 
 section .text
 
@@ -179,6 +179,17 @@ IMPORT guestRegister                            ; ESI slot, EDX field
     mov rdi, r12
     mov esi, edx
     call field_read
+.done:
+    DONE
+
+IMPORT guestVcb                                 ; ESI slot, EDX VmxField or SvmField
+    GUEST refused
+    xor eax, eax
+    cmp qword [r12 + guest.instance_ptr], 0
+    je .done
+    call core_hold
+    mov esi, edx
+    call [vendor_state]
 .done:
     DONE
 

@@ -3,6 +3,7 @@
 %include "vmcb.inc"
 
 global svm_read, svm_write, svm_set_cr0, svm_set_cr3, svm_set_cr4, svm_set_efer, svm_set_tsc_offset, svm_set_pdpte
+extern svm_keep
 
 WANT_1_VINTR    equ 1 << 4                      ; intercepts that come and go: VINTR, IRET
 WANT_1_IRET     equ 1 << 20
@@ -125,10 +126,11 @@ svm_write:
     bt dword [vmcb_of + rsi * 4], 30
     jc .dword
     mov [rax + rcx], rdx
-    clc
-    ret
+    jmp .kept
 .dword:
     mov [rax + rcx], edx
+.kept:
+    call svm_keep
     clc
     ret
 .word:
@@ -154,12 +156,10 @@ svm_write:
     mov [rax + VMCB_CPL], dl
 .attributes_done:
     pop rdx
-    clc
-    ret
+    jmp .kept
 .store:
     mov [rax + rcx], dx
-    clc
-    ret
+    jmp .kept
 .special:
     mov rcx, [r12 + guest.vcb]
     cmp esi, Register_Cr8
@@ -220,21 +220,21 @@ svm_write:
     clc
     ret
 
-; In: RDX CR0 as the guest shall see it  Clobbers: RAX
+; In: RDX CR0 as the guest shall see it  Clobbers: RAX RCX
 svm_set_cr0:
     mov rax, [r12 + guest.vcb]
     mov [rax + VMCB_CR0], rdx
-    ret
+    jmp svm_keep
 
 svm_set_cr3:
     mov rax, [r12 + guest.vcb]
     mov [rax + VMCB_CR3], rdx
-    ret
+    jmp svm_keep
 
 svm_set_cr4:
     mov rax, [r12 + guest.vcb]
     mov [rax + VMCB_CR4], rdx
-    ret
+    jmp svm_keep
 
 ; In: RDX EFER, its LMA right. VMRUN wants SVME (15.5.1)
 svm_set_efer:
@@ -242,7 +242,7 @@ svm_set_efer:
     or eax, EFER_SVME
     mov rcx, [r12 + guest.vcb]
     mov [rcx + VMCB_EFER], rax
-    ret
+    jmp svm_keep
 
 ; In: RDX offset
 svm_set_tsc_offset:

@@ -4,7 +4,7 @@
 
 global svm_enable, svm_vcpu_init
 global svm_vcpu_arrive, svm_vcpu_leave, svm_flush, svm_context_load, svm_context_save, svm_nested_entry, svm_nested_bits, svm_next_rip
-extern cr4_backed
+extern cr4_backed, svm_keep
 
 section .bss
 alignb PAGE
@@ -152,7 +152,7 @@ svm_vcpu_init:
     je .rate
     or dword [rdx + INTERCEPT_1], 1 << 14
 .rate:
-    ret
+    jmp svm_keep
 
 ; A CPU keeps nothing of a VMCB that this kit does not flush anyway: the save area of the host is found through the CPU's block.
 ; In: R12 guest block

@@ -2,8 +2,9 @@
 // is forgotten. Called by main.ts; console.ts sends its own events through it.
 
 import { Channel, Link } from "../../protocol/link";
-import { Event, GuestEndedWords, RunState } from "../../protocol/messages";
+import { EndReason, Event, GuestEndedWords, RunState } from "../../protocol/messages";
 import { Register } from "../../protocol/state";
+import { explain, failedValue, firstFailure } from "./explain";
 import { knownState, Mark, marks, notedState, pending, setKnownState, settle, top, unmark } from "./guests";
 import * as host from "./host";
 import * as link from "./link";
@@ -35,7 +36,11 @@ function announce(slot: u32): bool {
 
 function sendEnded(slot: u32): void {
   const words = link.begin() + Link.MessageHeaderBytes;
-  store<u64>(words + 8 * GuestEndedWords.Reason, host.guestReason(slot));
+  const reason = host.guestReason(slot);
+  const failure: u32 = reason == EndReason.EntryFailed && explain(slot) > 0 ? firstFailure() : 0;
+  store<u64>(words + 8 * GuestEndedWords.Failure, failure);
+  store<u64>(words + 8 * GuestEndedWords.FieldValue, failedValue(failure));
+  store<u64>(words + 8 * GuestEndedWords.Reason, reason);
   store<u64>(words + 8 * GuestEndedWords.Value, host.guestValue(slot));
   store<u64>(words + 8 * GuestEndedWords.Rip, host.guestRegister(slot, Register.Rip));
   commitEvent(Event.GuestEnded, slot, GuestEndedWords.Words);

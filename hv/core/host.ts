@@ -175,6 +175,10 @@ export declare function guestValue(slot: u32): u64;
 // @ts-ignore: decorator
 @external("host", "guestRegister")
 export declare function guestRegister(slot: u32, field: u32): u64;
+/** A VmxField or SvmField (protocol/vcb.ts) as it is in the guest's control block: nothing can be written so. The guest stands, as above. */
+// @ts-ignore: decorator
+@external("host", "guestVcb")
+export declare function guestVcb(slot: u32, field: u32): u64;
 /** A word of GuestStatReply. */
 // @ts-ignore: decorator
 @external("host", "guestStat")

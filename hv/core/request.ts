@@ -7,6 +7,7 @@ import {
   GuestCreateArgs,
   GuestDigestArgs,
   GuestNestedArgs,
+  GuestExplainArgs,
   GuestPartArgs,
   GuestPartReadArgs,
   GuestReadArgs,
@@ -23,6 +24,7 @@ import { GuestTraceArgs, GuestTracedArgs } from "../../protocol/trace";
 import { guestDestroy, guestKill, guestNmi, guestPause, guestResume, guestStart } from "./control";
 import { guestCreate } from "./create";
 import { guestDigest } from "./digest";
+import { guestExplain } from "./explain";
 import { exists } from "./guests";
 import { drop, payloadAt, payloadBytes, waiting } from "./inbox";
 import { guestExit, guestNested, guestRegisters, guestStat, guestState } from "./inspect";
@@ -98,6 +100,8 @@ function shapeOf(op: u32): u32 {
       return GuestStatArgs.Words;
     case Op.GuestNested:
       return GuestNestedArgs.Words;
+    case Op.GuestExplain:
+      return GuestExplainArgs.Words;
     case Op.GuestPartRead:
       return GuestPartReadArgs.Words;
     case Op.GuestPartWrite:
@@ -184,6 +188,8 @@ function dispatchGuest(op: u32, slot: u32): u32 {
       return guestNested(slot);
     case Op.GuestExit:
       return guestExit(slot);
+    case Op.GuestExplain:
+      return guestExplain(slot);
     case Op.GuestNmi:
       return guestNmi(slot);
     case Op.GuestEntry:

@@ -30,6 +30,7 @@ function mayOvertake(index: u32): bool {
     case Op.GuestState:
     case Op.GuestRegisters:
     case Op.GuestStat:
+    case Op.GuestExplain:
     case Op.GuestRead:
     case Op.GuestPause:
     case Op.GuestResume:

@@ -3,6 +3,7 @@
 //   protocol/*.ts -------> protocol.inc --+
 //   hv/core, hv/machine -> asc -> wasm2c -> gcc --+--> ld -> hv.elf -> hv.elf32, hv.img
 //   hv/boot, hv/asm -----> nasm ----------+
+//   hv/explain ----------> asc -> explain.wasm (the checks of an entry, for the control plane; core has them too)
 //   hv/machine/state.ts -> layout.json (the state region's table, for snapshots)
 //   control/src ---------> typescript -> build/js
 import { join } from "node:path";
@@ -78,10 +79,14 @@ export function build({ variant = "product", only = targets, log = () => {} } = 
   return locked(join(root, "build/lock"), log, async () => {
     const steps = new Steps("build/stamps", log);
     const native = only.includes("hv");
+    const product = variant === "product";
     await allOf([
       native || (only.includes("wasm") && chosen.modules) ? hypervisor(steps, chosen, native) : undefined,
-      variant === "product" ? layoutTable(steps) : undefined,
-      only.includes("js") && variant === "product" ? controlPlane(steps) : undefined,
+      product && (only.includes("wasm") || only.includes("js"))
+        ? moduleObject(steps, "explain", { out: "build", native: false })
+        : undefined,
+      product ? layoutTable(steps) : undefined,
+      only.includes("js") && product ? controlPlane(steps) : undefined,
     ]);
     return steps.ran;
   });

@@ -8,10 +8,13 @@ import { BuildError, root, run, runNode } from "./run.mjs";
 const modules = {
   // Layout.Data of hv/machine/layout.ts is the memory base.
   machine: { base: 0x8000, pages: 1, besideInstance: true },
-  core: { base: 0x1000, pages: 4 },
+  // Small code: nothing of it is on the way of an exit.
+  core: { base: 0x1000, pages: 4, optimize: "-O3s", cFlags: ["-Oz", "-fno-inline-functions-called-once"] },
+  // For Node alone.
+  explain: { base: 0x400, pages: 1, optimize: "-O3s" },
 };
 
-const ascFlags = ["-O3", "--runtime", "stub", "--use", "abort=", "--debug"];
+const ascFlags = ["--runtime", "stub", "--use", "abort=", "--debug"];
 
 /**
  * Freestanding code that an interrupt or a fault may leave at any instruction: no red zone, no vector registers (they are the
@@ -37,13 +40,13 @@ function entryOf(module, folder) {
 
 /** Steps for one module; resolves to its object file. */
 export async function moduleObject(steps, module, { out, entries, native }) {
-  const { base, pages } = modules[module];
+  const { base, pages, optimize = "-O3" } = modules[module];
   const entry = entryOf(module, entries);
   const wasm = `${out}/${module}.wasm`;
   const c = `${out}/gen/${module}.c`;
   const object = `${out}/obj/${module}.o`;
   const limits = ["--memoryBase", String(base), "--initialMemory", String(pages), "--maximumMemory", String(pages)];
-  const asc = [entry, ...ascFlags, ...limits, "-o", wasm];
+  const asc = [entry, optimize, ...ascFlags, ...limits, "-o", wasm];
   await steps.step({
     name: `asc ${entry} -> ${wasm}`,
     inputs: () => closure(entry),
@@ -76,8 +79,8 @@ export async function moduleObject(steps, module, { out, entries, native }) {
 
 /** What gcc is told for a module's C. */
 export async function compilerFlags(module) {
-  const { besideInstance } = modules[module];
-  return [...cFlags, `-DMEMORY_BASE(memory)=${await memoryBase(module, besideInstance)}`];
+  const { besideInstance, cFlags: own = [] } = modules[module];
+  return [...cFlags, ...own, `-DMEMORY_BASE(memory)=${await memoryBase(module, besideInstance)}`];
 }
 
 /** Loads and stores find the linear memory by a macro, MEMORY_BASE(wasm_rt_memory_t*), instead of by a load of their own. */

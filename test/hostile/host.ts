@@ -4,6 +4,7 @@ import * as host from "../../hv/core/host";
 import { FrameState, HostFact } from "../../hv/core/host";
 import { GuestLimit, GuestPart } from "../../protocol/messages";
 import { TraceMode } from "../../protocol/trace";
+import { VmxField } from "../../protocol/vcb";
 
 export let refused: u64 = 0;
 export let granted: u64 = 0;
@@ -81,6 +82,7 @@ function slots(n: u32, slot: u32): void {
   expect(n + 12, host.guestValue(slot) == 0);
   expect(n + 13, host.guestRegister(slot, 0) == 0);
   expect(n + 14, host.guestStat(slot, 0) == 0);
+  expect(n + 30, host.guestVcb(slot, 0) == 0);
   expect(n + 18, host.guestCpus(slot) == 0);
   expect(n + 15, host.guestExits(slot, 1) == 0);
   expect(n + 16, !host.guestRead(slot, 0, MEMORY, 16));
@@ -112,6 +114,9 @@ function running(n: u32): void {
   expect(n + 6, host.guestRegister(RUNNING, 0x681e) == 0);
   expect(n + 7, host.guestRegister(RUNNING, u32.MAX_VALUE) == 0);
   expect(n + 8, host.guestStat(RUNNING, u32.MAX_VALUE) == 0);
+  expect(n + 26, host.guestVcb(RUNNING, 0x681e) == 0);
+  expect(n + 27, host.guestVcb(RUNNING, VmxField.Count) == 0);
+  expect(n + 28, host.guestVcb(RUNNING, u32.MAX_VALUE) == 0);
   expect(n + 9, host.guestExits(RUNNING, u32.MAX_VALUE) == 0);
   expect(n + 10, host.consoleTake(RUNNING, 7, MEMORY, 16) == 0);
   expect(n + 11, host.consoleGive(RUNNING, 7, MEMORY, 16) == 0);

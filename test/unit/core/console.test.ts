@@ -143,7 +143,8 @@ describe("events", () => {
     rig.host.guest(0).changed = true;
     rig.settle();
     expect(rig.said(0)).toBe("goodbye");
-    expect(rig.news).toEqual([{ event: Event.GuestEnded, guest: 0, words: [BigInt(EndReason.DebugExit), 0x21n, BigInt(Register.Rip)] }]);
+    const words = [BigInt(EndReason.DebugExit), 0x21n, BigInt(Register.Rip), 0n, 0n];
+    expect(rig.news).toEqual([{ event: Event.GuestEnded, guest: 0, words }]);
     expect(
       rig.frames.filter(({ channel }) => channel === Channel.Console || channel === Channel.Event).map(({ channel }) => channel),
     ).toEqual([Channel.Console, Channel.Event]);

@@ -31,6 +31,8 @@ export interface Guest {
   /** by GuestPart: what can be read and written */
   parts: Uint8Array[];
   registers: Map<number, bigint>;
+  /** by SvmField */
+  vcb: bigint[];
   restored: { halted: number; events: number; clock: bigint; tsc: bigint } | undefined;
   output: number[][];
   input: number[][];
@@ -178,6 +180,7 @@ export class Host {
       guestReason: (slot: number) => this.guests.get(slot)?.reason ?? 0,
       guestValue: (slot: number) => this.guests.get(slot)?.value ?? 0n,
       guestRegister: (slot: number, field: number) => BigInt(slot * 1000 + field),
+      guestVcb: (slot: number, field: number) => this.guests.get(slot)?.vcb[field] ?? 0n,
       guestCpus: (slot: number) => (BigInt(this.guest(slot).affinity) << 32n) | 3n,
       guestStat: (slot: number, index: number) =>
         BigInt(index === GuestStatReply.TraceModes ? this.tracing.modes(slot) : slot * 1000 + index),
@@ -314,6 +317,7 @@ export class Host {
       tscKhz: 0,
       parts: Array.from({ length: GuestPart.Count }, (_, part) => new Uint8Array(1000).fill(part + 1)),
       registers: new Map(),
+      vcb: [],
       restored: undefined,
       output: [[], []],
       input: [[], []],

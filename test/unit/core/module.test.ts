@@ -20,9 +20,10 @@ test("exports init, poll and memory", () => {
   ).toEqual(["init", "memory", "poll"]);
 });
 
-test("has neither table nor data, and less than 16 KB", () => {
+test("has neither table nor data, and less than 21 KB", () => {
   expect(sections(coreWasm).filter((id) => [TABLE, ELEMENT, DATA].includes(id))).toEqual([]);
-  expect(coreWasm.length).toBeLessThan(16 * 1024);
+  // 5 KB of it are the checks of an entry (hv/explain).
+  expect(coreWasm.length).toBeLessThan(21 * 1024);
 });
 
 test("its memory does not grow", () => {
