@@ -5,7 +5,7 @@
 %include "hv.inc"
 
 global guest_leave, guest_wake, guest_drop, core_hold, core_unhold, core_held, kick_idle
-extern sched_lock, idle_cpus, cpu_kick, context_drop, vendor_vcpu_leave
+extern sched_lock, idle_cpus, cpu_kick, cpu_pages, context_drop, vendor_vcpu_leave
 
 section .bss
 alignb 8
@@ -32,27 +32,55 @@ guest_leave:
     mov dword [r12 + guest.cpu], -1             ; after all else: another CPU may take it from now on
     ret
 
-; A guest that nobody has: an idle CPU shall look at it, if it has anything to do now or later. In: R12 guest block, interrupts off
-; Clobbers: RAX RCX RDX R9
+; A guest that nobody has: an idle CPU shall look at it, if it has anything to do now or later. Where none idles, the turn ends of the guest that
+; has run most: pick finds out whether it goes on. In: R12 guest block, under sched_lock, core's lock held  Clobbers: RAX RCX RDX RSI R9 R10
 guest_offer:
     mov eax, [r12 + guest.state]
     sub eax, RunState_Runnable
     cmp eax, RunState_Halted - RunState_Runnable
     ja kick_idle.none
+    mov dword [r12 + guest.keeper], 0           ; who kept it may not have seen it of late: whoever looks now does
     mov ecx, [r12 + guest.affinity]
-    ; fall through
+    call kick_idle
+    jc kick_idle.none
+    mov ecx, [r12 + guest.affinity]
+    xor r9d, r9d
+.cpu:
+    bsf eax, ecx
+    jz .longest
+    btr ecx, eax
+    shl eax, CPU_SHIFT
+    add eax, cpu_pages                          ; below 4 GiB
+    mov rdx, [rax + pc.guest]
+    test rdx, rdx
+    jz kick_idle.none                           ; it is about to look, or looks when core is done
+    cmp dword [rdx + guest.state], RunState_Runnable
+    jne kick_idle.none
+    mov rdx, [rdx + guest.vrun]
+    cmp rdx, r9
+    jb .cpu
+    mov r9, rdx
+    mov esi, eax
+    jmp .cpu
+.longest:
+    mov qword [rsi + pc.slice_end], 0
+    mov eax, [rsi + pc.index]
+    cmp eax, [gs:pc.index]
+    jne cpu_kick
+    ret
 
-; In: ECX CPUs of which one that idles shall look for work, interrupts off  Clobbers: RAX RCX RDX R9
+; In: ECX CPUs of which one that idles shall look for work, interrupts off  Out: CF=1 one does  Clobbers: RAX RCX RDX R9
 kick_idle:
     and ecx, [idle_cpus]
+    jz .none                                    ; CF is clear
     bsf eax, ecx
-    jz .none
     lock btr [idle_cpus], eax                   ; the next one goes to another
     jmp cpu_kick
 .none:
     ret
 
-; A guest was given an event: the CPU that has it shall look, or one that idles. In: R12 guest block  Clobbers: RAX RCX RDX R9
+; A guest was given an event: the CPU that has it shall look, or one that may take it. In: R12 guest block, core's lock held
+; Clobbers: RAX RCX RDX RSI R9 R10
 guest_wake:
     pushfq
     cli

@@ -56,9 +56,6 @@ sched_loop:
 .pick:
     call pick
     jc .idle
-    mov rcx, r13
-    add rcx, [slice_tsc]
-    mov [gs:pc.slice_end], rcx
 .run:
     mov [gs:pc.entered], r13
     mov rax, r13
@@ -172,7 +169,8 @@ arm:
 ; Who is to run here: of the guests that may and that no other CPU has, the one with the least virtual run time. The one that this CPU had is
 ; let go for it. A halted guest is awake when it has events or its deadline has passed; it begins where the others are, so
 ; that nobody saves up time, and nobody who has run long waits for it. Guests that did not share a CPU, and meet, may be far apart: the one that
-; is behind catches up by LAG_SLICES and no more.
+; is behind catches up by LAG_SLICES and no more. The turn ends with the slice, or when a halted guest is due that this CPU keeps: no
+; CPU idles that would wake it, and no other one keeps it already.
 ; In: R13 now, interrupts off  Out: CF=0 and R12 guest block, resident here; or CF=1 and RBX the earliest deadline of those that halt, and this
 ; CPU is among the idle ones  Clobbers: all but R13
 pick:
@@ -185,6 +183,9 @@ pick:
     call guest_leave                            ; core waits for it
 .scan:
     mov ebp, [gs:pc.index]
+    mov rax, r13
+    add rax, [slice_tsc]
+    mov [gs:pc.slice_end], rax
     mov rbx, -1
     mov rsi, rbx                                ; where one that wakes begins, once it is known
     mov r9, rbx                                 ; least virtual run time of those that could be taken
@@ -224,11 +225,27 @@ pick:
     cmp rax, rbx
     cmovb rbx, rax
     cmp rax, -1
+    je .slot
+    mov ecx, [r12 + guest.affinity]
+    and ecx, [idle_cpus]                        ; their timers count to it
+    mov ecx, 0
+    jnz .kept
+    bts ecx, ebp
+    cmp dword [r12 + guest.keeper], 0
+    je .keep
+    cmp [r12 + guest.keeper], ecx
     jne .passed_over
-    jmp .slot
+.keep:
+    cmp rax, [gs:pc.slice_end]
+    jae .kept
+    mov [gs:pc.slice_end], rax
+.kept:
+    mov [r12 + guest.keeper], ecx
+    jmp .passed_over
 .wake:
     mov dword [r12 + guest.state], RunState_Runnable
     push rcx
+    mov dword [r12 + guest.keeper], 0
     mov rax, r13
     mov ecx, TIME_WAITING
     call account
