@@ -1,8 +1,8 @@
 // Is the hypervisor there, all the while? A ping every few milliseconds, and how long each took. The engine shares its CPUs with whatever
 // else runs, and answers late when it does not get them: the limit grows with the load that the system reports. Bochs has a clock of its own,
 // slower than the wall's when it is busy, and its line with it: there each ping must be answered, and most soon.
-import { cpus, loadavg } from "node:os";
 import { expect } from "vitest";
+import { hostLoad } from "../../support/load.js";
 import type { Machine } from "./machine.js";
 
 const PAUSE_MS = 10;
@@ -37,7 +37,7 @@ export async function startPings(machine: Machine): Promise<Pings> {
       done = true;
       await all;
       const [middle, late, last] = [0.5, ALMOST_ALL, 1].map((part) => quantile(took, part)) as [number, number, number];
-      const patience = Math.max(1, (loadavg()[0] ?? 1) / cpus().length) * machine.target.patience;
+      const patience = hostLoad() * machine.target.patience;
       const text = `${took.length} pings: median ${middle.toFixed(1)} ms, 99% ${late.toFixed(1)} ms, longest ${last.toFixed(1)} ms`;
       process.stderr.write(`contract: ${machine.target.title}: ${text}; patience ${patience.toFixed(1)}\n`);
       if (machine.target.engine === "bochs") expect(middle, text).toBeLessThan(PATIENT_MS);
