@@ -1,4 +1,6 @@
 ; echo: halted until COM1 interrupts, and what it got goes back. No timer runs: nothing but input wakes it.
+;
+; stamp=1: after each byte also the TSC of the interrupt that it came by, ` at N` and a new line.
 
 %include "multiboot.inc"
 %include "serial.inc"
@@ -8,6 +10,10 @@
 %include "power.inc"
 
 main:
+  mov esi, stamp_option
+  xor eax, eax
+  call option_number
+  mov [stamp], eax
   call idt_init
   xor eax, eax
   call timer_init
@@ -24,10 +30,15 @@ main:
   print "echo: ready", 10
 .sleep:
   sti
-  hlt
+  hlt                                     ; input that came before it was answered already
   jmp .sleep
 
 serial_interrupt:
+  rdtsc
+  shl rdx, 32
+  or rax, rdx
+  mov r8, rax
+.next:
   mov dx, COM1 + UART_LSR
   in al, dx
   test al, LSR_DATA_READY
@@ -35,9 +46,18 @@ serial_interrupt:
   mov dx, COM1 + UART_DATA
   in al, dx
   out dx, al
-  jmp serial_interrupt
+  cmp dword [stamp], 0
+  je .next
+  print " at "
+  print_decimal r8
+  print 10
+  jmp .next
 .done:
   out_byte PIC1_COMMAND, PIC_EOI
   ret
+
+stamp_option: db "stamp=", 0
+align 4
+stamp: dd 0
 
 %include "end.inc"
