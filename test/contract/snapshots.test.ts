@@ -1,7 +1,7 @@
 // Snapshots the whole way: `hvkit` commands, the daemon, a Linux guest that is asked for its state. One session per engine; its steps
 // stand in order, and each needs those before it. The last goes on under the other engine, which has the other vendor.
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -11,10 +11,16 @@ import { Client } from "../../control/src/client/client.js";
 import { Console } from "../../control/src/client/console.js";
 import type { CpuidRow, CpuModel } from "../../control/src/hypervisor/saved.js";
 import { missingFeatures, vendorString } from "../../control/src/snapshot/cpuidbits.js";
+import { readLayout } from "../../control/src/snapshot/layout.js";
 import { recordedCpuid } from "../../control/src/snapshot/recorded.js";
 import { root } from "./support/machine.js";
+import { withLayout } from "./support/snapshotfile.js";
 import { useMachine, within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
+
+/** images/hash: what each round shows. */
+const hashes = (log: string): [round: string, hash: string][] =>
+  [...log.matchAll(/hash: round (\d+) ([0-9A-F]{16}) ticks /g)].map(([, round = "", hash = ""]) => [round, hash]);
 
 onEachEngine("snapshots", (target) => {
   let folder = "";
@@ -137,6 +143,54 @@ onEachEngine("snapshots", (target) => {
       const [detail] = JSON.parse(await ok("inspect", "three")) as unknown[];
       expect(detail).toMatchObject({ state: "running", restarts: 1 });
       await ok("rm", "-f", "three");
+    },
+    within(target, 150),
+  );
+
+  test(
+    "that an older build took goes on at the instruction; one that lacks what this build needs is refused before anything changes",
+    async () => {
+      const file = join(import.meta.dirname, "snapshots/oldbuild.hvsnap");
+      const [found] = JSON.parse(await ok("snapshot", "inspect", file)) as [{ layout: string }];
+      expect(found.layout).not.toBe(readLayout(root).identity);
+      const uninterrupted = hashes(readFileSync(join(import.meta.dirname, "snapshots/oldbuild.txt"), "latin1"));
+      /** It has begun there so many times, and goes on from there as it did. */
+      const begins = async (times: number): Promise<void> => {
+        const here = async (): Promise<string[][] | undefined> => {
+          const lines = hashes(await ok("logs", "aged"));
+          const starts = [...lines.keys()].filter((index) => lines[index]?.[0] === uninterrupted[0]?.[0]);
+          return starts.length === times ? lines.slice(starts.at(-1)).slice(0, 4) : undefined;
+        };
+        await expect.poll(here, { timeout: within(target, 60), interval: 300 }).toEqual(uninterrupted.slice(0, 4));
+      };
+      await ok("restore", file, "--name", "aged");
+      await begins(1);
+
+      const lacking = join(folder, "lacking.hvsnap");
+      await withLayout(file, lacking, (layout) => {
+        const counter = layout.records.find(({ record }) => record === "pit0");
+        if (counter) counter.fields = counter.fields.filter(({ name }) => name !== "count" && name !== "mode");
+        return layout;
+      });
+      const before = await ok("ps", "--json");
+      for (const args of [
+        ["restore", lacking, "--name", "never"],
+        ["revert", "aged", lacking],
+      ]) {
+        const { code, err } = await hvkit(...args);
+        expect(code).toBe(1);
+        expect(err).toMatch(/E_SNAPSHOT_LAYOUT/);
+        expect(err).toMatch(/pit0\.count is missing; pit0\.mode is missing/);
+      }
+      const names = (text: string): unknown[] =>
+        (JSON.parse(text) as { id: string; name: string; state: string }[]).map(({ id, name, state }) => ({ id, name, state }));
+      expect(names(await ok("ps", "--json"))).toEqual(names(before));
+      const { code, out } = await hvkit("snapshot", "check", lacking);
+      expect([code, out]).toEqual([1, expect.stringContaining("state: pit0.count is missing")]);
+
+      await ok("revert", "aged", file);
+      await begins(2);
+      await ok("rm", "-f", "aged");
     },
     within(target, 150),
   );
