@@ -9,7 +9,10 @@ import { expectHarmless, useMachine, within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
 
 /** mode=N of test/guests/garbage */
-const MODES = ["64-bit", "32-bit", "32-bit with paging", "16-bit protected", "real mode", "CPL 3"];
+const MODES = [
+  ...["64-bit", "32-bit", "32-bit with paging", "16-bit protected", "real mode", "CPL 3"],
+  ...["32-bit with PAE", "virtual-8086 mode"],
+];
 /** where garbage counts the pieces that it begins */
 const STARTS = 0x2fff0;
 const MOST_PIECES = 16_384;

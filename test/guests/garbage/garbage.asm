@@ -4,6 +4,7 @@
 ;
 ;   mode=0  64-bit                1  32-bit, no paging      2  32-bit, 4 MiB pages
 ;        3  16-bit, protected     4  real mode              5  64-bit, at CPL 3 in compatibility and 64-bit segments alike
+;        6  32-bit, PAE           7  virtual-8086, with all ports, at IOPL 0 and 3 in turn
 
 %include "multiboot.inc"
 %include "serial.inc"
@@ -23,11 +24,15 @@
 %define LOW_CODE 0xF000
 %define STARTS (LOW + 0xFFF0)
 %define USER 3
-; the task state of 64-bit mode (SDM vol. 3, figure 8-11)
+; the task state of 64-bit mode (SDM vol. 3, figure 8-11); virtual-8086 mode has SS0, and all ports in its I/O map (figure 8-2)
 %define TASK_RSP0 4
+%define TASK_SS0 8
 %define TASK_IST1 36
 %define TASK_IOMAP 102
 %define TASK_BYTES 104
+%define IO_MAP_BYTES 8192
+%define EFLAGS_VM (1 << 17)
+%define EFLAGS_IOPL (3 << 12)
 ; selectors of gdt16, besides those of gdt
 %define SEL_USER32 0x30
 %define SEL_USER64 0x38
@@ -227,6 +232,10 @@ leave_long:
   lidt [idt32_pointer]
   cmp dword [mode], 4
   je .real
+  cmp dword [mode], 6
+  je .pae
+  cmp dword [mode], 7
+  je .task
   cmp dword [mode], 2
   jne again32
   mov eax, directory32
@@ -239,8 +248,34 @@ leave_long:
   jmp again32
 .real:
   jmp SEL_CODE16:LOW_CODE
+.pae:
+  ; the directories of 64-bit mode, by four pointers that have no bits for rights
+  xor ecx, ecx
+  mov eax, page_directories + 1
+.pointer:
+  mov [page_pdpt + ecx * 8], eax
+  add eax, 0x1000
+  inc ecx
+  cmp ecx, 4
+  jne .pointer
+  mov eax, page_pdpt
+  mov cr3, eax
+  mov eax, CR4_PAE
+  mov cr4, eax
+  mov eax, cr0
+  or eax, CR0_PG
+  mov cr0, eax
+  jmp again32
+.task:
+  mov dword [task + TASK_SS0], SEL_DATA
+  mov byte [task + TASK_BYTES + IO_MAP_BYTES], 0xFF
+  mov word [gdt_task], TASK_BYTES + IO_MAP_BYTES
+  mov byte [gdt_task + 5], 0x89           ; not busy
+  mov ax, SEL_TASK
+  ltr ax
+  jmp again32
 
-; From every exception of modes 1 to 3, on whatever stack.
+; From every exception of modes 1 to 3, 6 and 7, on whatever stack.
 again32:
   cld
   mov ax, SEL_DATA
@@ -251,6 +286,8 @@ again32:
   inc dword [STARTS]
   cmp dword [mode], 3
   je .low
+  cmp dword [mode], 7
+  je .virtual
   mov eax, [next]
   cmp eax, AREA + AREA_BYTES
   jae .done
@@ -268,6 +305,25 @@ again32:
   mov ss, ax
   mov esp, LOW_CODE
   jmp far [cs:low_pointer]
+.virtual:
+  mov eax, [low_next]
+  cmp eax, LOW_END
+  jae .done
+  add dword [low_next], LOW_STEP
+  mov edx, EFLAGS_VM + 2
+  test eax, LOW_STEP
+  jz .flags
+  or edx, EFLAGS_IOPL
+.flags:
+  %rep 4
+    push dword LOW >> 4                   ; GS, FS, DS, ES
+  %endrep
+  push dword LOW >> 4                     ; SS
+  push dword LOW_CODE
+  push edx
+  push dword LOW >> 4                     ; CS
+  push eax
+  iretd
 .done:
   mov dx, PM1A_CONTROL
   mov ax, SLP_EN
@@ -350,7 +406,7 @@ gdt16_end:
 
 section .bss
 alignb 16
-task: resb TASK_BYTES
+task: resb TASK_BYTES + IO_MAP_BYTES + 1
 idt32: resb 256 * 8
 alignb 4096
 directory32: resb 4096
