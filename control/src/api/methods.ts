@@ -98,11 +98,8 @@ export const methods = {
       guest,
       /** by default the guest's, and the time */
       name: z.string().max(1024).optional(),
-      description: z
-        .string()
-        .max(1024)
-        .regex(/^\P{Cc}*$/u, "no control characters")
-        .optional(),
+      /** which are allowed: checkDescription of name.ts */
+      description: z.string().optional(),
       replace: z.boolean().default(false),
     }),
     snapshotDetail,

@@ -89,6 +89,8 @@ export const snapshotSummary = z.strictObject({
 export const snapshotDetail = snapshotSummary.extend({
   append: z.string(),
   added: z.array(z.strictObject({ path: z.string(), bytes: z.int() })),
+  /** CPUs that might run the guest; null: all */
+  affinity: z.array(z.int()).nullable(),
   /** identity of the state region's layout table */
   layout: z.string(),
   cpuid: z.array(row),

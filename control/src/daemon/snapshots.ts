@@ -1,6 +1,6 @@
 // Snapshots in the daemon: a guest's state and RAM to a file, and a file's to a guest. The file's form is snapshot/'s; guests.ts moves
 // the guests from state to state.
-import { checkName } from "../api/name.js";
+import { checkDescription, checkName } from "../api/name.js";
 import type { SnapshotCheck, SnapshotDetail } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
 import type { CpuidRow, SavedState } from "../hypervisor/saved.js";
@@ -56,6 +56,7 @@ export class Snapshots {
     { name = defaultName(guest.name), description = "", replace }: CreateOptions,
     progress: Progress,
   ): Promise<SnapshotDetail> {
+    checkDescription(description);
     const { hypervisor } = this.host;
     let header: SnapshotHeader | undefined;
     let bytes = 0;
@@ -84,7 +85,7 @@ export class Snapshots {
         cpuModel: header.cpu.model,
         append: header.image.append,
         added: [],
-        ...(affinity === undefined ? {} : { affinity }),
+        ...this.#placement(affinity ?? header.affinity, affinity !== undefined),
         ...(header.image.added.length === 0 ? {} : { missing: header.image.added }),
       };
       const image: GuestImage = {
@@ -146,6 +147,13 @@ export class Snapshots {
     };
   }
 
+  /** The CPUs that may run a guest which is restored: those that were asked for, or those that it had, as far as they are here. */
+  #placement(cpus: readonly number[] | undefined, asked: boolean): Pick<GuestOptions, "affinity"> {
+    const { hypervisor } = this.#booted();
+    const affinity = asked ? cpus : cpus?.filter((cpu) => cpu < hypervisor.hello.cpus);
+    return affinity === undefined || affinity.length === 0 ? {} : { affinity };
+  }
+
   #header(guest: Guest, name: string, description: string, state: SavedState): SnapshotHeader {
     const { engine, choice, layout, hypervisor } = this.#booted();
     return headerSchema.parse({
@@ -168,6 +176,7 @@ export class Snapshots {
         tscKhz: state.tscKhz,
         cpuid: state.cpuid.map(({ leaf, subleaf, eax, ebx, ecx, edx }) => [leaf, subleaf, eax, ebx, ecx, edx]),
       },
+      ...(guest.options.affinity === undefined ? {} : { affinity: guest.options.affinity }),
     });
   }
 

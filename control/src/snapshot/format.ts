@@ -6,9 +6,9 @@
 //   section   type u32 | compression u32 | address u64 | stored bytes u32 | bytes u32 | XXH64 u64 of the 24 bytes before it and what
 //             is stored | what is stored
 import { z } from "zod";
-import { GuestLimit } from "../../../protocol/messages.js";
+import { GuestLimit, HostLimit } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
-import { NAME } from "../api/name.js";
+import { MAX_DESCRIPTION, NAME, PRINTABLE } from "../api/name.js";
 import { registerName } from "../hypervisor/texts.js";
 
 export const FORMAT_VERSION = 1;
@@ -81,11 +81,7 @@ const u64 = z
   .regex(/^0x(?:0|[1-9a-f][0-9a-f]{0,15})$/)
   .transform((text) => BigInt(text));
 const identifier = z.string().regex(/^[A-Za-z][A-Za-z0-9_.]{0,63}$/);
-/** what is printed as it is: no control characters, which a terminal would obey */
-const text = z
-  .string()
-  .max(1024)
-  .regex(/^\P{Cc}*$/u);
+const text = z.string().max(MAX_DESCRIPTION).regex(PRINTABLE);
 const name = z.string().regex(NAME);
 const guestId = z.string().regex(/^[0-9a-f]{12}$/);
 
@@ -123,6 +119,17 @@ export const headerSchema = z.strictObject({
     /** leaf, subleaf, EAX, EBX, ECX, EDX */
     cpuid: z.array(z.tuple([u32, u32, u32, u32, u32, u32])).max(512),
   }),
+  /** CPUs of the host that might run it; left out: all, or an older build did not say */
+  affinity: z
+    .array(
+      z
+        .int()
+        .min(0)
+        .max(HostLimit.Cpus - 1),
+    )
+    .min(1)
+    .max(HostLimit.Cpus)
+    .optional(),
 });
 export type SnapshotHeader = z.infer<typeof headerSchema>;
 

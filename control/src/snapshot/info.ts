@@ -38,6 +38,7 @@ export function detailOf(header: SnapshotHeader, path: string, bytes: number): S
     ...summaryOf(header, path, bytes),
     append: header.image.append,
     added: header.image.added,
+    affinity: header.affinity ?? null,
     layout: header.layout,
     cpuid: header.cpu.cpuid.map(([leaf, subleaf, eax, ebx, ecx, edx]) => ({
       leaf: hex(leaf),

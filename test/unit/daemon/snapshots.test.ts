@@ -76,6 +76,8 @@ describe("a snapshot", () => {
   it.each([
     ["E_NO_GUEST", { guest: "nobody" }],
     ["E_NAME", { guest: "web", name: "../one" }],
+    ["E_DESCRIPTION", { guest: "web", name: "two", description: "x".repeat(1025) }],
+    ["E_DESCRIPTION", { guest: "web", name: "two", description: "red \x1b[31m" }],
     ["E_SNAPSHOT_EXISTS", { guest: "web", name: "one" }],
   ])("is refused with %s", async (code, params) => {
     await run();
@@ -252,6 +254,21 @@ describe("revert", () => {
     await client.call("restore", { snapshot: "one", name: "two", affinity: [1, 2] });
     expect(harness.hypervisor.get(4).affinity).toBe(0b110);
     expect(await client.call("inspect", { guest: "two" })).toMatchObject({ affinity: [1, 2] });
+  });
+
+  it("a restored guest has the CPUs that the saved one was pinned to, as far as they are here", async () => {
+    await client.call("run", { image: "sector", name: "web", affinity: [0, 3] });
+    await create();
+    expect(await client.call("snapshot.inspect", { snapshot: "one" })).toMatchObject({ affinity: [0, 3] });
+    harness.hypervisor.hello.cpus = 2;
+    expect(await client.call("restore", { snapshot: "one", name: "two" })).toMatchObject({ affinity: [0] });
+    harness.hypervisor.hello.cpus = 4;
+    expect(await client.call("restore", { snapshot: "one", name: "three" })).toMatchObject({ affinity: [0, 3] });
+    expect(await client.call("restore", { snapshot: "one", name: "four", affinity: [1] })).toMatchObject({ affinity: [1] });
+    await client.call("run", { image: "sector", name: "late", affinity: [3] });
+    await client.call("snapshot.create", { guest: "late", name: "late" });
+    harness.hypervisor.hello.cpus = 1;
+    expect(await client.call("restore", { snapshot: "late", name: "five" })).toMatchObject({ affinity: null });
   });
 
   it("takes a guest back that has ended", async () => {

@@ -11,7 +11,7 @@ export const restore = () =>
     .description("make a new guest that goes on from a snapshot")
     .argument("<snapshot>", "a name (see 'hvkit snapshot ls'), or the path of a file")
     .option("--name <name>", "the guest's name; by default the saved one's, with a number where that is taken")
-    .option("--cpu-affinity <list>", "CPUs that may run it, for example 0,2-3; the default is all")
+    .option("--cpu-affinity <list>", "CPUs that may run it, for example 0,2-3; the default is what the saved one had")
     .option("--paused", "it goes on at 'hvkit unpause'")
     .option("--json", "print the guest as JSON")
     .addHelpText(

@@ -67,9 +67,11 @@ Examples:
     });
 
 function cpuCount(text: string): number {
-  const count = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  const isNumber = /^\d{1,9}$/.test(text);
+  const count = isNumber ? Number(text) : 0;
   if (count >= 1 && count <= HostLimit.Cpus) return count;
-  throw new HvkitError("E_USAGE", `the hypervisor's machine cannot have ${text} CPUs`, { hint: `Give it 1 to ${HostLimit.Cpus}.` });
+  const what = isNumber ? `the hypervisor's machine cannot have ${count} CPUs` : `--cpus '${text}' is no number of CPUs`;
+  throw new HvkitError("E_USAGE", what, { hint: `Give a whole number from 1 to ${HostLimit.Cpus}, for example --cpus 2.` });
 }
 
 async function runningStatus(): Promise<Status | undefined> {
