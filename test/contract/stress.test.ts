@@ -1,9 +1,12 @@
-// Many clients at once do to guests on two CPUs whatever there is to do, at random; and guests come and go by the hundred. Nothing hangs,
-// nothing is refused for a reason that is not the guest's, and in the end all memory is back. HVKIT_NIGHTLY=1 takes longer.
+// Many clients at once do to guests on two CPUs whatever there is to do, at random, with snapshots too; and guests come and go by the
+// hundred. Nothing hangs, nothing is refused for a reason that is not the guest's, and in the end all memory is back: the hypervisor's,
+// and the daemon's, with its open files. HVKIT_NIGHTLY=1 takes longer.
 import { randomInt } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { runtimePaths } from "../../control/src/api/paths.js";
 import { Client } from "../../control/src/client/client.js";
@@ -20,13 +23,19 @@ const STRESS_SECONDS = nightly ? 300 : 20;
 const GUESTS = nightly ? 10_000 : 300;
 const CLIENTS = 6;
 const NAMES = ["one", "two", "three", "four", "five", "six", "seven", "eight"];
+const SNAPSHOTS = ["first", "second", "third"];
 const IMAGES = ["spin", "state", "hello64", "hello16"];
 const AFFINITIES = [undefined, undefined, [0], [1], [0, 1]];
 /** What another client, or the guest itself, may have done a moment ago. */
 const EXPECTED = [
   ...["E_NO_GUEST", "E_NAME_TAKEN", "E_GUEST_STATE", "E_GUEST_NOT_RUNNING"],
   ...["E_HV_BAD_STATE", "E_HV_NO_SUCH_GUEST", "E_HV_NO_MEMORY"],
+  ...["E_NO_SNAPSHOT", "E_SNAPSHOT_EXISTS", "E_SNAPSHOT_GUEST"],
 ];
+/** When memory is looked at first: caches are filled by then. */
+const SETTLED_SECONDS = nightly ? 60 : 8;
+/** what the daemon's process, which is the test's too, may have more in the end */
+const GROWTH_BYTES = 96 * 2 ** 20;
 
 /** Numbers that a seed determines (xorshift, 32 bits). */
 function dice(seed: number): <T>(choices: readonly T[]) => T {
@@ -45,7 +54,8 @@ async function startDaemon(target: Target): Promise<{ socket: string; stop: () =
   await takeLock(paths);
   const accel = target.accel === "emulated" ? "auto" : target.accel;
   const request = { engine: target.engine, accel, memoryBytes: 512 * 2 ** 20, cpus: 2 } as const;
-  const daemon = new Daemon({ boot: bootFrom(root), request, paths, root, log: silentLog(), onDown: () => {} });
+  const snapshotFolder = join(folder, "snapshots");
+  const daemon = new Daemon({ boot: bootFrom(root), request, paths, root, log: silentLog(), onDown: () => {}, snapshotFolder });
   await daemon.start();
   return {
     socket: paths.socket,
@@ -68,14 +78,21 @@ function inTime<T>(what: string, seconds: number, result: Promise<T>): Promise<T
 type Choose = ReturnType<typeof dice>;
 
 /** One thing that a client does. */
-function act(client: Client, choose: Choose, seconds: number): Promise<unknown> {
+function act(client: Client, choose: Choose, seconds: number, count: (action: string) => void): Promise<unknown> {
   const guest = choose(NAMES);
   const affinity = choose(AFFINITIES);
   const image = choose(IMAGES);
+  const snapshot = choose(SNAPSHOTS);
   const actions: Record<string, () => Promise<unknown>> = {
     run: () => client.call("run", { image, name: guest, memory: "4M", ...(affinity ? { affinity } : {}) }),
     pause: () => client.call("pause", { guest }),
     unpause: () => client.call("unpause", { guest }),
+    "unpause, later": () => client.call("unpause", { guest, clock: "catch-up" }),
+    "snapshot.create": () => client.call("snapshot.create", { guest, name: snapshot, replace: true }),
+    "snapshot.rm": () => client.call("snapshot.rm", { name: snapshot }),
+    "snapshot.ls": () => client.call("snapshot.ls", {}),
+    restore: () => client.call("restore", { snapshot, name: guest, ...(affinity ? { affinity } : {}) }),
+    revert: () => client.call("revert", { guest, snapshot }),
     reset: () => client.call("reset", { guest }),
     kill: () => client.call("kill", { guest }),
     inspect: () => client.call("inspect", { guest }),
@@ -87,8 +104,18 @@ function act(client: Client, choose: Choose, seconds: number): Promise<unknown> 
   };
   // As many guests are made as are removed.
   const name = choose([...Object.keys(actions), "run"]);
-  return inTime(`${name} ${guest}`, seconds, actions[name]?.() ?? Promise.reject(new Error(name)));
+  return inTime(`${name} ${guest}`, seconds, actions[name]?.() ?? Promise.reject(new Error(name))).then(() => count(name));
 }
+
+/** Garbage is none: what this process holds. */
+function residentBytes(): number {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+  return process.memoryUsage().rss;
+}
+
+/** Null where the system does not say. */
+const openFiles = (): number | null => (existsSync("/proc/self/fd") ? readdirSync("/proc/self/fd").length : null);
 
 onEachEngine(
   "stress",
@@ -110,20 +137,34 @@ onEachEngine(
             }
           };
           const before = await settled();
+          const files = openFiles();
           const until = Date.now() + STRESS_SECONDS * 1000;
           let done = 0;
+          const did: Record<string, number> = {};
+          const count = (action: string): void => {
+            did[action] = (did[action] ?? 0) + 1;
+          };
+          let held = 0;
+          const settle = setTimeout(() => {
+            held = residentBytes();
+          }, SETTLED_SECONDS * 1000);
           const work = async (client: Client, choose: Choose): Promise<void> => {
             while (Date.now() < until) {
-              await act(client, choose, within(target, 20) / 1000).catch((error: { code?: string }) => {
+              await act(client, choose, within(target, 20) / 1000, count).catch((error: { code?: string }) => {
                 if (!EXPECTED.includes(error.code ?? "")) throw error;
               });
               done++;
             }
           };
-          await Promise.all(clients.map((client, index) => work(client, dice(seed + 7919 * index))));
+          await Promise.all(clients.map((client, index) => work(client, dice(seed + 7919 * index)))).finally(() => clearTimeout(settle));
+          process.stderr.write(`stress: ${target.title}: ${done} actions, done: ${JSON.stringify(did)}\n`);
           expect(done).toBeGreaterThan(STRESS_SECONDS);
+          for (const action of ["snapshot.create", "restore"]) expect(did[action], action).toBeGreaterThan(0);
           for (const { name } of await first.call("ps", {})) await first.call("rm", { guest: name, force: true });
           expect(await settled()).toBe(before);
+          expect(openFiles()).toBe(files);
+          expect(residentBytes() - held, "bytes more than after the first while").toBeLessThan(GROWTH_BYTES);
+          for (const entry of await first.call("snapshot.ls", {})) expect(entry).toMatchObject({ problem: null });
           for (const client of clients) await client.close();
         } finally {
           await daemon.stop();
