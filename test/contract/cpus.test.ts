@@ -177,7 +177,7 @@ onEachEngine(
 
 onEachEngine("eight CPUs", (target) => {
   test.runIf(target.name === "qemu")(
-    "all come, and end with the machine",
+    "all come, run guests, and end with the machine",
     async () => {
       const machine = await Machine.start(target, { cpus: 8 });
       try {
@@ -186,6 +186,28 @@ onEachEngine("eight CPUs", (target) => {
         for (const guest of guests) await guest.shows("spin: interrupts off", 60);
         const homes = (await machine.hypervisor.cpuStat()).cpus.map(({ guest }) => guest);
         expect(homes).toEqual(guests.map(({ slot }) => slot));
+        // Each of them runs its guest.
+        const counters = (): Promise<bigint[]> =>
+          Promise.all(guests.map(async ({ slot }) => (await machine.hypervisor.guestStat(slot)).runNs));
+        const then = await counters();
+        const ran = async (): Promise<boolean> => (await counters()).every((run, index) => run > (then[index] ?? 0n) + NANOSECONDS / 10n);
+        await expect.poll(ran, { timeout: 30_000 }).toBe(true);
+        for (const guest of guests) await guest.remove();
+
+        // Guests that verify all their registers, more than there are CPUs, wherever there is room: each goes on, on one CPU after the other.
+        const verifying = await Promise.all(
+          [...Array(11).keys()].map((index) => machine.run("state", { append: `pattern=${index + 1} spins=64` })),
+        );
+        const seen = new Set<number | undefined>();
+        const everywhere = async (): Promise<number> => {
+          for (const { guest, index } of (await machine.hypervisor.cpuStat()).cpus) if (guest !== undefined) seen.add(index);
+          return seen.size;
+        };
+        await expect.poll(everywhere, { timeout: 30_000, interval: 20 }).toBe(8);
+        for (const guest of verifying) {
+          await guest.shows("state: round 3 ok", 60);
+          expect(guest.console).not.toContain("FAIL");
+        }
       } finally {
         await machine.stop();
       }
