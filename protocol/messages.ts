@@ -388,7 +388,9 @@ export enum GuestResumeArgs {
   Guest = 0,
   /** a ResumeClock */
   Clock = 1,
-  Words = 2,
+  /** with CatchUp, of a guest that was restored and never entered: nanoseconds that its clocks are behind; else not looked at */
+  BehindNs = 2,
+  Words = 3,
 }
 
 /** What a guest's clocks (TSC, PIT, RTC, KVM's) make of the time that it was paused. */

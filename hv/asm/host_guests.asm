@@ -4,7 +4,7 @@
 %include "host.inc"
 
 extern core_hold, guest_wake, account_start, account_state, guest_time, exits_total
-extern ns_of_tsc, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood, field_read, vendor_state
+extern ns_of_tsc, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood, guest_ticks, ticks_of_ns, field_read, vendor_state
 
 section .text
 
@@ -62,7 +62,8 @@ IMPORT guestRun                                 ; ESI slot
 .done:
     DONE
 
-IMPORT guestResume                              ; ESI slot, EDX 0: its time stood still, else it has passed
+; ESI slot, EDX 0: its time stood still, else it has passed; RCX then: by so many nanoseconds, before the guest's first entry
+IMPORT guestResume
     HOLD refused
     xor eax, eax
     cmp dword [r12 + guest.state], RunState_Ended
@@ -74,7 +75,20 @@ IMPORT guestResume                              ; ESI slot, EDX 0: its time stoo
     RDTSC64
     sub rax, [r12 + guest.paused_at]
     call guest_stood
+    jmp .goes
 .passed:
+    cmp qword [r12 + guest.tsc0], 0
+    jne .goes
+    mov rax, rcx
+    call ticks_of_ns
+    jc .refused
+    mov rcx, rax
+    add rcx, [r12 + guest.clock_start]
+    js .refused
+    mov [r12 + guest.clock_start], rcx
+    call guest_ticks
+    add [r12 + guest.tsc_start], rax
+.goes:
     mov dword [r12 + guest.paused], 0
     mov dword [r12 + guest.woken], 1
     mov dword [r12 + guest.changed], 1
@@ -82,6 +96,9 @@ IMPORT guestResume                              ; ESI slot, EDX 0: its time stoo
     call account_state
     mov eax, 1
 .done:
+    DONE
+.refused:
+    xor eax, eax
     DONE
 
 IMPORT guestPause                               ; ESI slot

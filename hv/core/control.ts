@@ -31,7 +31,7 @@ export function guestResume(slot: u32): u32 {
   if (state != RunState.Paused) return badState(state);
   const passed = arg(GuestResumeArgs.Clock);
   if (passed > <u64>ResumeClock.CatchUp) return failWith(Status.BadRequest, passed);
-  return host.guestResume(slot, passed != 0) ? Status.Ok : refused(HostImport.GuestResume);
+  return host.guestResume(slot, passed != 0, arg(GuestResumeArgs.BehindNs)) ? Status.Ok : refused(HostImport.GuestResume);
 }
 
 export function guestKill(slot: u32): u32 {

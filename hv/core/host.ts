@@ -118,10 +118,11 @@ export declare function guestBoot(slot: u32, kind: u32, block: u64, bytes: u32):
 // @ts-ignore: decorator
 @external("host", "guestRun")
 export declare function guestRun(slot: u32): bool;
-/** `passed`: guest time has gone on while it was paused; else it stood still. */
+/** `passed`: guest time has gone on while it was paused; else it stood still. For a guest that was never entered, whose time begins then,
+ *  it has gone on by `behindNs`; false: by more than the clocks hold. */
 // @ts-ignore: decorator
 @external("host", "guestResume")
-export declare function guestResume(slot: u32, passed: bool): bool;
+export declare function guestResume(slot: u32, passed: bool, behindNs: u64): bool;
 // @ts-ignore: decorator
 @external("host", "guestPause")
 export declare function guestPause(slot: u32): bool;

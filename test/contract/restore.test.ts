@@ -14,7 +14,7 @@ import { expectHarmless, useMachine, within } from "./support/suite.js";
 import { onEachEngine, type Target } from "./support/targets.js";
 
 /** Restores of a guest at least. */
-const LEAST = 5;
+const LEAST = 3;
 /** Looks at a guest, for the moments that are wanted: how long, at most, in seconds. */
 const PATIENCE = 60;
 const CS_LONG = 0x2000n;

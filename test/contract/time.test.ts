@@ -1,7 +1,8 @@
-// A guest's clocks against the wall clock: RTC, PIT, TSC and KVM's clock, beside a guest that takes all the time it gets, and over a
-// pause. Bochs' machine has a time of its own, fifty million instructions a second: there the hypervisor's clock stands for the wall's.
+// A guest's clocks against the wall clock: RTC, PIT, TSC and KVM's clock, beside guests that take all the time they get, on one CPU and on
+// two, over a pause and over a restore. Bochs' machine has a time of its own, fifty million instructions a second: there the hypervisor's clock stands for the wall's.
 import { describe, expect, test } from "vitest";
 import { ResumeClock } from "../../protocol/messages.js";
+import { Register } from "../../protocol/state.js";
 import { scaled } from "../support/scale.js";
 import type { Guest } from "./support/guest.js";
 import { useMachine, within } from "./support/suite.js";
@@ -10,85 +11,153 @@ import { onEachEngine } from "./support/targets.js";
 /** Seconds by the guest's RTC that are looked at. */
 const SECONDS = scaled(12, 60);
 const PAUSE_MS = 3000;
+/** Lines that are looked at before and after a pause, one a second. */
+const READINGS = scaled(3, 10);
 /** the issue's limit */
 const TOLERANCE = 0.01;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-onEachEngine("time", (target) => {
-  const machine = useMachine(target);
+onEachEngine(
+  "time",
+  (target) => {
+    const machine = useMachine(target);
 
-  /** Seconds of the wall clock, or of what stands for it, and when they were asked for. */
-  const wall = async (): Promise<number> =>
-    target.name === "bochs" ? Number((await machine().hypervisor.hostStat()).uptimeNs) / 1e9 : performance.now() / 1000;
+    /** Seconds of the wall clock, or of what stands for it, and when they were asked for. */
+    const wall = async (): Promise<number> =>
+      target.name === "bochs" ? Number((await machine().hypervisor.hostStat()).uptimeNs) / 1e9 : performance.now() / 1000;
 
-  interface Reading {
-    wall: number;
-    rtc: number;
-    pit: number;
-    tsc: number;
-    kvm: number;
-  }
-
-  /** All of the guest's clocks in seconds, right after its RTC went on to another second, with the wall clock of that moment. */
-  const read = async (guest: Guest): Promise<Reading> => {
-    const match = await guest.shows(/clock: rtc (\d+) pit (\d+) tsc (\d+) kvm (\d+)\n/, 60, guest.console.length);
-    const now = await wall();
-    const [rtc = 0, pit = 0, tsc = 0, kvm = 0] = match.slice(1).map(Number);
-    return { wall: now, rtc, pit: pit / 100, tsc: tsc / (machine().hypervisor.hello.tscKhz * 1000), kvm: kvm / 1e9 };
-  };
-
-  const CLOCKS = ["rtc", "pit", "tsc", "kvm"] as const;
-
-  /** What each clock made of the time from one reading to the other, less `frozen` seconds, as a part of it. */
-  const rates = (from: Reading, to: Reading, frozen = 0): Record<string, number> =>
-    Object.fromEntries(CLOCKS.map((clock) => [clock, (to[clock] - from[clock]) / (to.wall - from.wall - frozen)]));
-
-  const expectRight = (measured: Record<string, number>, slack = 0): void => {
-    for (const clock of CLOCKS) {
-      expect(Math.abs((measured[clock] ?? 0) - 1), `${clock} runs at ${measured[clock]} of the wall clock`).toBeLessThan(TOLERANCE + slack);
+    interface Reading {
+      wall: number;
+      rtc: number;
+      pit: number;
+      tsc: number;
+      kvm: number;
     }
-  };
 
-  describe("a guest's clocks", () => {
-    test(
-      "agree with the wall clock while another guest spins",
-      async () => {
-        await machine().run("spin");
+    /** All of the guest's clocks in seconds, right after its RTC went on to another second, with the wall clock of that moment. */
+    const read = async (guest: Guest): Promise<Reading> => {
+      const match = await guest.shows(/clock: rtc (\d+) pit (\d+) tsc (\d+) kvm (\d+)\n/, 60, guest.console.length);
+      const now = await wall();
+      const [rtc = 0, pit = 0, tsc = 0, kvm = 0] = match.slice(1).map(Number);
+      return { wall: now, rtc, pit: pit / 100, tsc: tsc / (machine().hypervisor.hello.tscKhz * 1000), kvm: kvm / 1e9 };
+    };
+
+    const CLOCKS = ["rtc", "pit", "tsc", "kvm"] as const;
+
+    /** What each clock made of the time from one reading to the other, as a part of it. */
+    const rates = (from: Reading, to: Reading): Record<string, number> =>
+      Object.fromEntries(CLOCKS.map((clock) => [clock, (to[clock] - from[clock]) / (to.wall - from.wall)]));
+
+    const expectRight = (measured: Record<string, number>): void => {
+      for (const clock of CLOCKS) {
+        expect(Math.abs((measured[clock] ?? 0) - 1), `${clock} runs at ${measured[clock]} of the wall clock`).toBeLessThan(TOLERANCE);
+      }
+    };
+
+    /** Seconds that each clock is behind the wall clock, but for a constant: a line that comes late makes that more, and so the least is true. */
+    const behind = async (guest: Guest): Promise<Record<string, number>> => {
+      const least: Record<string, number> = {};
+      for (let count = 0; count < READINGS; count++) {
+        const reading = await read(guest);
+        for (const clock of CLOCKS) least[clock] = Math.min(least[clock] ?? Number.POSITIVE_INFINITY, reading.wall - reading[clock]);
+      }
+      return least;
+    };
+
+    /** The wall clock before something and after it. */
+    const around = async (act: () => Promise<unknown>): Promise<[before: number, after: number]> => {
+      const before = await wall();
+      await act();
+      return [before, await wall()];
+    };
+
+    describe("a guest's clocks", () => {
+      test(
+        "agree with the wall clock while another guest spins",
+        async () => {
+          for (let cpu = 0; cpu < target.cpus; cpu++) await machine().run("spin");
+          const guest = await machine().run("clock");
+          await read(guest);
+          const from = await read(guest);
+          let to = from;
+          while (to.rtc - from.rtc < SECONDS) to = await read(guest);
+          expectRight(rates(from, to));
+        },
+        within(target, 30 + SECONDS * 2),
+      );
+
+      /** `least` and `most`: what the pause may have put the clocks behind by, from when it was asked for to when it was done. */
+      const expectBehind = async (
+        guest: Guest,
+        before: Record<string, number>,
+        least: number,
+        most: number,
+        from: number,
+      ): Promise<void> => {
+        const after = await behind(guest);
+        const slack = TOLERANCE * ((await wall()) - from);
+        for (const clock of CLOCKS) {
+          const more = (after[clock] ?? 0) - (before[clock] ?? 0);
+          expect(more, `${clock} is behind by ${more} s, of ${least} to ${most}`).toBeGreaterThan(least - slack);
+          expect(more, `${clock} is behind by ${more} s, of ${least} to ${most}`).toBeLessThan(most + slack);
+        }
+      };
+      /** On a machine that has something to do: emulated time flies while it is idle. */
+      const startClock = async (): Promise<{ guest: Guest; from: number; before: Record<string, number> }> => {
+        for (let cpu = 0; cpu < target.cpus; cpu++) await machine().run("spin");
         const guest = await machine().run("clock");
         await read(guest);
-        const from = await read(guest);
-        let to = from;
-        while (to.rtc - from.rtc < SECONDS) to = await read(guest);
-        expectRight(rates(from, to));
-      },
-      within(target, 30 + SECONDS * 2),
-    );
-
-    test.each([
-      ["stood still", ResumeClock.Frozen],
-      ["catch up", ResumeClock.CatchUp],
-    ])(
-      "after a pause: they %s",
-      async (_what, clock) => {
-        const { hypervisor } = machine();
-        // Emulated time flies while a machine is idle.
-        await machine().run("spin");
-        const guest = await machine().run("clock");
-        await read(guest);
-        const from = await read(guest);
-        await hypervisor.guestPause(guest.slot);
-        const paused = await wall();
+        const from = await wall();
+        return { guest, from, before: await behind(guest) };
+      };
+      const passes = async (since: number): Promise<void> => {
         do await sleep(100);
-        while ((await wall()) - paused < PAUSE_MS / 1000);
-        const resumed = await wall();
-        await hypervisor.guestResume(guest.slot, clock);
-        let to = await read(guest);
-        while (to.wall - resumed < SECONDS / 2) to = await read(guest);
-        // The pause's own edges are known as well as a request takes.
-        expectRight(rates(from, to, clock === ResumeClock.Frozen ? resumed - paused : 0), 0.1 / (to.wall - from.wall));
-      },
-      within(target, 60 + SECONDS),
-    );
-  });
-});
+        while ((await wall()) - since < PAUSE_MS / 1000);
+      };
+
+      test.each([
+        ["stood still", ResumeClock.Frozen],
+        ["catch up", ResumeClock.CatchUp],
+      ])(
+        "after a pause: they %s",
+        async (_what, clock) => {
+          const { hypervisor } = machine();
+          const { guest, from, before } = await startClock();
+          const [first, paused] = await around(() => hypervisor.guestPause(guest.slot));
+          const stands = await hypervisor.guestStateSave(guest.slot);
+          await passes(paused);
+          const { clockNs, registers } = await hypervisor.guestStateSave(guest.slot);
+          expect({ clockNs, tsc: registers[Register.Tsc] }).toEqual({ clockNs: stands.clockNs, tsc: stands.registers[Register.Tsc] });
+          const [resumed, last] = await around(() => hypervisor.guestResume(guest.slot, clock));
+          const [least, most] = clock === ResumeClock.CatchUp ? [0, 0] : [resumed - paused, last - first];
+          await expectBehind(guest, before, least, most, from);
+        },
+        within(target, 60 + SECONDS),
+      );
+
+      test.each([
+        ["stood still", ResumeClock.Frozen],
+        ["catch up with the time since it was saved", ResumeClock.CatchUp],
+      ])(
+        "after a restore: they %s",
+        async (_what, clock) => {
+          const { hypervisor } = machine();
+          const { guest: old, from, before } = await startClock();
+          const [first, paused] = await around(() => hypervisor.guestPause(old.slot));
+          const saved = await machine().save(old);
+          await old.remove();
+          const guest = await machine().restore(saved);
+          await passes(paused);
+          const resumes = await wall();
+          const behindNs = BigInt(Math.round((resumes - paused) * 1e9));
+          const [resumed, last] = await around(() => hypervisor.guestResume(guest.slot, clock, behindNs));
+          const [least, most] = clock === ResumeClock.CatchUp ? [0, last - resumes + (paused - first)] : [resumed - paused, last - first];
+          await expectBehind(guest, before, least, most, from);
+        },
+        within(target, 60 + SECONDS),
+      );
+    });
+  },
+  [1, 2],
+);

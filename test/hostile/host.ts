@@ -72,7 +72,7 @@ function slots(n: u32, slot: u32): void {
   expect(n + 3, !host.guestInit(slot, 0, 0, 0));
   expect(n + 4, host.guestBoot(slot, 1, 0, 64) != 0);
   expect(n + 5, !host.guestRun(slot));
-  expect(n + 18, !host.guestResume(slot, false));
+  expect(n + 18, !host.guestResume(slot, false, 0));
   expect(n + 6, !host.guestPause(slot));
   expect(n + 7, !host.guestKill(slot));
   expect(n + 8, !host.guestFree(slot));
@@ -109,7 +109,7 @@ function running(n: u32): void {
   expect(n + 2, !host.guestInit(RUNNING, 0, 0, 0));
   expect(n + 3, host.guestBoot(RUNNING, 1, 0, 64) != 0);
   expect(n + 4, !host.guestRun(RUNNING));
-  expect(n + 13, !host.guestResume(RUNNING, true));
+  expect(n + 13, !host.guestResume(RUNNING, true, 0));
   expect(n + 5, !host.guestRam(RUNNING, clean >> 9, 0));
   expect(n + 6, host.guestRegister(RUNNING, 0x681e) == 0);
   expect(n + 7, host.guestRegister(RUNNING, u32.MAX_VALUE) == 0);

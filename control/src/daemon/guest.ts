@@ -53,6 +53,8 @@ export class Guest {
   placements: GuestDetail["placements"] = [];
   /** which it was restored from since its last start */
   snapshot: GuestDetail["snapshot"] = null;
+  /** when it was saved, while it is restored and has not gone on yet */
+  savedAt: Date | undefined;
   /** id of the guest that was run, from which this one comes by restores */
   lineage = this.id;
   readonly #folder: string;

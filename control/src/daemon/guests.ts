@@ -139,7 +139,8 @@ export class Guests extends EventEmitter<GuestsEvents> {
   unpause(guest: Guest, clock: ResumeClock): Promise<void> {
     return this.#exclusive(guest, async () => {
       const slot = requireState(guest, ["paused"], "unpause");
-      await this.host.hypervisor.guestResume(slot, clock);
+      await this.host.hypervisor.guestResume(slot, clock, behindNs(guest));
+      guest.savedAt = undefined;
       if (guest.state === "paused") this.#set(guest, "running");
     });
   }
@@ -230,6 +231,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   /** The guest gets the slot that was loaded, and goes on. */
   async #goOn(guest: Guest, slot: number, { snapshot, lineage }: Origin, paused: boolean): Promise<void> {
     this.slots.adopt(guest, slot);
+    guest.savedAt = paused ? new Date(snapshot.createdAt) : undefined;
     Object.assign(guest, { snapshot, lineage, end: undefined, endedAt: undefined, startedAt: new Date(), timings: null, placements: [] });
     this.#set(guest, "paused");
     try {
@@ -268,6 +270,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
     this.#set(guest, "restarting");
     try {
       await this.slots.destroy(guest);
+      guest.savedAt = undefined;
       guest.restarts++;
       await this.#start(guest, () => {});
     } catch (error) {
@@ -352,6 +355,11 @@ function noGuest(reference: string): HvkitError {
 
 export function summaries(guests: readonly Guest[]): GuestSummary[] {
   return guests.map((guest) => guest.summary());
+}
+
+/** How far its clocks are behind the wall's, when it was restored and has not gone on yet. A snapshot of the future is of now. */
+function behindNs({ savedAt }: Guest): bigint {
+  return savedAt === undefined ? 0n : BigInt(Math.max(0, Date.now() - savedAt.getTime())) * 1_000_000n;
 }
 
 function killed(code: string, text: string): GuestEnd {

@@ -198,8 +198,8 @@ export class RemoteHypervisor implements HypervisorClient {
     await this.request(Op.GuestPause, [guest]);
   }
 
-  async guestResume(guest: number, clock = ResumeClock.Frozen): Promise<void> {
-    await this.request(Op.GuestResume, [guest, clock]);
+  async guestResume(guest: number, clock = ResumeClock.Frozen, behindNs = 0n): Promise<void> {
+    await this.request(Op.GuestResume, [guest, clock, behindNs]);
   }
 
   async guestKill(guest: number): Promise<void> {

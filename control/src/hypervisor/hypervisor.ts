@@ -152,8 +152,9 @@ export interface HypervisorClient {
   guestDigest(guest: number, address: number, length: number): Promise<bigint>;
   guestStart(args: { guest: number; kind: GuestKind; block: number; blockBytes: number }): Promise<void>;
   guestPause(guest: number): Promise<void>;
-  /** `clock`: what the guest makes of the time that it was paused; by default nothing */
-  guestResume(guest: number, clock?: ResumeClock): Promise<void>;
+  /** `clock`: what the guest makes of the time that it was paused; by default nothing. `behindNs`: when it catches up, and was restored and
+   *  never entered, the time since it was saved */
+  guestResume(guest: number, clock?: ResumeClock, behindNs?: bigint): Promise<void>;
   guestKill(guest: number): Promise<void>;
   guestDestroy(guest: number): Promise<void>;
   guestState(guest: number): Promise<GuestStateInfo>;

@@ -175,7 +175,7 @@ describe("events", () => {
       rig.poll();
     }
     rig.ok(Op.GuestPause, [0]);
-    rig.ok(Op.GuestResume, [0, ResumeClock.Frozen]);
+    rig.ok(Op.GuestResume, [0, ResumeClock.Frozen, 0n]);
     rig.ok(Op.GuestPause, [0]);
     rig.settle();
     const paused = { event: Event.GuestState, guest: 0, words: [BigInt(RunState.Paused)] };

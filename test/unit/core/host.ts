@@ -39,8 +39,8 @@ export interface Guest {
   lost: number[];
   nmis: number;
   boots: { kind: number; block: bigint; bytes: number }[];
-  /** of each guestResume: whether guest time had passed */
-  resumes: number[];
+  /** of each guestResume: whether guest time had passed, and how far behind the clocks were */
+  resumes: [passed: number, behindNs: bigint][];
   exits: bigint[];
 }
 
@@ -138,7 +138,7 @@ export class Host {
         this.#guestInit(this.guests.get(slot), wallSeconds, cpuModel, tscKhz),
       guestBoot: (slot: number, kind: number, block: bigint, bytes: number) => this.#guestBoot(this.guest(slot), kind, block, bytes),
       guestRun: (slot: number) => this.#guestRun(this.guests.get(slot)),
-      guestResume: (slot: number, passed: number) => this.#guestResume(this.guests.get(slot), passed),
+      guestResume: (slot: number, passed: number, behindNs: bigint) => this.#guestResume(this.guests.get(slot), passed, behindNs),
       guestPause: (slot: number) => this.#guestPause(this.guests.get(slot)),
       guestKill: (slot: number) => this.#guestKill(this.guests.get(slot)),
       guestFree: (slot: number) => this.#guestFree(this.guests.get(slot)),
@@ -380,10 +380,10 @@ export class Host {
     return true;
   }
 
-  #guestResume(guest: Guest | undefined, passed: number): boolean {
+  #guestResume(guest: Guest | undefined, passed: number, behindNs: bigint): boolean {
     if (guest?.state !== RunState.Paused) return false;
     Object.assign(guest, { state: guest.before, changed: true });
-    guest.resumes.push(passed);
+    guest.resumes.push([passed, BigInt.asUintN(64, behindNs)]);
     return true;
   }
 

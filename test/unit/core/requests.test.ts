@@ -132,7 +132,7 @@ describe("form", () => {
     [Op.GuestDigest, GuestDigestArgs.Words, false],
     [Op.GuestStart, GuestStartArgs.Words, false],
     [Op.GuestPause, 1, false],
-    [Op.GuestResume, 2, false],
+    [Op.GuestResume, 3, false],
     [Op.GuestKill, 1, false],
     [Op.GuestDestroy, 1, false],
     [Op.GuestState, 1, false],
@@ -208,12 +208,15 @@ describe("a guest's life", () => {
     expect(state()).toBe(BigInt(RunState.Runnable));
     rig.ok(Op.GuestPause, [guest]);
     expect(state()).toBe(BigInt(RunState.Paused));
-    rig.ok(Op.GuestResume, [guest, ResumeClock.Frozen]);
+    rig.ok(Op.GuestResume, [guest, ResumeClock.Frozen, 0n]);
     expect(state()).toBe(BigInt(RunState.Runnable));
     rig.ok(Op.GuestPause, [guest]);
-    expect(rig.call(Op.GuestResume, [guest, 2])).toMatchObject({ status: Status.BadRequest, words: [2n] });
-    rig.ok(Op.GuestResume, [guest, ResumeClock.CatchUp]);
-    expect(rig.host.guest(guest).resumes).toEqual([0, 1]);
+    expect(rig.call(Op.GuestResume, [guest, 2, 0n])).toMatchObject({ status: Status.BadRequest, words: [2n] });
+    rig.ok(Op.GuestResume, [guest, ResumeClock.CatchUp, 7n]);
+    expect(rig.host.guest(guest).resumes).toEqual([
+      [0, 0n],
+      [1, 7n],
+    ]);
     rig.ok(Op.GuestNmi, [guest]);
     expect(rig.host.guest(guest).nmis).toBe(1);
     rig.ok(Op.GuestKill, [guest]);
@@ -236,17 +239,17 @@ describe("a guest's life", () => {
       expect(rig.call(op, [guest, ...args])).toMatchObject({ status: Status.BadState, words: [BigInt(state)] });
     };
     for (const op of [Op.GuestPause, Op.GuestNmi]) refused(op, RunState.Created);
-    refused(Op.GuestResume, RunState.Created, [ResumeClock.Frozen]);
+    refused(Op.GuestResume, RunState.Created, [ResumeClock.Frozen, 0]);
     rig.ok(Op.GuestStart, [guest, GuestKind.Linux, 0, 64]);
     refused(Op.GuestStart, RunState.Runnable, [GuestKind.Linux, 0, 64]);
-    refused(Op.GuestResume, RunState.Runnable, [ResumeClock.Frozen]);
+    refused(Op.GuestResume, RunState.Runnable, [ResumeClock.Frozen, 0]);
     refused(Op.GuestDestroy, RunState.Runnable);
     rig.ok(Op.GuestPause, [guest]);
     refused(Op.GuestPause, RunState.Paused);
     refused(Op.GuestDestroy, RunState.Paused);
     rig.ok(Op.GuestKill, [guest]);
     for (const op of [Op.GuestPause, Op.GuestNmi, Op.GuestKill]) refused(op, RunState.Ended);
-    refused(Op.GuestResume, RunState.Ended, [ResumeClock.Frozen]);
+    refused(Op.GuestResume, RunState.Ended, [ResumeClock.Frozen, 0]);
   });
 
   test("a guest that was never started can be killed, and destroyed", () => {
@@ -324,7 +327,7 @@ describe("a guest's life", () => {
     if (op === Op.GuestResume) rig.ok(Op.GuestPause, [guest]);
     const args: Partial<Record<Op, number[]>> = {
       [Op.GuestStart]: [1, 0, 64],
-      [Op.GuestResume]: [ResumeClock.CatchUp],
+      [Op.GuestResume]: [ResumeClock.CatchUp, 0],
       [Op.GuestRead]: [0, 8],
       [Op.GuestWrite]: [0],
       [Op.GuestDigest]: [0, 8],

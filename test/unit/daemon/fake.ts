@@ -17,7 +17,7 @@ import type {
 } from "../../../control/src/hypervisor/hypervisor.js";
 import type { CpuidRow, SavedState } from "../../../control/src/hypervisor/saved.js";
 import type { TracedExits } from "../../../control/src/hypervisor/traced.js";
-import { EndReason, GuestLimit, RunState, Vendor } from "../../../protocol/messages.js";
+import { EndReason, GuestLimit, ResumeClock, RunState, Vendor } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
 import { sampleLayout, sampleState } from "../snapshot/sample.js";
 
@@ -29,6 +29,8 @@ interface FakeGuest {
   affinity: number;
   /** what was loaded into it */
   saved?: SavedState;
+  /** by the last guestResume */
+  resumed?: { clock: ResumeClock; behindNs: bigint };
 }
 
 export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements HypervisorClient {
@@ -133,8 +135,9 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
   async guestPause(guest: number): Promise<void> {
     this.get(guest).state = RunState.Paused;
   }
-  async guestResume(guest: number): Promise<void> {
+  async guestResume(guest: number, clock = ResumeClock.Frozen, behindNs = 0n): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));
+    this.get(guest).resumed = { clock, behindNs };
     this.get(guest).state = RunState.Runnable;
   }
   async guestKill(guest: number): Promise<void> {

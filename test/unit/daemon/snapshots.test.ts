@@ -5,7 +5,7 @@ import type { Client } from "../../../control/src/client/client.js";
 import { Daemon } from "../../../control/src/daemon/daemon.js";
 import { silentLog } from "../../../control/src/daemon/log.js";
 import { HvkitError } from "../../../control/src/errors.js";
-import { EndReason, RunState } from "../../../protocol/messages.js";
+import { EndReason, ResumeClock, RunState } from "../../../protocol/messages.js";
 import { sampleLayout, sampleState } from "../snapshot/sample.js";
 import { fakeBoot } from "./fake.js";
 import { Harness, until } from "./harness.js";
@@ -150,6 +150,28 @@ describe("restore", () => {
     await create();
     await client.call("rm", { guest: "web", force: true });
     expect(await harness.call(client, "restore", { snapshot: join(harness.snapshots, "one.hvsnap") })).toMatchObject({ name: "web" });
+  });
+
+  it.each(["restore", "revert"] as const)("paused by %s, catches up with the time since it was saved, once", async (how) => {
+    await run();
+    await create();
+    const at = harness.hypervisor.guests;
+    const goBack = (): Promise<unknown> =>
+      how === "restore"
+        ? client.call("restore", { snapshot: "one", name: "two", paused: true })
+        : client.call("revert", { guest: "web", snapshot: "one", paused: true });
+    const guest = how === "restore" ? "two" : "web";
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await goBack();
+    const slot = Math.max(...at.keys());
+    await client.call("unpause", { guest, clock: "catch-up" });
+    const { clock, behindNs = 0n } = harness.hypervisor.get(slot).resumed ?? {};
+    expect(clock).toBe(ResumeClock.CatchUp);
+    expect(Number(behindNs)).toBeGreaterThanOrEqual(29e6);
+    expect(Number(behindNs)).toBeLessThan(60e9);
+    await client.call("pause", { guest });
+    await client.call("unpause", { guest, clock: "catch-up" });
+    expect(harness.hypervisor.get(slot).resumed).toEqual({ clock: ResumeClock.CatchUp, behindNs: 0n });
   });
 
   it("that fails leaves nothing", async () => {

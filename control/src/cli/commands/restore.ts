@@ -22,7 +22,7 @@ Examples:
   hvkit restore ./web.hvsnap --name two
 
 It goes on at the very instruction, on whichever engine is up: 'hvkit snapshot check' says beforehand whether it can. Its clock goes on
-from when it was saved. 'hvkit reset' boots its image again.`,
+from when it was saved; with --paused, 'hvkit unpause --clock catch-up' puts it right by the wall clock. 'hvkit reset' boots its image again.`,
     )
     .action(async (snapshot, { name, cpuAffinity, paused, json }) => {
       await withClient(async (client) => {

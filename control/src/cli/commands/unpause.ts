@@ -13,5 +13,13 @@ export const unpause = () =>
         .choices(resumeClocks)
         .default("frozen" as const),
     )
-    .addHelpText("after", "\nExamples:\n  hvkit unpause web\n  hvkit unpause web --clock catch-up")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit unpause web
+  hvkit unpause web --clock catch-up
+
+A guest that was restored or reverted with --paused catches up with the time since it was saved.`,
+    )
     .action((guests, { json, clock }) => forEachGuest(guests, json === true, (client, guest) => client.call("unpause", { guest, clock })));
