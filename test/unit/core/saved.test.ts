@@ -71,7 +71,7 @@ test("registers are written in the order given, up to the one that is refused", 
 test("restored, the guest is paused, and goes on when it is resumed", () => {
   rig.ok(Op.GuestRestore, [0, 1, 9, 1_000_000_007n, 77n]);
   expect(rig.host.guest(0)).toMatchObject({ restored: { halted: 1, events: 9, clock: 1_000_000_007n, tsc: 77n }, state: RunState.Paused });
-  rig.ok(Op.GuestResume, [0, 0]);
+  rig.ok(Op.GuestResume, [0, 0, 0]);
   expect(rig.host.guest(0).state).toBe(RunState.Runnable);
 });
 
