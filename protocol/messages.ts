@@ -397,7 +397,8 @@ export enum GuestResumeArgs {
 export enum ResumeClock {
   /** nothing: they stood still */
   Frozen = 0,
-  /** it has passed: they are right by the wall clock again, and interrupts that fell due meanwhile come at most once */
+  /** it has passed: they are right by the wall clock again. Ticks of the PIT that fell due meanwhile come one after the other, up to a limit
+   *  (MOST_OWED of hv/machine/devices/pit.ts); other interrupts once */
   CatchUp = 1,
 }
 
