@@ -2,7 +2,8 @@
 export class BuildError extends Error {}
 export const targets: readonly string[];
 export function build(options?: {
-  variant?: "product" | "hostile" | "boot";
+  variant?: "product" | "hostile" | "boot" | "entry" | "broken";
   only?: readonly string[];
+  edits?: readonly { file: string; from: string; to: string }[];
   log?: (line: string) => void;
 }): Promise<number>;

@@ -24,6 +24,10 @@ const variants = {
   hostile: { out: "build/hostile", asm: ["hv/boot", "hv/asm"], modules: true, entries: "test/hostile" },
   /** test/boot: hv/boot alone, with a hv_main of the test's */
   boot: { out: "build/boot", asm: ["hv/boot", "test/boot"], modules: false },
+  /** test/entry: core with operations that write a control block as they like, and enter it */
+  entry: { out: "build/entry", asm: ["hv/boot", "hv/asm", "test/entry"], modules: true, entries: "test/entry" },
+  /** the product with lines of NASM that `edits` changes: what a reader does who breaks something on purpose */
+  broken: { out: "build/broken", asm: ["hv/boot", "hv/asm"], modules: true },
 };
 
 /** wasm: the modules; hv: the boot files, with the modules; js: the control plane. */
@@ -51,8 +55,8 @@ async function layoutTable(steps) {
   });
 }
 
-async function hypervisor(steps, { out, asm, modules, entries }, native) {
-  const options = { out, gen, entries, native };
+async function hypervisor(steps, { out, asm, modules, entries }, native, edits) {
+  const options = { out, gen, entries, native, edits };
   const assembled = native ? assembleAll(steps, asm, { ...options, after: [protocol(steps), writeIdentity(steps, options)] }) : [];
   const compiled = modules ? ["machine", "core"].map((module) => moduleObject(steps, module, options)) : [];
   // Every branch goes as far as it can, so that one broken module does not hide what is wrong with the other.
@@ -72,8 +76,9 @@ async function allOf(promises) {
   throw new BuildError([...new Set(failures.map(({ message }) => message))].join("\n\n"));
 }
 
-/** Brings build/ up to date. Throws BuildError. Resolves to the number of steps that had to run. */
-export function build({ variant = "product", only = targets, log = () => {} } = {}) {
+/** Brings build/ up to date. Throws BuildError. Resolves to the number of steps that had to run. `edits`, for a variant: { file, from, to } each,
+ *  lines of NASM files. */
+export function build({ variant = "product", only = targets, log = () => {}, edits = [] } = {}) {
   const chosen = variants[variant];
   if (!chosen) throw new BuildError(`no variant ${variant}; there are ${Object.keys(variants).join(", ")}`);
   return locked(join(root, "build/lock"), log, async () => {
@@ -81,7 +86,7 @@ export function build({ variant = "product", only = targets, log = () => {} } = 
     const native = only.includes("hv");
     const product = variant === "product";
     await allOf([
-      native || (only.includes("wasm") && chosen.modules) ? hypervisor(steps, chosen, native) : undefined,
+      native || (only.includes("wasm") && chosen.modules) ? hypervisor(steps, chosen, native, edits) : undefined,
       product && (only.includes("wasm") || only.includes("js"))
         ? moduleObject(steps, "explain", { out: "build", native: false })
         : undefined,

@@ -1,9 +1,9 @@
 // The privileged half: NASM's objects, the link, and the boot files that come out of it.
-import { statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { BuildError, root, run } from "./run.mjs";
 import { digest, files } from "./steps.mjs";
-import { cFlags } from "./wasm.mjs";
+import { cFlags, homeOf } from "./wasm.mjs";
 
 /** The issue's limit for the whole image; a test's variant may be larger. */
 const imageLimit = 96 * 1024;
@@ -23,10 +23,12 @@ export function writeIdentity(steps, { out }) {
 }
 
 /** One .asm file to an object. */
-async function assemble(steps, source, { out, gen, after }) {
+async function assemble(steps, source, { out, gen, after, edits = [] }) {
   const object = `${out}/obj/${source.replace(/\.asm$/, ".o")}`;
   const includes = [gen, `${out}/gen`, "hv/asm", "hv/boot"];
-  const args = ["-f", "elf64", "-g", "-F", "dwarf", ...includes.flatMap((folder) => ["-I", `${folder}/`]), source, "-o", object];
+  const changes = edits.filter(({ file }) => file === source);
+  const text = changes.length > 0 ? edited(source, `${out}/gen/${source.replaceAll("/", ".")}`, changes) : source;
+  const args = ["-f", "elf64", "-g", "-F", "dwarf", ...includes.flatMap((folder) => ["-I", `${folder}/`]), text, "-o", object];
   const used = source.endsWith("/identity.asm") ? [`${out}/gen/identity.inc`] : [];
   await steps.step({
     name: `nasm ${source}`,
@@ -38,10 +40,22 @@ async function assemble(steps, source, { out, gen, after }) {
     ],
     outputs: [object],
     after,
-    key: args.join(" "),
+    key: [...args, JSON.stringify(changes)].join(" "),
     run: () => run("nasm", args),
   });
   return object;
+}
+
+/** A copy of the source with some lines changed. */
+function edited(source, path, changes) {
+  let text = readFileSync(join(root, source), "utf8");
+  for (const { from, to } of changes) {
+    if (text.split(`${from}\n`).length !== 2) throw new BuildError(`${source}: the line is not there, or more than once: ${from}`);
+    text = text.replace(`${from}\n`, () => `${to}\n`);
+  }
+  mkdirSync(dirname(join(root, path)), { recursive: true });
+  writeFileSync(join(root, path), text);
+  return path;
 }
 
 export function assembleAll(steps, folders, options) {
@@ -50,13 +64,14 @@ export function assembleAll(steps, folders, options) {
 }
 
 /** hv/wasm/instances.c: the sizes of the instances that NASM allocates. */
-export async function instancesObject(steps, { out }) {
+export async function instancesObject(steps, { out, entries }) {
   const source = "hv/wasm/instances.c";
   const object = `${out}/obj/instances.o`;
-  const args = [...cFlags, "-I", `${out}/gen`, "-c", source, "-o", object];
+  const homes = ["core", "machine"].map((module) => `${homeOf(module, { out, entries })}/gen`);
+  const args = [...cFlags, ...homes.flatMap((folder) => ["-I", folder]), "-c", source, "-o", object];
   await steps.step({
     name: `gcc ${source}`,
-    inputs: [source, `${out}/gen/core.h`, `${out}/gen/machine.h`],
+    inputs: [source, `${homes[0]}/core.h`, `${homes[1]}/machine.h`],
     outputs: [object],
     key: args.join(" "),
     run: () => run("gcc", args),

@@ -38,9 +38,13 @@ function entryOf(module, folder) {
   return folder && existsSync(join(root, own)) ? own : `hv/${module}/main.ts`;
 }
 
+/** Where a module's files go: a variant that has none of its own takes the product's. */
+export const homeOf = (module, { out, entries }) => (entryOf(module, entries) === entryOf(module) ? "build" : out);
+
 /** Steps for one module; resolves to its object file. */
-export async function moduleObject(steps, module, { out, entries, native }) {
+export async function moduleObject(steps, module, { entries, native, ...options }) {
   const { base, pages, optimize = "-O3" } = modules[module];
+  const out = homeOf(module, { ...options, entries });
   const entry = entryOf(module, entries);
   const wasm = `${out}/${module}.wasm`;
   const c = `${out}/gen/${module}.c`;

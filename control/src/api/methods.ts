@@ -4,6 +4,7 @@ import { z } from "zod";
 import { HostLimit } from "../../../protocol/messages.js";
 import { resumeClocks } from "./clock.js";
 import { cpuModels } from "./cpu.js";
+import { entryState } from "./entrystate.js";
 import { lookMethods } from "./lookmethods.js";
 import {
   address,
@@ -91,6 +92,8 @@ export const methods = {
   digest: method(z.strictObject({ guest, address: z.int().min(0), length: z.int().min(1) }), z.strictObject({ digest: address })),
   stats: method(oneGuest, guestStats),
   ...lookMethods,
+  /** its control block, as the next entry finds it, or as a failed one did */
+  explain: method(oneGuest, entryState),
 
   /** The guest is paused until its state and its RAM are copied. `replace`: a snapshot of that name may be there. */
   "snapshot.create": method(

@@ -19,6 +19,9 @@ export const guestEnd = z.strictObject({
   text: z.string(),
   value: address,
   rip: address,
+  /** of a failed entry: the check that fails first (`hvkit explain` has them all), and why as a sentence */
+  rule: z.string().optional(),
+  why: z.string().optional(),
 });
 
 export const guestSummary = z.strictObject({

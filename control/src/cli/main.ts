@@ -38,6 +38,7 @@ const COMMANDS: Record<string, () => Promise<Make>> = {
   walk: async () => (await import("./commands/walk.js")).walk,
   dump: async () => (await import("./commands/dump.js")).dump,
   stats: async () => (await import("./commands/stats.js")).stats,
+  explain: async () => (await import("./commands/explain.js")).explain,
   doctor: async () => (await import("./commands/doctor.js")).doctor,
 };
 

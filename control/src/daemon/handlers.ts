@@ -7,6 +7,7 @@ import { checkRange } from "../api/range.js";
 import type { Status } from "../api/schemas.js";
 import { parseSize } from "../api/size.js";
 import { HvkitError } from "../errors.js";
+import { entryStateOf } from "../explain/document.js";
 import { exitReasonName, featureList, registerName, vendorName } from "../hypervisor/texts.js";
 import { type Catalog, imageFiles } from "../images/catalog.js";
 import type { CpioFile } from "../images/cpio.js";
@@ -116,6 +117,12 @@ export function makeHandlers(services: Services): Handlers {
       const guest = guests.find(reference);
       checkRange({ name: guest.name, memoryBytes: guest.options.memoryBytes }, address, length);
       return { digest: hex(await host.hypervisor.guestDigest(slotOf(guest), address, length)) };
+    },
+    explain: async (params) => {
+      const guest = guests.find(params.guest);
+      const { hello } = host.hypervisor;
+      const values = await host.hypervisor.guestExplain(slotOf(guest));
+      return entryStateOf(guest.summary(), hello, values);
     },
     stats: async (params) => {
       const guest = guests.find(params.guest);

@@ -5,6 +5,7 @@ import { EventEmitter } from "node:events";
 import { EndReason, RunState } from "../../../protocol/messages.js";
 import type { GuestEnd } from "../api/schemas.js";
 import { cpuMask } from "../cpulist.js";
+import { entryFailure } from "../explain/texts.js";
 import type { HypervisorClient } from "../hypervisor/hypervisor.js";
 import type { SavedState } from "../hypervisor/saved.js";
 import { describeEnd, endReasonCode } from "../hypervisor/texts.js";
@@ -138,10 +139,12 @@ export class Slots extends EventEmitter<SlotsEvents> {
       const guest = this.#guests.get(slot);
       if (guest && state === RunState.Paused) this.emit("paused", guest);
     });
-    hypervisor.on("guestEnded", (slot, reason, value, rip) => {
+    hypervisor.on("guestEnded", (slot, reason, value, rip, failure) => {
       const guest = this.#guests.get(slot);
       if (!guest) return;
-      const end = { code: endReasonCode(reason), text: describeEnd(reason, value), value: hex(value), rip: hex(rip) };
+      const why = failure && entryFailure(hypervisor.hello.vendor, failure);
+      const text = [describeEnd(reason, value), ...(why ? [why.why] : [])].join(" ");
+      const end = { code: endReasonCode(reason), text, value: hex(value), rip: hex(rip), ...why };
       const expected = this.#expected.get(guest);
       if (expected) expected(end);
       else this.emit("ended", guest, end, reason);

@@ -25,3 +25,5 @@ export function ruleOf(vendor: VendorName, rule: number): Rule | undefined {
 export function ruleCode(vendor: VendorName, rule: number): string {
   return `${vendor}.${(vendor === "vmx" ? VmxRule[rule] : SvmRule[rule]) ?? rule}`;
 }
+
+export { needsOf, sectionOf } from "./rule.js";

@@ -27,6 +27,7 @@ import type { RunningEngine } from "../engines/engine.js";
 import { HvkitError } from "../errors.js";
 import { encodeMessage, type Message } from "./codec.js";
 import { ConsoleInput } from "./consoleinput.js";
+import { failedOf, readControlBlock } from "./controlblock.js";
 import type {
   CpuStatInfo,
   GuestCreateOptions,
@@ -238,6 +239,10 @@ export class RemoteHypervisor implements HypervisorClient {
     return loadState(this, guest, state, this.#xsave, this.hello.vendor);
   }
 
+  guestExplain(guest: number): Promise<bigint[]> {
+    return readControlBlock(this, guest);
+  }
+
   guestCpuid(guest: number): Promise<CpuidRow[]> {
     return readCpuid(this, guest);
   }
@@ -333,7 +338,10 @@ export class RemoteHypervisor implements HypervisorClient {
     if (message.first === Event.GuestState) this.#session.emit("guestState", guest, message.number(0));
     else if (message.first === Event.GuestEnded) {
       const reason = message.number(GuestEndedWords.Reason) as EndReason;
-      this.#session.emit("guestEnded", guest, reason, message.word(GuestEndedWords.Value), message.word(GuestEndedWords.Rip));
+      const [value, rip] = [message.word(GuestEndedWords.Value), message.word(GuestEndedWords.Rip)];
+      const failed = failedOf(message.number(GuestEndedWords.Failure));
+      const failure = failed && { ...failed, value: message.word(GuestEndedWords.FieldValue) };
+      this.#session.emit("guestEnded", guest, reason, value, rip, failure);
     } else if (message.first === Event.ConsoleLost) {
       this.#session.emit("consoleLost", guest, message.number(0), message.number(1));
     } else if (message.first === Event.ConsoleInputLost && !this.#consoleInput.dropped(guest, message.number(0), message.number(1))) {

@@ -117,9 +117,17 @@ export interface CpuStatInfo {
   }[];
 }
 
+export interface EntryFailure {
+  /** a rule of protocol/rules.ts, and a field of protocol/vcb.ts */
+  rule: number;
+  field: number;
+  value: bigint;
+}
+
 export interface HypervisorEvents {
   guestState: [guest: number, state: RunState];
-  guestEnded: [guest: number, reason: EndReason, value: bigint, rip: bigint];
+  /** `failure`: of a failed entry, the check of it that fails first, and the value of the field that it names */
+  guestEnded: [guest: number, reason: EndReason, value: bigint, rip: bigint, failure?: EntryFailure];
   console: [guest: number, port: number, bytes: Uint8Array];
   consoleLost: [guest: number, port: number, count: number];
   /** input that the guest had no room for, and that was not sent again */
@@ -177,6 +185,8 @@ export interface HypervisorClient {
   guestTrace(guest: number, modes: number): Promise<void>;
   /** Recorded exits from number `from` on, or from the oldest that is there, as many as one reply carries; without `from` none, only their count. */
   guestTraced(guest: number, from?: number): Promise<TracedExits>;
+  /** Its control block, at one moment: a value for each VmxField or SvmField. */
+  guestExplain(guest: number): Promise<bigint[]>;
   guestNmi(guest: number): Promise<void>;
   /** Resolves when the guest's ring has the bytes; E_CONSOLE_FULL when it does not read for long. */
   consoleWrite(guest: number, port: number, bytes: Uint8Array): Promise<void>;

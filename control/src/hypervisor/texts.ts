@@ -171,6 +171,25 @@ interface EndText {
   cause: "none" | "guest" | "user" | "unsupported" | "machine";
 }
 
+/** SVM's exit code, VMX's exit reason with bit 31 (SDM vol. 3, 27.8), or a VM-instruction error (31.4). */
+function entryError(value: bigint): string {
+  if (value === SVM_INVALID) return "VMEXIT_INVALID";
+  const number = value & 0xffffn;
+  const [kind, names] = value >> 31n ? ["exit reason", failedEntries] : ["VM-instruction error", instructionErrors];
+  const name = names[Number(number)];
+  return `${kind} ${number}${name === undefined ? "" : `, ${name}`}`;
+}
+
+const SVM_INVALID = 0xffff_ffffn;
+const failedEntries: Record<number, string> = { 33: "invalid guest state", 34: "MSR loading", 41: "machine check" };
+const instructionErrors: Record<number, string> = {
+  4: "VMLAUNCH with a VMCS that is not clear",
+  5: "VMRESUME with a VMCS that is not launched",
+  7: "invalid control fields",
+  8: "invalid host-state fields",
+  26: "events blocked by MOV SS",
+};
+
 const exceptionVector = (value: bigint): string => `exception ${value}`;
 
 export const endTexts: Readonly<Record<EndReason, EndText>> = {
@@ -212,7 +231,7 @@ export const endTexts: Readonly<Record<EndReason, EndText>> = {
   [EndReason.EntryFailed]: {
     code: "entry-failed",
     cause: "machine",
-    sentence: (v) => `The CPU refused to enter the guest: error ${hex(v)}.`,
+    sentence: (v) => `The CPU refused to enter the guest: ${entryError(v)}.`,
   },
   [EndReason.TrapOutOfBounds]: trap("trap-out-of-bounds", "it left the bounds of its memory"),
   [EndReason.TrapUnreachable]: trap("trap-unreachable", "it reached code that must not be reached"),

@@ -19,8 +19,8 @@ import type { Target } from "./targets.js";
 export const root = resolve(import.meta.dirname, "../../..");
 
 export interface MachineOptions {
-  /** build variant: `hostile` has modules that do what they must not */
-  variant?: "hostile";
+  /** build variant: `hostile` has modules that do what they must not; `entry` and `broken` are explain.test.ts's */
+  variant?: "hostile" | "entry" | "broken";
   memoryMiB?: number;
   cpus?: number;
   bootFrom?: "kernel" | "disk";

@@ -37,7 +37,8 @@ function showState({ state, idle, startedAt, endedAt, end }: GuestSummary, now: 
   if (state === "running" && startedAt) return `running${idle ? " (idle)" : ""} for ${showAge(startedAt, now)}`;
   if (end && endedAt && (state === "exited" || state === "lost")) {
     const value = end.value === "0x0" ? "" : ` ${end.value}`;
-    return `${state} (${end.code}${value}) ${showAge(endedAt, now)} ago`;
+    const why = end.why === undefined ? "" : `: ${end.why}`;
+    return `${state} (${end.code}${value}) ${showAge(endedAt, now)} ago${why}`;
   }
   return state;
 }
