@@ -71,7 +71,7 @@ function loaded(records: Records, counter: number, now: bigint): { start: bigint
   const { number, big } = recordOf(records, `pit${counter}`);
   const [start, count, pending, turn] = [big("start"), big("count"), big("next"), big("turn")];
   if (pending === 0n || number("state") !== 3 || now < turn) return { start, count: count === 0n ? 1n : count, pending };
-  return { start: turn - start === count ? turn : turn - half(pending), count: pending, pending: 0n };
+  return { start: turn - start === count ? turn : BigInt.asUintN(64, turn - half(pending)), count: pending, pending: 0n };
 }
 
 function outAt(mode: number, count: bigint, done: bigint): boolean {
