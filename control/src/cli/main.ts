@@ -37,6 +37,7 @@ const COMMANDS: Record<string, () => Promise<Make>> = {
   disasm: async () => (await import("./commands/disasm.js")).disasm,
   walk: async () => (await import("./commands/walk.js")).walk,
   dump: async () => (await import("./commands/dump.js")).dump,
+  why: async () => (await import("./commands/why.js")).why,
   stats: async () => (await import("./commands/stats.js")).stats,
   explain: async () => (await import("./commands/explain.js")).explain,
   doctor: async () => (await import("./commands/doctor.js")).doctor,

@@ -1,0 +1,104 @@
+// Collects the evidence that a diagnosis rests on, over the client: two looks with a third of a second between, in which RIP is sampled.
+// A guest that has ended is looked at once. Nothing is changed.
+import { HvkitError } from "../errors.js";
+import { readCode } from "../inspect/code.js";
+import { machineOf } from "../inspect/devices/machine.js";
+import { cached, readLinear } from "../inspect/memory.js";
+import { linearOf, type MachineView, pagingOf, type Registers, register } from "../inspect/view.js";
+import { activityOf, type Evidence, type Running, type Sample, type Standing } from "../why/evidence.js";
+import { collectFault, type FaultChain } from "../why/fault.js";
+import type { Client } from "./client.js";
+import { liveView } from "./liveview.js";
+
+const LOOK_MS = 300;
+const SAMPLES = 16;
+/** instructions that are shown of where it stands */
+const CODE = 8;
+/** bytes before RIP: the longest IN or OUT that is no string instruction */
+const BEFORE = 2;
+const GENERAL = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+/** below this percentage of its time it is worth asking who has the CPUs */
+const HARDLY = 20n;
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+export async function collectEvidence(client: Client, guest: string): Promise<Evidence> {
+  const view = await liveView(client, guest);
+  const { name, state, end, slot } = view.detail;
+  const bare: Evidence = { guest: name, state, end, standing: undefined, running: undefined, fault: undefined };
+  if (slot === null) return bare;
+  if (state === "running") return withRunning(client, view, bare);
+  return withLast(client, view, bare);
+}
+
+/** One that does not run: where it stands, and for a triple fault what led to it. */
+async function withLast(client: Client, view: MachineView, bare: Evidence): Promise<Evidence> {
+  const registers = await view.registers();
+  const standing = await standingOf(view, registers);
+  const triple = bare.end?.code === "triple-fault";
+  return { ...bare, standing, fault: triple ? await faultOf(client, view, registers) : undefined };
+}
+
+async function faultOf(client: Client, view: MachineView, registers: Registers): Promise<FaultChain> {
+  const { fields } = await client.call("exit", { guest: view.name });
+  const { inject } = await view.machine();
+  // The CPU's record of what it was delivering, else what it was told to deliver and has not got rid of.
+  return collectFault(view, registers, [BigInt(fields.vectoring ?? "0x0"), inject]);
+}
+
+async function withRunning(client: Client, view: MachineView, bare: Evidence): Promise<Evidence> {
+  const guest = view.name;
+  const first = await view.registers();
+  const { clockNs } = await view.machine();
+  const before = await client.call("stats", { guest });
+  const samples = await sample(client, guest, first);
+  const registers = await view.registers();
+  const standing = await standingOf(view, registers);
+  const after = await client.call("stats", { guest });
+  const detail = await client.call("inspect", { guest });
+  // It has ended or been paused meanwhile: then that is the answer.
+  if (detail.state !== "running") return withLast(client, view, { ...bare, state: detail.state, end: detail.end });
+  const activity = activityOf(before, after, standing.machine.clockNs - clockNs);
+  const unchanged = GENERAL.every((name) => register(first, name) === register(registers, name));
+  const hardly = activity.runNs * 100n < activity.ns * HARDLY;
+  const running: Running = { samples, activity, unchanged, cpus: hardly ? await cpusOf(client) : null };
+  return { ...bare, standing, running };
+}
+
+async function sample(client: Client, guest: string, registers: Registers): Promise<Sample[]> {
+  const samples: Sample[] = [];
+  for (const until = Date.now() + LOOK_MS; samples.length < SAMPLES && (samples.length < 6 || Date.now() < until); ) {
+    await wait(LOOK_MS / SAMPLES);
+    const { rip, idle } = await client.call("inspect", { guest });
+    if (rip !== null) samples.push({ rip: linearOf(registers, "cs", BigInt(rip)), halted: idle });
+    else break;
+  }
+  return samples;
+}
+
+async function standingOf(view: MachineView, registers: Registers): Promise<Standing> {
+  const machine = machineOf(await view.machine());
+  const memory = cached(view.memory);
+  const rip = linearOf(registers, "cs", register(registers, "rip"));
+  const behind = await orUnmapped(() => readLinear(memory, pagingOf(registers), BigInt.asUintN(64, rip - BigInt(BEFORE)), BEFORE));
+  const code = await orUnmapped(() => readCode(memory, registers, rip, CODE));
+  const before = typeof behind === "string" ? new Uint8Array() : behind;
+  return typeof code === "string"
+    ? { registers, machine, code: [], unmapped: code, before }
+    : { registers, machine, code: code.instructions, unmapped: null, before };
+}
+
+/** What is read, or why it cannot be: it is not mapped. */
+async function orUnmapped<T>(read: () => Promise<T>): Promise<T | string> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof HvkitError && error.code === "E_UNMAPPED") return error.message;
+    throw error;
+  }
+}
+
+async function cpusOf(client: Client): Promise<Running["cpus"]> {
+  const { hypervisor } = await client.call("status", {});
+  return hypervisor?.perCpu.map(({ index, loadPercent, guest }) => ({ index, loadPercent, guest })) ?? null;
+}

@@ -1,0 +1,33 @@
+// Why a guest hangs: every rule looks at the evidence, the surest finding comes first. When none has anything to say, that is said.
+
+import { spinning, storm } from "./busy.js";
+import { ended } from "./ended.js";
+import type { Evidence } from "./evidence.js";
+import { type Finding, type Rule, ranked } from "./finding.js";
+import { halted } from "./halted.js";
+import { stands, waitsForCpu } from "./stands.js";
+import { milliseconds } from "./text.js";
+
+const RULES: readonly Rule[] = [ended, stands, halted, spinning, storm, waitsForCpu];
+
+export function diagnose(evidence: Evidence): Finding[] {
+  const findings = RULES.flatMap((rule) => rule(evidence));
+  return findings.length > 0 ? ranked(findings) : [working(evidence)];
+}
+
+function working({ running }: Evidence): Finding {
+  const places = new Set(running?.samples.map(({ rip }) => rip)).size;
+  const activity = running?.activity;
+  return {
+    code: "working",
+    certainty: "possible",
+    text: "It is at work, as far as can be seen from outside.",
+    evidence: activity
+      ? [
+          `of ${milliseconds(activity.ns)} it ran ${milliseconds(activity.runNs)}, with ${activity.exits} exits`,
+          `RIP was at ${places} places at ${running?.samples.length ?? 0} looks`,
+        ]
+      : [],
+    hint: "Ask again later: the same place would say more.",
+  };
+}

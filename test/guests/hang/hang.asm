@@ -1,0 +1,139 @@
+; hang: hangs, in the way that `mode=N` says: what `hvkit why` has to find out (test/contract/why.test.ts names the modes).
+
+%include "multiboot.inc"
+%include "serial.inc"
+%include "options.inc"
+%include "idt.inc"
+%include "timer.inc"
+%include "power.inc"
+
+%define COM1_IER 0x3F9
+%define COM1_MCR 0x3FC
+%define KEYBOARD_STATUS 0x64
+%define UNMAPPED 0x0000700000000000         ; canonical, and in no table of multiboot.inc
+
+main:
+  mov rsi, name_mode
+  xor eax, eax
+  call option_number
+  mov r12, rax
+  call idt_init
+  print "hang: mode "
+  print_decimal r12
+  print 10
+  cmp r12, (modes.end - modes) / 8
+  jae .unknown
+  jmp [modes + r12 * 8]
+.unknown:
+  print "FAIL hang: no such mode", 10
+  ret
+
+; Timer ticks that are masked.
+masked:
+  mov eax, PIT_HZ / 100
+  call timer_init
+  out_byte PIC1_DATA, 0xFF
+  jmp sleep
+
+; A handler without an EOI: the first tick is the last.
+no_eoi:
+  mov eax, PIT_HZ / 100
+  call timer_init
+  mov eax, PIC_BASE
+  mov edx, nothing
+  call hook
+  jmp sleep
+
+; A timer, and a PIC that nobody initialized.
+no_pic:
+  out_byte PIT_MODE, 0x34
+  out_byte PIT_CHANNEL0, 0
+  out_byte PIT_CHANNEL0, 0x10
+  jmp sleep
+
+; Input on COM1, whose interrupt OUT2 keeps from the PIC.
+no_out2:
+  mov ecx, 0x03                             ; DTR, RTS
+  jmp input
+; Input that comes.
+waits:
+  mov ecx, 0x0B                             ; and OUT2
+input:
+  mov eax, PIT_HZ / 100
+  call timer_init
+  out_byte PIT_MODE, 0x30                   ; no more ticks
+  out_byte PIC1_DATA, 0xEF                  ; IRQ 4 alone
+  mov eax, PIC_BASE
+  mov edx, ignore
+  call hook                                 ; a tick that had come before
+  mov eax, PIC_BASE + 4
+  mov edx, ignore
+  call hook
+  mov edx, COM1_MCR
+  mov eax, ecx
+  out dx, al
+  mov edx, COM1_IER
+  mov al, 1                                 ; received data
+  out dx, al
+  jmp sleep
+
+; HLT, with interrupts on and nothing that could interrupt.
+sleep:
+  sti
+  hlt
+  jmp sleep
+
+; What never becomes ready.
+polls:
+  in al, KEYBOARD_STATUS
+  test al, 1
+  jz polls
+  jmp polls
+
+; One instruction for ever, with interrupts on.
+spins:
+  sti
+.here:
+  jmp .here
+
+; A healthy guest: ticks wake it.
+ticks_on:
+  mov eax, PIT_HZ / 100
+  call timer_init
+  jmp sleep
+
+; A page fault, and no gate in the whole table is present.
+no_gates:
+  lidt [zeros_pointer]
+  mov rax, UNMAPPED
+  mov rax, [rax]
+  ud2
+
+; A push onto a stack that is not mapped: no handler has one either.
+no_stack:
+  mov rax, UNMAPPED
+  mov rsp, rax
+  push rax
+  ud2
+
+; In an interrupt: end of interrupt, and no more.
+ignore:
+  out_byte PIC1_COMMAND, PIC_EOI
+nothing:
+  ret
+
+align 8
+modes:
+  dq sleep, masked, no_eoi, no_pic, no_out2, waits, polls, spins, ticks_on, no_gates, no_stack
+.end:
+zeros_pointer:
+  dw 32 * 16 - 1
+  dq zeros
+name_mode: db "mode=", 0
+
+section .bss
+align 16
+zeros: resb 32 * 16
+section .text
+
+%include "end.inc"
