@@ -85,7 +85,9 @@ export enum GuestPart {
   Cpuid = 3,
   /** the two rings of console input, GuestLimit.InputBytes each. Read only */
   Input = 4,
-  Count = 5,
+  /** the machine's ReasonTable (hv/machine/layout.ts). Read only */
+  Reasons = 5,
+  Count = 6,
 }
 
 /** A reply's second u32. 0 is success; the words that follow a failure are its evidence (usually one value). */

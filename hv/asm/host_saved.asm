@@ -230,3 +230,4 @@ part_table:
     dd guest.linear, CpuidTable_New, CpuidTable_Rows * 16, 0
     dd guest.linear, CpuidTable_At, CpuidTable_Rows * 16, 0
     dd guest.in, 0, 2 * IN_RING, 0
+    dd guest.linear, ReasonTable_At, ReasonTable_Bytes, 0

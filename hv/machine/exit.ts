@@ -5,8 +5,6 @@ import { ExitRecord, Layout, VcpuRecord } from "./layout";
 
 /** Addresses in linear memory, from Layout.RegionEnd upward. */
 export enum Table {
-  /** a byte for each raw reason below 256: its ExitReason; 0: vmx.detail or svm.detail must look closer */
-  Reasons = 0x4000,
   /** four addresses, then four values: the paging entries of the last walk (paging.ts) */
   Walk = 0x4a00,
   /** what a loader is going to load (boot/segments.ts) */

@@ -24,6 +24,12 @@ export enum InstancePage {
   Instance = 0xa00,
 }
 
+/** A byte for each raw exit reason below 256: its ExitReason; 0: vmx.detail or svm.detail must look closer. The trace reads it too. */
+export enum ReasonTable {
+  At = 0x4000,
+  Bytes = 256,
+}
+
 /** The CPUID table (cpuid.ts has the rows' meaning): 16 bytes a row, EAX, EBX, ECX, EDX. Rows 0..127 are leaves: 31:30 of the leaf in
  *  bits 1:0 of the row, 4:0 in bits 6:2. */
 export enum CpuidTable {

@@ -3,10 +3,10 @@
 
 import { ExitReason, Register } from "../../protocol/state";
 import { decodeCr, decodeString } from "./decode";
-import { Fault, Io, rawReason, rip, setExitLength, Table, Vector } from "./exit";
+import { Fault, Io, rawReason, rip, setExitLength, Vector } from "./exit";
 import * as guest from "./guest";
 import { inject } from "./inject";
-import { ExitRecord, Layout } from "./layout";
+import { ExitRecord, Layout, ReasonTable } from "./layout";
 
 /** Exit codes (appendix C). */
 enum Code {
@@ -54,7 +54,7 @@ const IO_REP: u32 = 8;
 const DR6_BS: u64 = 0x4000;
 
 function map(raw: u32, reason: u32): void {
-  store<u8>(Table.Reasons + raw, <u8>reason);
+  store<u8>(ReasonTable.At + raw, <u8>reason);
 }
 
 export function reasons(): void {

@@ -1,8 +1,8 @@
 // The one place that knows which of vmx.ts and svm.ts serves this CPU; the handlers ask here. Both have the same functions.
 
 import { Vendor } from "../../protocol/messages";
-import { Table } from "./exit";
 import * as guest from "./guest";
+import { ReasonTable } from "./layout";
 import * as svm from "./svm";
 import * as vmx from "./vmx";
 
@@ -13,7 +13,7 @@ let hypercallReason: u32 = 0;
 
 export function vendorInit(): void {
   isVmx = guest.vendor() == Vendor.Vmx;
-  memory.fill(Table.Reasons, 0, 256);
+  memory.fill(ReasonTable.At, 0, ReasonTable.Bytes);
   if (isVmx) vmx.reasons();
   else svm.reasons();
   cpuidReason = isVmx ? vmx.CPUID : svm.CPUID;
@@ -39,7 +39,7 @@ export function intel(): bool {
 // @ts-ignore: decorator
 @inline
 export function plainReason(raw: u32): u32 {
-  return raw < 256 ? load<u8>(raw, Table.Reasons) : 0;
+  return raw < <u32>ReasonTable.Bytes ? load<u8>(raw, ReasonTable.At) : 0;
 }
 
 /** The neutral reason of the others; I/O fills Io. */

@@ -2,8 +2,9 @@
 // Citations: Intel SDM, edition 079 (March 2023).
 
 import { ExitField, ExitReason, Register } from "../../protocol/state";
-import { Cr, CrKind, Fault, Io, Table, Vector } from "./exit";
+import { Cr, CrKind, Fault, Io, Vector } from "./exit";
 import * as guest from "./guest";
+import { ReasonTable } from "./layout";
 
 /** Basic exit reasons (vol. 3, appendix C). */
 enum Reason {
@@ -53,7 +54,7 @@ const IO_REP: u32 = 32;
 const PENDING_BS: u64 = 0x4000;
 
 function map(raw: u32, reason: u32): void {
-  store<u8>(Table.Reasons + raw, <u8>reason);
+  store<u8>(ReasonTable.At + raw, <u8>reason);
 }
 
 export function reasons(): void {

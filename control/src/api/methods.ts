@@ -2,6 +2,7 @@
 // A method has the name of its `hvkit` subcommand. The daemon checks parameters with these schemas; the client takes only the types.
 import { z } from "zod";
 import { HostLimit } from "../../../protocol/messages.js";
+import { TraceRing } from "../../../protocol/trace.js";
 import { resumeClocks } from "./clock.js";
 import { cpuModels } from "./cpu.js";
 import { entryState } from "./entrystate.js";
@@ -21,6 +22,8 @@ import {
   snapshotEntry,
   status,
 } from "./schemas.js";
+import { counters } from "./top.js";
+import { trace, traceModes } from "./trace.js";
 
 /** a guest's name, its id, or a beginning of its id that no other has */
 const guest = z.string().min(1).max(128);
@@ -43,6 +46,8 @@ const snapshot = z.string().min(1).max(4096);
 
 /** most that one `mem`, `logs` or `console.write` carries: with base64 and JSON it stays below the message limit of 1 MiB */
 export const MAX_CHUNK = 256 * 1024;
+/** most exits that one `trace` carries */
+export const MAX_EXITS = 512;
 
 const method = <P extends z.ZodType, R extends z.ZodType>(params: P, result: R) => ({ params, result });
 
@@ -64,6 +69,8 @@ export const methods = {
       cpu: z.enum(cpuModels).default("portable"),
       append: z.string().optional(),
       affinity,
+      /** its exits are recorded from the first one on */
+      trace: z.boolean().default(false),
       /** absolute paths of files here, and where they go in the guest */
       add: z.array(z.strictObject({ file: z.string().startsWith("/"), path: z.string().min(1) })).optional(),
     }),
@@ -94,6 +101,12 @@ export const methods = {
   ...lookMethods,
   /** its control block, as the next entry finds it, or as a failed one did */
   explain: method(oneGuest, entryState),
+  /** all counters at one moment */
+  top: method(none, counters),
+  /** Recorded exits, from number `from` on, or the last ones; at most MAX_EXITS at once. */
+  trace: method(z.strictObject({ guest, from: z.int().min(0).optional(), last: z.int().min(1).max(TraceRing.Records).default(20) }), trace),
+  /** What the guest's exits are watched for; what is left out stays as it is. */
+  "trace.set": method(z.strictObject({ guest, ring: z.boolean().optional(), time: z.boolean().optional() }), traceModes),
 
   /** The guest is paused until its state and its RAM are copied. `replace`: a snapshot of that name may be there. */
   "snapshot.create": method(

@@ -130,6 +130,22 @@ export const failure = z.strictObject({
   panic: z.array(z.string()),
 });
 
+/** What the serial line carried. In: to the hypervisor; out: from it. */
+export const link = z.strictObject({
+  bytesIn: counter,
+  bytesOut: counter,
+  framesIn: counter,
+  framesOut: counter,
+  /** arrived damaged: at the hypervisor, and at the daemon */
+  framesBad: counter,
+  replyFramesBad: counter,
+  /** sent again: by the hypervisor, and by the daemon */
+  framesResent: counter,
+  requestFramesResent: counter,
+  /** bytes that the hypervisor's UART lost */
+  serialOverruns: counter,
+});
+
 export const status = z.strictObject({
   state: z.enum(["starting", "running", "restarting", "failed", "stopping"]),
   pid: z.int(),
@@ -155,7 +171,7 @@ export const status = z.strictObject({
       idleNs: counter,
       tsc: counter,
       readyTsc: counter,
-      link: z.strictObject({ framesIn: counter, framesOut: counter, framesBad: counter, framesResent: counter, serialOverruns: counter }),
+      link,
     })
     .nullable(),
   guests: z.strictObject({ total: z.int(), running: z.int() }),
@@ -167,9 +183,23 @@ export const status = z.strictObject({
 export const guestStats = z.strictObject({
   id: z.string(),
   name: z.string(),
+  state: guestState,
+  /** where it ran last */
+  cpu: z.int().nullable(),
   exits: counter,
+  /** Where its life went, from its start to now or its end: run, halted, waiting for a CPU, paused. */
+  lifeNs: counter,
+  /** with the handling of its exits */
   runNs: counter,
   haltNs: counter,
+  waitNs: counter,
+  pausedNs: counter,
+  /** the part of runNs in which its exits were handled, while that was timed */
+  handlingNs: counter,
+  /** the handling is timed now */
+  timed: z.boolean(),
+  /** its exits are recorded */
+  traced: z.boolean(),
   vmcsAccesses: counter,
   injected: counter,
   firstEntryTsc: counter,
@@ -187,6 +217,7 @@ export type GuestState = z.infer<typeof guestState>;
 export type GuestEnd = z.infer<typeof guestEnd>;
 export type GuestSummary = z.infer<typeof guestSummary>;
 export type GuestDetail = z.infer<typeof guestDetail>;
+export type Link = z.infer<typeof link>;
 export type GuestStats = z.infer<typeof guestStats>;
 export type SnapshotSummary = z.infer<typeof snapshotSummary>;
 export type SnapshotDetail = z.infer<typeof snapshotDetail>;

@@ -40,6 +40,8 @@ const COMMANDS: Record<string, () => Promise<Make>> = {
   why: async () => (await import("./commands/why.js")).why,
   stats: async () => (await import("./commands/stats.js")).stats,
   explain: async () => (await import("./commands/explain.js")).explain,
+  trace: async () => (await import("./commands/trace.js")).trace,
+  top: async () => (await import("./commands/top.js")).top,
   doctor: async () => (await import("./commands/doctor.js")).doctor,
 };
 

@@ -28,6 +28,8 @@ export interface GuestOptions {
   /** CPUs that may run it; left out: all */
   affinity?: readonly number[];
   added: readonly CpioFile[];
+  /** its exits are recorded from its start on */
+  traced?: boolean;
   /** files that it was started with before it was saved: a snapshot does not keep them */
   missing?: readonly { path: string; bytes: number }[];
 }

@@ -8,12 +8,13 @@ import type { Status } from "../api/schemas.js";
 import { parseSize } from "../api/size.js";
 import { HvkitError } from "../errors.js";
 import { entryStateOf } from "../explain/document.js";
-import { exitReasonName, featureList, registerName, vendorName } from "../hypervisor/texts.js";
+import { featureList, registerName, vendorName } from "../hypervisor/texts.js";
 import { type Catalog, imageFiles } from "../images/catalog.js";
 import type { CpioFile } from "../images/cpio.js";
 import { imageMemory } from "../images/loader.js";
 import { inspectSnapshot, listSnapshots } from "../snapshot/info.js";
 import type { Connection, Handlers } from "./connection.js";
+import { allCounters, guestCounters, linkCounters } from "./counters.js";
 import { cpuLoads } from "./cpuload.js";
 import type { Guest } from "./guest.js";
 import { hex } from "./guest.js";
@@ -23,6 +24,7 @@ import type { Host } from "./host.js";
 import { makeLookHandlers } from "./look.js";
 import type { Progress } from "./slots.js";
 import type { Snapshots } from "./snapshots.js";
+import { setTrace, trace } from "./tracing.js";
 
 export interface Services {
   host: Host;
@@ -69,7 +71,7 @@ export function makeHandlers(services: Services): Handlers {
       data: toBase64(await host.hypervisor.ping(data === undefined ? undefined : Buffer.from(data, "base64"))),
     }),
 
-    run: async ({ image: reference, name, memory, cpu, append, add, affinity }, connection) => {
+    run: async ({ image: reference, name, memory, cpu, append, add, affinity, trace: traced }, connection) => {
       if (name !== undefined) checkName(name, "guest");
       const found = await catalog.find(reference);
       const image = { reference, name: found.manifest.name, kind: found.manifest.kind, open: async () => found };
@@ -78,6 +80,7 @@ export function makeHandlers(services: Services): Handlers {
         cpuModel: cpu,
         append: append ?? "",
         added: await readAdded(add ?? []),
+        traced,
         ...(affinity === undefined ? {} : { affinity }),
       };
       const guest = await guests.run(image, name, options, tell(connection));
@@ -126,25 +129,15 @@ export function makeHandlers(services: Services): Handlers {
     },
     stats: async (params) => {
       const guest = guests.find(params.guest);
-      const { byReason, overheadBytes, nestedTableBytes, ...counters } = await host.hypervisor.guestStat(slotOf(guest));
-      const reasons = [...byReason].sort(([, a], [, b]) => (a < b ? 1 : a > b ? -1 : 0));
-      return {
-        id: guest.id,
-        name: guest.name,
-        exits: String(counters.exits),
-        runNs: String(counters.runNs),
-        haltNs: String(counters.haltNs),
-        vmcsAccesses: String(counters.vmcsAccesses),
-        injected: String(counters.injected),
-        firstEntryTsc: String(counters.firstEntryTsc),
-        haltTsc: String(counters.haltTsc),
-        overheadBytes,
-        nestedTableBytes,
-        nestedFaults: String(counters.nestedFaults),
-        nestedFlushes: String(counters.nestedFlushes),
-        byReason: reasons.map(([reason, count]) => ({ reason: exitReasonName(reason), count: String(count) })),
-      };
+      await guests.refresh(guest);
+      return guestCounters(host.hypervisor, guest, slotOf(guest));
     },
+    top: () => allCounters(host, guests),
+    trace: async ({ guest: reference, ...part }) => {
+      const guest = guests.find(reference);
+      return trace(host.hypervisor, guest, slotOf(guest), part);
+    },
+    "trace.set": async ({ guest: reference, ...modes }) => setTrace(host.hypervisor, slotOf(guests.find(reference)), modes),
 
     ...makeLookHandlers(host, guests, slotOf),
 
@@ -241,13 +234,7 @@ async function hypervisorStatus(host: Host, guests: Guests): Promise<Status["hyp
     idleNs: String(stat.idleNs),
     tsc: String(stat.tsc),
     readyTsc: String(hello.readyTsc),
-    link: {
-      framesIn: String(stat.framesIn),
-      framesOut: String(stat.framesOut),
-      framesBad: String(stat.framesBad),
-      framesResent: String(stat.framesResent),
-      serialOverruns: String(stat.serialOverruns),
-    },
+    link: linkCounters(hypervisor, stat),
   };
 }
 

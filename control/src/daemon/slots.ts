@@ -3,6 +3,7 @@
 
 import { EventEmitter } from "node:events";
 import { EndReason, RunState } from "../../../protocol/messages.js";
+import { TraceMode } from "../../../protocol/trace.js";
 import type { GuestEnd } from "../api/schemas.js";
 import { cpuMask } from "../cpulist.js";
 import { entryFailure } from "../explain/texts.js";
@@ -58,6 +59,7 @@ export class Slots extends EventEmitter<SlotsEvents> {
         await hypervisor.guestPut(slot, address, bytes, (done) => progress(what, done, bytes.length));
       }
       times.push(performance.now());
+      if (guest.options.traced) await hypervisor.guestTrace(slot, TraceMode.Ring);
       onStart(); // before the call: it may end before its reply is here
       await hypervisor.guestStart({ guest: slot, kind: plan.kind, block: plan.block, blockBytes: plan.blockBytes });
     } catch (error) {

@@ -44,7 +44,7 @@ import type {
 import type { RequestOptions } from "./requests.js";
 import type { CpuidRow, SavedState } from "./saved.js";
 import { type ConnectOptions, checkVersion, Session } from "./session.js";
-import { loadState, readCpuid, readMachine, saveState } from "./state.js";
+import { loadState, readCpuid, readMachine, readReasons, saveState } from "./state.js";
 import { decodeTraced, type TracedExits } from "./traced.js";
 import { Transfer } from "./transfer.js";
 
@@ -302,6 +302,10 @@ export class RemoteHypervisor implements HypervisorClient {
 
   async guestTraced(guest: number, from?: number): Promise<TracedExits> {
     return decodeTraced(await this.request(Op.GuestTraced, [guest, from ?? ALL_ONES]));
+  }
+
+  guestReasons(guest: number): Promise<Uint8Array> {
+    return readReasons(this, guest);
   }
 
   async guestNmi(guest: number): Promise<void> {

@@ -1,6 +1,7 @@
 // The hypervisor as the daemon sees it: every operation of protocol/messages.ts as a typed call, and its events.
 // The daemon is built on this file alone; client.ts implements it.
 import type { EndReason, GuestKind, ResumeClock, RunState, Vendor } from "../../../protocol/messages.js";
+import type { LinkStatistics } from "../link/link.js";
 import type { CpuidRow, CpuModel, SavedState } from "./saved.js";
 import type { TracedExits } from "./traced.js";
 
@@ -148,6 +149,8 @@ export interface HypervisorClient {
   ping(bytes?: Uint8Array): Promise<Uint8Array>;
   hostStat(): Promise<HostStatInfo>;
   cpuStat(): Promise<CpuStatInfo>;
+  /** counters of this side of the line */
+  linkStatistics(): LinkStatistics;
   shutdown(): Promise<void>;
   guestCreate(args: GuestCreateOptions): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }>;
   /** Bytes into guest RAM by the best way that the engine has (window, store, else inline), then verified by digest. */
@@ -187,6 +190,8 @@ export interface HypervisorClient {
   guestTraced(guest: number, from?: number): Promise<TracedExits>;
   /** Its control block, at one moment: a value for each VmxField or SvmField. */
   guestExplain(guest: number): Promise<bigint[]>;
+  /** The machine's table of neutral reasons: a byte for each raw one, 0 where the number alone does not tell. */
+  guestReasons(guest: number): Promise<Uint8Array>;
   guestNmi(guest: number): Promise<void>;
   /** Resolves when the guest's ring has the bytes; E_CONSOLE_FULL when it does not read for long. */
   consoleWrite(guest: number, port: number, bytes: Uint8Array): Promise<void>;

@@ -1,5 +1,6 @@
 // A guest's state besides its RAM, out of the hypervisor and into it: the operations behind guestStateSave and guestStateLoad of client.ts.
 // Nothing is interpreted here but what the two vendors' CPUs keep in different places (transplant.ts).
+import { ReasonTable } from "../../../hv/machine/layout.js";
 import { CpuModel, GuestEntryReply, GuestLimit, GuestPart, GuestPartArgs, Op, type Vendor } from "../../../protocol/messages.js";
 import { ExitField, Register } from "../../../protocol/state.js";
 import { HvkitError } from "../errors.js";
@@ -90,6 +91,11 @@ export async function readMachine(calls: StateCalls, guest: number): Promise<Gue
     inputBytes: [waiting(GuestEntryReply.InHead0, GuestEntryReply.InTail0), waiting(GuestEntryReply.InHead1, GuestEntryReply.InTail1)],
     region: await readPart(calls, guest, GuestPart.Region, entry.number(GuestEntryReply.RegionBytes)),
   };
+}
+
+/** The machine's ReasonTable: what its vendor's raw exit reasons mean. */
+export function readReasons(calls: StateCalls, guest: number): Promise<Uint8Array> {
+  return readPart(calls, guest, GuestPart.Reasons, ReasonTable.Bytes);
 }
 
 async function readPart(calls: StateCalls, guest: number, part: GuestPart, bytes: number): Promise<Uint8Array> {

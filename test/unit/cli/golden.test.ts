@@ -69,7 +69,8 @@ describe("images", () => {
 
 describe("status", () => {
   it("shows engine, hypervisor and the last failure", () => {
-    const link = { framesIn: "10", framesOut: "12", framesBad: "0", framesResent: "1", serialOverruns: "0" };
+    const lost = { framesBad: "0", replyFramesBad: "2", framesResent: "1", requestFramesResent: "0", serialOverruns: "0" };
+    const link = { bytesIn: "700", bytesOut: "2048", framesIn: "10", framesOut: "12", ...lost };
     const status: Status = {
       state: "running",
       pid: 7,
@@ -109,7 +110,7 @@ describe("status", () => {
       CPU 1:     0% busy; since the start 0.0 s busy, 73.5 s idle
       memory:    900 MiB free of 1 GiB, 0 B to scrub
       build:     hvkit 0.1.0
-      link:      10 frames in, 12 out, 0 bad, 1 sent again, 0 bytes lost
+      link:      10 frames in (700 B), 12 out (2 KiB), 2 bad, 1 sent again, 0 bytes lost
       guests:    1 running of 2
       daemon:    process 7, /run/user/1000/hvkit
       restarts:  1
@@ -178,9 +179,17 @@ describe("stats", () => {
     const stats: GuestStats = {
       id: "a",
       name: "web",
+      state: "running",
+      cpu: 0,
       exits: "4400",
+      lifeNs: "2000000000",
       runNs: "1500000000",
       haltNs: "250000000",
+      waitNs: "150000000",
+      pausedNs: "100000000",
+      handlingNs: "0",
+      timed: false,
+      traced: false,
       vmcsAccesses: "26400",
       injected: "800",
       firstEntryTsc: "1",
@@ -196,9 +205,12 @@ describe("stats", () => {
     };
     expect(showStats(stats)).toMatchInlineSnapshot(`
       "exits:            4400
-      ran:              1.500 s
+      life:             2.000 s
+      ran:              1.500 s, with the handling of its exits
       halted:           0.250 s
-      interrupts:       800
+      waited:           0.150 s for a CPU
+      paused:           0.100 s
+      interrupts:       800 injected
       nested faults:    0
       overhead:         176 KiB, and 12 KiB of nested tables
       VMREAD, VMWRITE:  26400
@@ -207,6 +219,10 @@ describe("stats", () => {
       io-out   4000     90.9 %
       cpuid     400      9.1 %"
     `);
+    expect(showStats({ ...stats, timed: true, handlingNs: "250000000" })).toContain("1.500 s, 0.250 s of it in the handling of exits\n");
+    expect(showStats({ ...stats, handlingNs: "250000000" })).toContain(
+      "1.500 s, 0.250 s of it in the handling of exits while that was timed\n",
+    );
   });
 });
 

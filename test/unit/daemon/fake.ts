@@ -176,6 +176,13 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
     const times = { waitNs: 3n, pausedNs: 0n, lifeNs: 15n, handlingNs: 0n, traceModes: 0 };
     return { exits: 100n, runNs: 10n, haltNs: 2n, overheadBytes: 200000, nestedTableBytes: 16384, byReason, ...zero, ...times };
   }
+  linkStatistics() {
+    const none = { framesIn: 0, framesOut: 0, framesBad: 0, framesOutOfTurn: 0, framesResent: 0, queued: 0, inFlight: 0 };
+    return { ...none, bytesIn: 700, bytesOut: 300 };
+  }
+  async guestReasons(): Promise<Uint8Array> {
+    return new Uint8Array(256);
+  }
   async guestTrace(): Promise<void> {}
   async guestTraced(): Promise<TracedExits> {
     return { count: 0, exits: [] };

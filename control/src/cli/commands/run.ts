@@ -32,6 +32,7 @@ export const run = () =>
       [] as Added[],
     )
     .option("--cpu-affinity <list>", "CPUs that may run it, for example 0,2-3; the default is all")
+    .option("--trace", "record its exits from the first one on, for 'hvkit trace'")
     .option("-d, --detach", "do not attach to the console; print the guest's id")
     .option("--json", "print the guest as JSON (with -d), or at its end")
     .addHelpText(
@@ -47,13 +48,14 @@ Examples:
 On a terminal, ^] leaves the console and the guest goes on. Without one, the console's output is printed until the guest ends.
 A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm'.`,
     )
-    .action(async (image, { name, memory, cpu, append, add, cpuAffinity, detach, json }) => {
+    .action(async (image, { name, memory, cpu, append, add, cpuAffinity, trace, detach, json }) => {
       await withClient(async (client) => {
         const guest = await withProgress(client, () =>
           client.call("run", {
             image: image.includes("/") ? resolve(image) : image,
             cpu,
             add,
+            trace: trace === true,
             ...(name === undefined ? {} : { name }),
             ...(memory === undefined ? {} : { memory }),
             ...(append === undefined ? {} : { append }),

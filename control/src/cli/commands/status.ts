@@ -3,6 +3,7 @@ import { Command } from "@commander-js/extra-typings";
 import type { Status } from "../../api/schemas.js";
 import { showSize } from "../../api/size.js";
 import { HvkitError } from "../../errors.js";
+import { showLink } from "../link.js";
 import { pairs, print, printJson, showAge } from "../output.js";
 import { call } from "../session.js";
 
@@ -41,10 +42,7 @@ export function showStatus(status: Status, now = Date.now()): string {
         `${showSize(hypervisor.freeBytes)} free of ${showSize(hypervisor.totalBytes)}, ${showSize(hypervisor.dirtyBytes)} to scrub`,
       ],
       ["build", hypervisor.identity],
-      [
-        "link",
-        `${link.framesIn} frames in, ${link.framesOut} out, ${link.framesBad} bad, ${link.framesResent} sent again, ${link.serialOverruns} bytes lost`,
-      ],
+      ["link", showLink(link)],
     );
   }
   rows.push(
