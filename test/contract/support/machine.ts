@@ -37,6 +37,8 @@ export interface RunOptions {
   /** CPUs, a bit each */
   affinity?: number;
   added?: readonly CpioFile[];
+  /** TraceMode bits: what its exits are watched for, from the first one on */
+  traceModes?: number;
   /** the rate of its TSC, kilohertz; by default the machine's */
   tscKhz?: number;
 }
@@ -106,11 +108,11 @@ export class Machine {
     return this.#catalog.find(name).catch(() => this.#catalog.find(join(root, "build/test/guests", name)));
   }
 
-  async run(name: string, { memory, append = "", affinity = 0, added = [], tscKhz }: RunOptions = {}): Promise<Guest> {
+  async run(name: string, { memory, append = "", affinity = 0, added = [], tscKhz, traceModes }: RunOptions = {}): Promise<Guest> {
     const image = await this.image(name);
     const memoryBytes = imageMemory(image, memory);
     const plan = await loadPlan(image, { memoryBytes, append, added, tscKhz: tscKhz ?? this.hypervisor.hello.tscKhz });
-    return this.runPlan(name, plan, { memoryBytes, affinity, ...(tscKhz === undefined ? {} : { tscKhz }) });
+    return this.runPlan(name, plan, { memoryBytes, affinity, ...(tscKhz === undefined ? {} : { tscKhz }) }, traceModes);
   }
 
   /** A guest of files that the test made. */
@@ -144,13 +146,14 @@ export class Machine {
     return guest;
   }
 
-  async runPlan(name: string, plan: BootPlan, options: Omit<GuestCreateOptions, "wallSeconds">): Promise<Guest> {
+  async runPlan(name: string, plan: BootPlan, options: Omit<GuestCreateOptions, "wallSeconds">, traceModes = 0): Promise<Guest> {
     const wallSeconds = Math.floor(Date.now() / 1000);
     const { guest: slot, requestTsc } = await this.hypervisor.guestCreate({ ...options, wallSeconds });
     const guest = new Guest(this, name, slot, requestTsc);
     this.#guests.set(slot, guest);
     try {
       for (const { address, bytes } of plan.placements) await this.hypervisor.guestPut(slot, address, bytes);
+      if (traceModes !== 0) await this.hypervisor.guestTrace(slot, traceModes);
       await this.hypervisor.guestStart({ guest: slot, kind: plan.kind, block: plan.block, blockBytes: plan.blockBytes });
     } catch (error) {
       await guest.remove();
