@@ -55,8 +55,8 @@ async function layoutTable(steps) {
   });
 }
 
-async function hypervisor(steps, { out, asm, modules, entries }, native, edits) {
-  const options = { out, gen, entries, native, edits };
+async function hypervisor(steps, { out, asm, modules, entries }, native, { edits, compile }) {
+  const options = { out, gen, entries, native, edits, compile };
   const assembled = native ? assembleAll(steps, asm, { ...options, after: [protocol(steps), writeIdentity(steps, options)] }) : [];
   const compiled = modules ? ["machine", "core"].map((module) => moduleObject(steps, module, options)) : [];
   // Every branch goes as far as it can, so that one broken module does not hide what is wrong with the other.
@@ -77,8 +77,8 @@ async function allOf(promises) {
 }
 
 /** Brings build/ up to date. Throws BuildError. Resolves to the number of steps that had to run. `edits`, for a variant: { file, from, to } each,
- *  lines of NASM files. */
-export function build({ variant = "product", only = targets, log = () => {}, edits = [] } = {}) {
+ *  lines of NASM files. `compile`: asc, when one is warm. */
+export function build({ variant = "product", only = targets, log = () => {}, edits = [], compile } = {}) {
   const chosen = variants[variant];
   if (!chosen) throw new BuildError(`no variant ${variant}; there are ${Object.keys(variants).join(", ")}`);
   return locked(join(root, "build/lock"), log, async () => {
@@ -86,9 +86,9 @@ export function build({ variant = "product", only = targets, log = () => {}, edi
     const native = only.includes("hv");
     const product = variant === "product";
     await allOf([
-      native || (only.includes("wasm") && chosen.modules) ? hypervisor(steps, chosen, native, edits) : undefined,
+      native || (only.includes("wasm") && chosen.modules) ? hypervisor(steps, chosen, native, { edits, compile }) : undefined,
       product && (only.includes("wasm") || only.includes("js"))
-        ? moduleObject(steps, "explain", { out: "build", native: false })
+        ? moduleObject(steps, "explain", { out: "build", native: false, compile })
         : undefined,
       product ? layoutTable(steps) : undefined,
       only.includes("js") && product ? controlPlane(steps) : undefined,

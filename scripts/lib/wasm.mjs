@@ -32,6 +32,8 @@ export const cFlags = [
   ..."-DNDEBUG -DWASM_RT_MEMCHECK_SIGNAL_HANDLER=1 -DWASM_RT_SKIP_SIGNAL_RECOVERY=1 -DWASM_RT_USE_STACK_DEPTH_COUNT=0".split(" "),
 ];
 
+const ascProcess = (args) => runNode("assemblyscript/bin/asc.js", args);
+
 /** The module's entry point: a test's own (variant folder) where it has one, else the product's. */
 function entryOf(module, folder) {
   const own = `${folder}/${module}.ts`;
@@ -41,8 +43,8 @@ function entryOf(module, folder) {
 /** Where a module's files go: a variant that has none of its own takes the product's. */
 export const homeOf = (module, { out, entries }) => (entryOf(module, entries) === entryOf(module) ? "build" : out);
 
-/** Steps for one module; resolves to its object file. */
-export async function moduleObject(steps, module, { entries, native, ...options }) {
+/** Steps for one module; resolves to its object file. `compile` is asc: a process of its own, if nobody has a warm one. */
+export async function moduleObject(steps, module, { entries, native, compile: asCompiler = ascProcess, ...options }) {
   const { base, pages, optimize = "-O3" } = modules[module];
   const out = homeOf(module, { ...options, entries });
   const entry = entryOf(module, entries);
@@ -56,7 +58,7 @@ export async function moduleObject(steps, module, { entries, native, ...options 
     inputs: () => closure(entry),
     outputs: [wasm],
     key: asc.join(" "),
-    run: () => runNode("assemblyscript/bin/asc.js", asc),
+    run: () => asCompiler(asc),
   });
   if (!native) return object;
   const translate = ["-n", module, wasm, "-o", c];

@@ -31,6 +31,9 @@ onEachEngine("trace", (target) => {
       expect(BigInt(count)).toBe(stat.exits);
       expect(exits.map(({ index }) => index)).toEqual([...Array(count).keys()]);
       expect(written(exits)).toBe(guest.console);
+      // The transmitter is empty whenever the guest looks.
+      const read = exits.filter(({ port, reason }) => reason === "io-in" && port === UART + 5);
+      expect(new Set(read.map(({ value }) => value))).toEqual(new Set(["0x60"]));
       expect(exits.find(({ reason }) => reason === "rdmsr")).toMatchObject({ msr: "0xc0000080", verdict: "resume" });
       expect(exits.at(-1)).toMatchObject({ reason: "io-out", port: 0x604, value: "0x2000", verdict: "stop" });
       expect(exits.slice(0, -1).every(({ verdict }) => verdict === "resume")).toBe(true);

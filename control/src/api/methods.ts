@@ -1,10 +1,8 @@
 // The JSON-RPC surface: every method's parameters and result, and every notification, typed once for client and daemon.
 // A method has the name of its `hvkit` subcommand. The daemon checks parameters with these schemas; the client takes only the types.
 import { z } from "zod";
-import { HostLimit } from "../../../protocol/messages.js";
 import { TraceRing } from "../../../protocol/trace.js";
 import { resumeClocks } from "./clock.js";
-import { cpuModels } from "./cpu.js";
 import { entryState } from "./entrystate.js";
 import { lookMethods } from "./lookmethods.js";
 import {
@@ -17,6 +15,7 @@ import {
   guestStats,
   guestSummary,
   imageInfo,
+  launch,
   snapshotCheck,
   snapshotDetail,
   snapshotEntry,
@@ -29,16 +28,7 @@ import { trace, traceModes } from "./trace.js";
 const guest = z.string().min(1).max(128);
 /** the guest's serial port: 0 is COM1 (and port E9h), 1 is COM2 */
 const port = z.int().min(0).max(1).default(0);
-/** CPUs that may run the guest; all, when left out */
-const affinity = z
-  .array(
-    z
-      .int()
-      .min(0)
-      .max(HostLimit.Cpus - 1),
-  )
-  .min(1)
-  .optional();
+const affinity = launch.shape.affinity;
 const none = z.strictObject({});
 const oneGuest = z.strictObject({ guest });
 /** a snapshot's name, or the absolute path of a file */
@@ -59,20 +49,9 @@ export const methods = {
   ping: method(z.strictObject({ data: bytes.max(400).optional() }), z.strictObject({ data: bytes })),
 
   run: method(
-    z.strictObject({
-      /** a name, or the absolute path of a folder with image.json */
-      image: z.string().min(1),
+    launch.extend({
       /** which are allowed: daemon/names.ts */
       name: z.string().max(1024).optional(),
-      memory: z.string().optional(),
-      /** what its CPUID tells it to be */
-      cpu: z.enum(cpuModels).default("portable"),
-      append: z.string().optional(),
-      affinity,
-      /** its exits are recorded from the first one on */
-      trace: z.boolean().default(false),
-      /** absolute paths of files here, and where they go in the guest */
-      add: z.array(z.strictObject({ file: z.string().startsWith("/"), path: z.string().min(1) })).optional(),
     }),
     guestDetail,
   ),

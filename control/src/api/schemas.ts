@@ -1,6 +1,7 @@
 // The values that the JSON-RPC surface speaks of: guests, images, the hypervisor's status. Their JSON is what `--json` prints, so
 // a key is never renamed or given another meaning. Counters that may pass 2^53 are decimal strings, addresses "0x..." strings.
 import { z } from "zod";
+import { HostLimit } from "../../../protocol/messages.js";
 import { cpuModels } from "./cpu.js";
 
 export const counter = z.string().regex(/^\d+$/);
@@ -42,7 +43,33 @@ export const guestSummary = z.strictObject({
   consoleLost: z.int(),
 });
 
+/** How a guest was run: what `run` takes, but for the name. */
+export const launch = z.strictObject({
+  /** a name, or the absolute path of a folder with image.json */
+  image: z.string().min(1),
+  memory: z.string().optional(),
+  /** what its CPUID tells it to be */
+  cpu: z.enum(cpuModels).optional(),
+  append: z.string().optional(),
+  /** CPUs that may run it; all, when left out */
+  affinity: z
+    .array(
+      z
+        .int()
+        .min(0)
+        .max(HostLimit.Cpus - 1),
+    )
+    .min(1)
+    .optional(),
+  /** its exits are recorded from the first one on */
+  trace: z.boolean().optional(),
+  /** absolute paths of files here, and where they go in the guest */
+  add: z.array(z.strictObject({ file: z.string().startsWith("/"), path: z.string().min(1) })).optional(),
+});
+
 export const guestDetail = guestSummary.extend({
+  /** null: it was made from a snapshot */
+  launch: launch.nullable(),
   /** from which it was restored, or to which it was reverted, since its last start */
   snapshot: z.strictObject({ name: z.string(), createdAt: time }).nullable(),
   /** the hypervisor's number for it, while it is there */
@@ -151,7 +178,17 @@ export const status = z.strictObject({
   pid: z.int(),
   startedAt: time,
   folder: z.string(),
-  engine: z.strictObject({ name: z.string(), accel: z.string(), pid: z.int(), why: z.string(), command: z.array(z.string()) }).nullable(),
+  engine: z
+    .strictObject({
+      name: z.string(),
+      accel: z.string(),
+      pid: z.int(),
+      why: z.string(),
+      command: z.array(z.string()),
+      /** RAM of its machine */
+      memoryBytes: z.int(),
+    })
+    .nullable(),
   hypervisor: z
     .strictObject({
       version: z.int(),
@@ -217,6 +254,7 @@ export type GuestState = z.infer<typeof guestState>;
 export type GuestEnd = z.infer<typeof guestEnd>;
 export type GuestSummary = z.infer<typeof guestSummary>;
 export type GuestDetail = z.infer<typeof guestDetail>;
+export type Launch = z.infer<typeof launch>;
 export type Link = z.infer<typeof link>;
 export type GuestStats = z.infer<typeof guestStats>;
 export type SnapshotSummary = z.infer<typeof snapshotSummary>;

@@ -42,6 +42,7 @@ const COMMANDS: Record<string, () => Promise<Make>> = {
   explain: async () => (await import("./commands/explain.js")).explain,
   trace: async () => (await import("./commands/trace.js")).trace,
   top: async () => (await import("./commands/top.js")).top,
+  dev: async () => (await import("./commands/dev.js")).dev,
   doctor: async () => (await import("./commands/doctor.js")).doctor,
 };
 

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { GuestDetail, GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
+import type { GuestDetail, GuestEnd, GuestState, GuestSummary, Launch } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
 import { fileError } from "../files.js";
 import type { CpuModel } from "../hypervisor/saved.js";
@@ -28,6 +28,8 @@ export interface GuestOptions {
   /** CPUs that may run it; left out: all */
   affinity?: readonly number[];
   added: readonly CpioFile[];
+  /** what it was run with */
+  launch?: Launch;
   /** its exits are recorded from its start on */
   traced?: boolean;
   /** files that it was started with before it was saved: a snapshot does not keep them */
@@ -124,6 +126,7 @@ export class Guest {
   detail(rip: bigint | undefined): GuestDetail {
     return {
       ...this.summary(),
+      launch: this.options.launch ?? null,
       snapshot: this.snapshot,
       slot: this.slot ?? null,
       cpuModel: this.options.cpuModel,

@@ -71,7 +71,8 @@ export function makeHandlers(services: Services): Handlers {
       data: toBase64(await host.hypervisor.ping(data === undefined ? undefined : Buffer.from(data, "base64"))),
     }),
 
-    run: async ({ image: reference, name, memory, cpu, append, add, affinity, trace: traced }, connection) => {
+    run: async ({ name, ...launch }, connection) => {
+      const { image: reference, memory, cpu = "portable", append, add, affinity, trace: traced = false } = launch;
       if (name !== undefined) checkName(name, "guest");
       const found = await catalog.find(reference);
       const image = { reference, name: found.manifest.name, kind: found.manifest.kind, open: async () => found };
@@ -81,6 +82,7 @@ export function makeHandlers(services: Services): Handlers {
         append: append ?? "",
         added: await readAdded(add ?? []),
         traced,
+        launch,
         ...(affinity === undefined ? {} : { affinity }),
       };
       const guest = await guests.run(image, name, options, tell(connection));
@@ -198,6 +200,7 @@ async function status({ host, guests, folder, startedAt }: Services): Promise<St
           pid: booted.engine.pid,
           why: booted.choice.why,
           command: booted.engine.command,
+          memoryBytes: host.memoryBytes,
         }
       : null,
     hypervisor: host.state === "running" ? await hypervisorStatus(host, guests) : null,

@@ -55,6 +55,11 @@ export class Host extends EventEmitter<HostEvents> {
     return this.#booted;
   }
 
+  /** RAM of the machine that it boots on */
+  get memoryBytes(): number {
+    return this.options.request.memoryBytes;
+  }
+
   get hypervisor(): HypervisorClient {
     return this.require();
   }

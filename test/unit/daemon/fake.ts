@@ -19,6 +19,7 @@ import type { CpuidRow, SavedState } from "../../../control/src/hypervisor/saved
 import type { TracedExits } from "../../../control/src/hypervisor/traced.js";
 import { EndReason, GuestLimit, ResumeClock, RunState, Vendor } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
+import { SvmField } from "../../../protocol/vcb.js";
 import { sampleLayout, sampleState } from "../snapshot/sample.js";
 
 interface FakeGuest {
@@ -186,6 +187,11 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
   async guestTrace(): Promise<void> {}
   async guestTraced(): Promise<TracedExits> {
     return { count: 0, exits: [] };
+  }
+  /** All zeros: a control block that nobody has filled. */
+  async guestExplain(guest: number): Promise<bigint[]> {
+    this.get(guest);
+    return Array.from({ length: SvmField.Count }, () => 0n);
   }
   async guestNmi(): Promise<void> {}
   async consoleWrite(guest: number, _port: number, bytes: Uint8Array): Promise<void> {

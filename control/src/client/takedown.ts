@@ -1,0 +1,35 @@
+// Ends the daemon with all that it has, and cleans up after one that was killed: no process, socket or file stays.
+import { checkRuntimeFolder, runtimePaths } from "../api/paths.js";
+import { HvkitError } from "../errors.js";
+import { Client } from "./client.js";
+
+const PATIENCE_MS = 20_000;
+
+/** What there was. */
+export async function takeDown(): Promise<"up" | "leftovers" | "down"> {
+  const paths = runtimePaths();
+  if (!checkRuntimeFolder(paths.folder)) return "down";
+  const { removeFolder, runningDaemon, takeLock } = await import("../daemon/lock.js");
+  const { endProcess, waitForEnd } = await import("../native/process.js");
+  const daemon = runningDaemon(paths);
+  if (!daemon) {
+    const found = await takeLock(paths);
+    removeFolder(paths);
+    return found ? "leftovers" : "down";
+  }
+  try {
+    const client = await Client.connect();
+    await client.call("down", {});
+    await client.close();
+  } catch (error) {
+    // It is starting, or hangs: the signal ends it too.
+    if (!(error instanceof HvkitError)) throw error;
+    await endProcess(daemon, PATIENCE_MS);
+  }
+  if (!(await waitForEnd(daemon, PATIENCE_MS))) {
+    throw new HvkitError("E_DOWN", `the daemon (process ${daemon.pid}) does not end`, {
+      hint: `Its log is ${paths.log}; \`kill -9 ${daemon.pid}\`, then \`hvkit down\` again.`,
+    });
+  }
+  return "up";
+}
