@@ -47,14 +47,16 @@ export enum Op {
   /** GuestArgs; an NMI into the guest */
   GuestNmi = 30,
 
-  // A guest's state besides its RAM, out of one and into another that is Created: parts and registers first, then GuestRestore.
+  // A guest's state besides its RAM, out of one and into another that is Created: parts and registers first, then GuestRestore. (A debugger
+  // changes registers and the FPU of one that is Paused.)
   /** GuestArgs; GuestEntryReply */
   GuestEntry = 31,
   /** GuestPartReadArgs; bytes of a part (at most GuestLimit.ReadBytes) */
   GuestPartRead = 32,
   /** GuestPartArgs, then bytes */
   GuestPartWrite = 33,
-  /** GuestArgs, then pairs of words: a Register, or ExitField.Inject and InjectLength, and its value; taken in their order */
+  /** GuestArgs, then pairs of words: a Register, or ExitField.Inject and InjectLength, and its value; taken in their order. The guest is
+   *  Created, or Paused */
   GuestRegistersWrite = 34,
   /** GuestRestoreArgs; the machine makes of the state what is not state; the guest is Paused */
   GuestRestore = 35,
@@ -65,6 +67,8 @@ export enum Op {
   GuestExit = 41,
   /** GuestExplainArgs; GuestExplainReply */
   GuestExplain = 42,
+  /** GuestDebugArgs (protocol/debug.ts) */
+  GuestDebug = 43,
 
   // A guest's exits, watched (protocol/trace.ts).
   /** GuestTraceArgs */
@@ -159,6 +163,8 @@ export enum Event {
   ConsoleLost = 3,
   /** console input that the guest had no room for: words port, count */
   ConsoleInputLost = 4,
+  /** the guest is paused for its debugger: GuestStoppedWords (protocol/debug.ts) */
+  GuestStopped = 5,
 }
 
 export enum GuestEndedWords {
@@ -383,7 +389,9 @@ export enum GuestStartArgs {
   /** guest-physical address and length of the boot block (protocol/boot.ts) */
   Block = 2,
   BlockBytes = 3,
-  Words = 4,
+  /** 1: it is Paused before its first instruction */
+  Paused = 4,
+  Words = 5,
 }
 
 export enum GuestResumeArgs {
@@ -568,4 +576,5 @@ export enum HostImport {
   StoreWrite = 13,
   GuestResume = 14,
   GuestTrace = 15,
+  GuestDebug = 16,
 }

@@ -152,7 +152,9 @@ export enum ExitReason {
   Unknown = 23,
   /** the guest's TSC has another rate than the CPU's, and the CPU cannot scale it */
   Rdtsc = 24,
-  Count = 25,
+  /** MOV to or from a debug register while they are the debugger's */
+  DrAccess = 25,
+  Count = 26,
 }
 
 /** An entry of a nested table, in a form that both vendors share: an address in bits 51:12, and these. With none of the first three nothing is

@@ -37,13 +37,18 @@ context_load:
 .fx:
     fxrstor64 [r10]
 .debug:
-    mov rax, [r10 + context.dr]
+    lea rsi, [r10 + context.dr]
+    test byte [r12 + guest.debug], DebugFlag_Hardware
+    jz .own
+    lea rsi, [r12 + guest.debug_dr]
+.own:
+    mov rax, [rsi]
     mov dr0, rax
-    mov rax, [r10 + context.dr + 8]
+    mov rax, [rsi + 8]
     mov dr1, rax
-    mov rax, [r10 + context.dr + 16]
+    mov rax, [rsi + 16]
     mov dr2, rax
-    mov rax, [r10 + context.dr + 24]
+    mov rax, [rsi + 24]
     mov dr3, rax
     call [vendor_context_load]
 .done:
@@ -72,6 +77,8 @@ context_drop:
 .fx:
     fxsave64 [r10]
 .debug:
+    test byte [r12 + guest.debug], DebugFlag_Hardware
+    jnz .vendor                                 ; the guest's own are in the page
     mov rax, dr0
     mov [r10 + context.dr], rax
     mov rax, dr1
@@ -80,6 +87,7 @@ context_drop:
     mov [r10 + context.dr + 16], rax
     mov rax, dr3
     mov [r10 + context.dr + 24], rax
+.vendor:
     call [vendor_context_save]
     mov qword [gs:pc.loaded], 0
     mov dword [gs:pc.attention], 1              ; the guest that runs here gets it back before its next entry

@@ -19,6 +19,20 @@ section .text
     jne %1
 %endmacro
 
+; EQ, and goes on: as IS_NEW, or paused. Clobbers: EAX
+%macro IS_OPEN 1                                ; where else to go
+    cmp qword [r12 + guest.instance_ptr], 0
+    je %1
+    mov eax, [r12 + guest.state]
+    cmp eax, RunState_Created
+    je %%open
+    cmp eax, RunState_Ended
+    je %1
+    cmp dword [r12 + guest.paused], 0
+    je %1
+%%open:
+%endmacro
+
 IMPORT guestEntry                               ; ESI slot, EDX GuestEntryReply
     HOLD refused
     xor eax, eax
@@ -117,9 +131,14 @@ IMPORT guestPartRead                            ; ESI slot, EDX GuestPart, ECX o
 
 IMPORT guestPartWrite                           ; ESI slot, EDX GuestPart, ECX offset, R8D from, R9D bytes
     HOLD refused
-    IS_NEW none
+    IS_OPEN none
     cmp edx, GuestPart_CpuidNew
     ja none
+    cmp edx, GuestPart_Fpu
+    je .open
+    cmp dword [r12 + guest.state], RunState_Created
+    jne none
+.open:
     call range
     jc none
     xchg rsi, rdi
@@ -164,7 +183,8 @@ none:
 ; General registers, RIP and all that has a rule. The TSC is of a moment: guestRestore takes it.
 IMPORT guestRegisterWrite                       ; ESI slot, EDX Register or ExitField, RCX value
     HOLD refused
-    IS_NEW none
+    IS_OPEN none
+    mov dword [r12 + guest.flush], 1            ; a control register may be what a debugger changes
     mov esi, edx
     cmp esi, Register_Tsc
     je none

@@ -5,7 +5,7 @@
 
 global sched_loop, sched_lock, idle_cpus, run_look, run_verdict, run_trapped, core_deadline, flush_deadline, sched_init
 extern core_pending, core_poll, core_unhold, guest_table, guest_high, guest_end, guest_leave, kick_idle, machine_call, Z_machineZ_event
-extern account, account_state, guest_ticks, vendor_run, vendor_flush, vendor_vcpu_arrive, vendor_set_tsc_offset, context_load, timer_arm, tsc_khz
+extern account, account_state, debug_stopped, guest_ticks, vendor_run, vendor_flush, vendor_vcpu_arrive, vendor_set_tsc_offset, context_load, timer_arm, tsc_khz
 
 SLICE_MS        equ 5
 LAG_SLICES      equ 100                         ; how far a guest may be behind those that wait where it runs: it would have the CPU alone until then
@@ -439,6 +439,8 @@ run_look:
 run_verdict:
     cmp eax, Verdict_Halt
     je .halt
+    cmp eax, Verdict_Break
+    je .break
     mov edx, eax
     mov eax, [r12 + guest.reason]
     cmp edx, Verdict_Stop
@@ -452,6 +454,10 @@ run_verdict:
 .end:
     call guest_end
     stc
+    ret
+.break:
+    call debug_stopped
+    jz .unknown
     ret
 .halt:
     cmp dword [r12 + guest.events], 0

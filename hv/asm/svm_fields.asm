@@ -65,7 +65,16 @@ svm_read:
     je .vectoring
     cmp esi, ExitField_Inject
     je .inject
+    cmp esi, Register_Dr7
+    je .dr7
     stc
+    ret
+.dr7:                                           ; the debugger's is in use, or the guest's own
+    mov rax, [r12 + guest.own_dr7]
+    test byte [r12 + guest.debug], DebugFlag_Hardware
+    jnz .done
+    mov rax, [rcx + VMCB_DR7]
+.done:
     ret
 .none:
     xor eax, eax
@@ -178,7 +187,17 @@ svm_write:
     je .accepted
     cmp esi, Register_PendingDebug
     je .pending
+    cmp esi, Register_Dr7
+    je .dr7
     stc
+    ret
+.dr7:
+    test byte [r12 + guest.debug], DebugFlag_Hardware
+    jnz .dr7_own
+    mov [rcx + VMCB_DR7], rdx
+    ret
+.dr7_own:
+    mov [r12 + guest.own_dr7], rdx
     ret
 .cr8:
     mov [rcx + V_INTR], dl
@@ -287,7 +306,6 @@ vmcb_of:
     FIELD Register_IdtrBase, VMCB_IDTR + 8
     FIELD Register_IdtrLimit, VMCB_IDTR + 4 | W32
     FIELD Register_Dr6, VMCB_DR6
-    FIELD Register_Dr7, VMCB_DR7
     FIELD Register_Star, VMCB_STAR
     FIELD Register_Lstar, VMCB_LSTAR
     FIELD Register_Cstar, VMCB_CSTAR

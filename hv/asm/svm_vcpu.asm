@@ -3,7 +3,7 @@
 %include "vmcb.inc"
 
 global svm_enable, svm_vcpu_init
-global svm_vcpu_arrive, svm_vcpu_leave, svm_flush, svm_context_load, svm_context_save, svm_nested_entry, svm_nested_bits, svm_next_rip
+global svm_vcpu_arrive, svm_vcpu_leave, svm_flush, svm_context_load, svm_context_save, svm_nested_entry, svm_nested_bits, svm_debug, svm_next_rip
 extern cr4_backed, svm_keep
 
 section .bss
@@ -169,9 +169,41 @@ svm_flush:
 ; The part of context.asm that the VMCB does not switch: nothing but this: all guests share an ASID, so that a CPU with few of
 ; them serves any number of guests; a change of guests flushes. In: R12 guest block  Clobbers: RAX
 svm_context_load:
+    test byte [r12 + guest.debug], DebugFlag_Hardware
+    jz svm_flush
+    mov rax, [r12 + guest.debug_dr7]            ; QEMU sets breakpoints at this instruction, and not at VMRUN (traps.asm takes the
+    mov dr7, rax                                ; host's own hits)
     jmp svm_flush
 
 svm_context_save:
+    test byte [r12 + guest.debug], DebugFlag_Hardware
+    jz .done
+    mov eax, 0x400
+    mov dr7, rax
+.done:
+    ret
+
+; What exits for a debugger's sake: during a step each exception, with debug registers of its own each MOV DR, and INT1. In: R12 guest block
+; Clobbers: RAX RCX RDX
+svm_debug:
+    mov rax, [r12 + guest.vcb]
+    mov edx, EXCEPTIONS
+    test byte [r12 + guest.debug], DebugFlag_Step
+    jz .exceptions
+    or edx, -1
+.exceptions:
+    mov [rax + INTERCEPT_EXCEPTIONS], edx
+    xor edx, edx
+    test byte [r12 + guest.debug], DebugFlag_Hardware
+    jz .moves
+    mov edx, 0xFF00FF
+.moves:
+    mov [rax + INTERCEPT_DR], edx
+    and dword [rax + INTERCEPT_2], ~(1 << 8)    ; ICEBP
+    mov ecx, [r12 + guest.debug]
+    and ecx, DebugFlag_Attached
+    shl ecx, 8
+    or [rax + INTERCEPT_2], ecx
     ret
 
 section .rodata

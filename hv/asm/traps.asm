@@ -130,6 +130,12 @@ stub_common:
 ; An exception while a machine runs ends that machine's guest; else the hypervisor panics. NMI, #DF and #MC are never a guest's.
 ; In: EAX vector, RSP frame
 exception:
+    cmp eax, 1
+    jne .other
+    mov rcx, dr7
+    test cl, cl
+    jnz .breakpoint
+.other:
     cmp eax, 2
     je .panic
     cmp eax, 8
@@ -162,6 +168,11 @@ exception:
 .out:
     ; no IRET: the interrupt stack is simply left; the next fault starts at its top again
     jmp machine_trapped
+.breakpoint:                                    ; of a guest's debugger, at an address that the host has, too (svm_vcpu.asm)
+    bts qword [rsp + frame.rflags], 16          ; RF: the instruction is executed
+    mov ecx, 0xFFFF0FF0
+    mov dr6, rcx
+    jmp stub_common.leave
 .panic:
     mov rdi, [exception_names + rax * 8]
     mov rsi, rsp

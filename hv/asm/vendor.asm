@@ -20,7 +20,7 @@
   %endrep
 %endmacro
 %define ALL enable, run, vcpu_init, vcpu_arrive, vcpu_leave, read, write, set_cr0, set_cr3, set_cr4, set_efer, set_tsc_offset, set_pdpte, state, flush, \
-    context_load, context_save, nested_entry, nested_bits
+    context_load, context_save, nested_entry, nested_bits, debug
 
 global vendor_choose
 

@@ -39,7 +39,20 @@ vmx_read:
     je .inject
     cmp esi, Register_Cr8
     je .cr8
+    cmp esi, Register_Dr7
+    je .dr7
     stc
+    ret
+.dr7:                                           ; the debugger's is in use, or the guest's own
+    mov rax, [r12 + guest.own_dr7]
+    test byte [r12 + guest.debug], DebugFlag_Hardware
+    jnz .done
+    call vmx_select
+    inc dword [gs:pc.vmcs_accesses]
+    mov ecx, GUEST_DR7
+    vmread rax, rcx
+.done:
+    clc
     ret
 .cr0:
     call vmx_select
@@ -137,7 +150,16 @@ vmx_write:
     je .plain
     cmp esi, Register_Cr8
     je .cr8
+    cmp esi, Register_Dr7
+    je .dr7
     stc
+    ret
+.dr7:
+    mov ecx, GUEST_DR7
+    test byte [r12 + guest.debug], DebugFlag_Hardware
+    jz .plain
+    mov [r12 + guest.own_dr7], rdx
+    clc
     ret
 .cr8:
     mov rax, [r12 + guest.region]
@@ -276,7 +298,6 @@ vmcs_of:
     FIELD Register_GdtrLimit, GUEST_GDTR_LIMIT
     FIELD Register_IdtrBase, GUEST_IDTR_BASE
     FIELD Register_IdtrLimit, GUEST_IDTR_LIMIT
-    FIELD Register_Dr7, GUEST_DR7
     FIELD Register_SysenterCs, GUEST_SYSENTER_CS
     FIELD Register_SysenterEsp, GUEST_SYSENTER_ESP
     FIELD Register_SysenterEip, GUEST_SYSENTER_EIP

@@ -3,7 +3,7 @@
 %include "vmcs.inc"
 
 global vmx_enable, vmx_vcpu_init
-global tsc_scaling, vmx_vcpu_arrive, vmx_vcpu_leave, vmx_flush, vmx_context_load, vmx_context_save, vmx_nested_entry, vmx_nested_bits
+global tsc_scaling, vmx_vcpu_arrive, vmx_vcpu_leave, vmx_flush, vmx_context_load, vmx_context_save, vmx_nested_entry, vmx_nested_bits, vmx_debug
 extern vmx_select, vmx_exit, host_idtr, cr4_backed, tsc_khz
 
 section .bss
@@ -320,6 +320,27 @@ vmx_context_save:
     SAVE_MSR MSR_CSTAR, context.cstar
     SAVE_MSR MSR_SFMASK, context.sfmask
     SAVE_MSR MSR_KERNEL_GS, context.kernel_gs
+    ret
+
+; What exits for a debugger's sake: during a step each exception, with debug registers of its own each MOV DR. In: R12 guest block
+; Clobbers: RAX RCX RDX
+vmx_debug:
+    call vmx_select
+    mov edx, EXCEPTIONS
+    test byte [r12 + guest.debug], DebugFlag_Step
+    jz .exceptions
+    or edx, -1
+.exceptions:
+    mov ecx, EXCEPTION_BITMAP
+    vmwrite rcx, rdx
+    mov ecx, PRIMARY_CONTROLS
+    vmread rax, rcx
+    btr eax, 23                                 ; MOV-DR exiting
+    test byte [r12 + guest.debug], DebugFlag_Hardware
+    jz .moves
+    bts eax, 23
+.moves:
+    vmwrite rcx, rax
     ret
 
 section .rodata

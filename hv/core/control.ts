@@ -17,7 +17,9 @@ export function guestStart(slot: u32): u32 {
   if (kind > u32.MAX_VALUE) return failWith(Status.KindUnknown, kind);
   const status = machineAnswer(slot, host.guestBoot(slot, <u32>kind, block, <u32>bytes));
   if (status != Status.Ok) return status;
-  return host.guestRun(slot) ? Status.Ok : refused(HostImport.GuestRun);
+  if (!host.guestRun(slot)) return refused(HostImport.GuestRun);
+  // The host holds it until this request is done: nothing has run yet.
+  return !arg(GuestStartArgs.Paused) || host.guestPause(slot) ? Status.Ok : refused(HostImport.GuestPause);
 }
 
 export function guestPause(slot: u32): u32 {
@@ -56,10 +58,10 @@ export function guestNmi(slot: u32): u32 {
   return host.guestNmi(slot) ? Status.Ok : overtaken(slot, state, HostImport.GuestNmi);
 }
 
-/** The host refused: the guest, which runs on another CPU, may have ended since it was asked for its state. */
+/** The host refused: the guest, which runs on another CPU, may have ended, or stopped for its debugger, since it was asked for its state. */
 function overtaken(slot: u32, before: u32, hostImport: u32): u32 {
   const state = host.guestState(slot);
-  return state == RunState.Ended && before != state ? badState(state) : refused(hostImport);
+  return (state == RunState.Ended || state == RunState.Paused) && before != state ? badState(state) : refused(hostImport);
 }
 
 function badState(state: u32): u32 {

@@ -23,6 +23,14 @@ export function sendEvents(): void {
 /** False: not now. Between Runnable and Halted a guest goes all the time: that is no news. Its last words come before its end. */
 function announce(slot: u32): bool {
   const state = notedState(slot);
+  // A step may be over before anybody saw the guest run: that it stopped is news even so.
+  if (state == RunState.Paused && link.room() == 0) return false;
+  const stop: u32 = state == RunState.Paused ? host.guestStop(slot) : 0;
+  if (stop) {
+    sendEvent(Event.GuestStopped, slot, stop, host.guestRegister(slot, Register.Rip));
+    setKnownState(slot, state);
+    return true;
+  }
   if (state == knownState(slot)) return true;
   if (state != RunState.Runnable && state != RunState.Halted) {
     if (link.room() == 0) return false;

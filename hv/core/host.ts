@@ -139,11 +139,20 @@ export declare function guestFree(slot: u32): bool;
 @external("host", "guestNmi")
 export declare function guestNmi(slot: u32): bool;
 
+/** Takes over a paused guest's debugger: DebugFlag.Given bits, and DR0 to DR3 and DR7, five u64 in core's memory. False: not paused. */
+// @ts-ignore: decorator
+@external("host", "guestDebug")
+export declare function guestDebug(slot: u32, flags: u32, from: u32): bool;
+/** Why a guest stopped for its debugger (DebugStop bits), once; 0: it did not. */
+// @ts-ignore: decorator
+@external("host", "guestStop")
+export declare function guestStop(slot: u32): u32;
+
 /** A word of GuestEntryReply. Tsc is of the moment of the last ClockNs. */
 // @ts-ignore: decorator
 @external("host", "guestEntry")
 export declare function guestEntry(slot: u32, index: u32): u64;
-/** Bytes of a GuestPart out of a guest, or into one that is Created. False: not wholly inside, read only, or an FPU state that would fault
+/** Bytes of a GuestPart out of a guest, or into one that is Created (Fpu: or paused). False: not wholly inside, read only, or an FPU state that would fault
  *  (the guest then has that of reset). */
 // @ts-ignore: decorator
 @external("host", "guestPartRead")
@@ -151,7 +160,7 @@ export declare function guestPartRead(slot: u32, part: u32, offset: u32, to: u32
 // @ts-ignore: decorator
 @external("host", "guestPartWrite")
 export declare function guestPartWrite(slot: u32, part: u32, offset: u32, from: u32, bytes: u32): bool;
-/** A Register but the TSC, or what the next entry injects, of a guest that is Created. False: no such field, or not this value. */
+/** A Register but the TSC, or what the next entry injects, of a guest that is Created or paused. False: no such field, or not this value. */
 // @ts-ignore: decorator
 @external("host", "guestRegisterWrite")
 export declare function guestRegisterWrite(slot: u32, field: u32, value: u64): bool;

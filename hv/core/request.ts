@@ -1,6 +1,7 @@
 // Requests, one reply each: takes the one whose turn it is (turn.ts) from the inbox, checks its form, finds its operation. What takes long
 // goes on as the job (job.ts). Stands between inbox.ts and the operations.
 
+import { GuestDebugArgs } from "../../protocol/debug";
 import { Link } from "../../protocol/link";
 import {
   GuestArgs,
@@ -23,6 +24,7 @@ import {
 import { GuestTraceArgs, GuestTracedArgs } from "../../protocol/trace";
 import { guestDestroy, guestKill, guestNmi, guestPause, guestResume, guestStart } from "./control";
 import { guestCreate } from "./create";
+import { guestDebug } from "./debug";
 import { guestDigest } from "./digest";
 import { guestExplain } from "./explain";
 import { exists } from "./guests";
@@ -116,6 +118,8 @@ function shapeOf(op: u32): u32 {
       return GuestTraceArgs.Words;
     case Op.GuestTraced:
       return GuestTracedArgs.Words;
+    case Op.GuestDebug:
+      return GuestDebugArgs.Words;
     case Op.GuestPause:
     case Op.GuestKill:
     case Op.GuestDestroy:
@@ -206,6 +210,8 @@ function dispatchGuest(op: u32, slot: u32): u32 {
       return guestTrace(slot);
     case Op.GuestTraced:
       return guestTraced(slot);
+    case Op.GuestDebug:
+      return guestDebug(slot);
     default:
       return fail(Status.UnknownOp);
   }

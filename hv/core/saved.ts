@@ -5,6 +5,7 @@ import {
   GuestArgs,
   GuestEntryReply,
   GuestLimit,
+  GuestPart,
   GuestPartArgs,
   GuestPartReadArgs,
   GuestRestoreArgs,
@@ -32,8 +33,8 @@ export function guestPartRead(slot: u32): u32 {
 
 export function guestPartWrite(slot: u32): u32 {
   const state = host.guestState(slot);
-  if (state != RunState.Created) return failWith(Status.BadState, state);
   const part = arg(GuestPartArgs.Part);
+  if (!isOpen(state) || (state == RunState.Paused && part != GuestPart.Fpu)) return failWith(Status.BadState, state);
   const offset = arg(GuestPartArgs.Offset);
   const from = argData(GuestPartArgs.Words);
   const bytes = argsBytes - 8 * GuestPartArgs.Words;
@@ -44,7 +45,7 @@ export function guestPartWrite(slot: u32): u32 {
 
 export function guestRegistersWrite(slot: u32): u32 {
   const state = host.guestState(slot);
-  if (state != RunState.Created) return failWith(Status.BadState, state);
+  if (!isOpen(state)) return failWith(Status.BadState, state);
   const words = argsBytes / 8;
   for (let index: u32 = GuestArgs.Words; index + 1 < words; index += 2) {
     const field = arg(index);
@@ -53,6 +54,11 @@ export function guestRegistersWrite(slot: u32): u32 {
     if (!legal || !host.guestRegisterWrite(slot, <u32>field, value)) return failWithTwo(Status.RegisterRefused, field, value);
   }
   return Status.Ok;
+}
+
+/** Not started, or a debugger's for the moment. */
+function isOpen(state: u32): bool {
+  return state == RunState.Created || state == RunState.Paused;
 }
 
 export function guestRestore(slot: u32): u32 {

@@ -231,7 +231,7 @@ export function decodeString(): bool {
   return true;
 }
 
-/** MOV from and to CR (0F 20, 0F 22), CLTS (0F 06), LMSW (0F 01 /6) into Cr. Known limit: LMSW from a register only. */
+/** MOV from and to CR (0F 20, 0F 22) and DR (0F 21, 0F 23), CLTS (0F 06), LMSW (0F 01 /6) into Cr. Known limit: LMSW from a register only. */
 export function decodeCr(): bool {
   start();
   if (prefixes() != 0x0f) return false;
@@ -246,8 +246,8 @@ export function decodeCr(): bool {
       if ((modrm & 0xf8) != 0xf0) return false;
       Cr.kind = CrKind.Lmsw;
       Cr.word = <u32>anyGpr(Cr.register) & 0xffff;
-    } else if (opcode == 0x20 || opcode == 0x22) {
-      Cr.kind = opcode == 0x20 ? CrKind.Read : CrKind.Write;
+    } else if ((opcode & 0xfc) == 0x20) {
+      Cr.kind = opcode & 2 ? CrKind.Write : CrKind.Read;
       // AMD's LOCK MOV CR0 is MOV CR8 outside of 64-bit mode (APM vol. 3, MOV CRn).
       Cr.number = ((modrm >>> 3) & 7) | ((rex & 4) << 1) | (lock ? 8 : 0);
     } else return false;

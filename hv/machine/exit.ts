@@ -25,6 +25,8 @@ export enum Outcome {
   Halt,
   /** guest.end was called */
   Stop,
+  /** the debugger is to have the guest (debug.ts) */
+  Break,
 }
 
 export enum Flag {
@@ -84,6 +86,8 @@ export abstract class Fault {
   static error: u32 = 0;
   /** #PF: its address. #DB: bits to set in DR6 */
   static address: u64 = 0;
+  /** INT1 raised it: RIP is at the instruction, DR6 says nothing */
+  static software: bool = false;
 }
 
 // @ts-ignore: decorator

@@ -3,6 +3,7 @@
 //   0000  nothing (a null pointer)
 //   003C  u32: bytes of the state region in use, for whoever reads it from outside
 //   0040  the exit record: NASM writes it at each exit that the machine handles; not state
+//   0080  a debugger's wishes and what came of them: NASM writes and reads them (DebuggerRecord); not state
 //   0100  the state region: vCPU general registers, then the devices' records (state.ts); all that a snapshot needs
 //   4000  end of the region; tables and caches that can be rebuilt
 //   8000  static data of the module (asc --memoryBase)
@@ -11,6 +12,7 @@
 export enum Layout {
   StateBytes = 0x3c,
   Exit = 0x40,
+  Debug = 0x80,
   Region = 0x100,
   RegionEnd = 0x4000,
   Data = 0x8000,
@@ -71,6 +73,14 @@ export enum ExitRecord {
   CsAttributes = 52,
 }
 
+/** Offsets from Layout.Debug. */
+export enum DebuggerRecord {
+  /** u32: DebugFlag bits of protocol/debug.ts; 0: nobody debugs the guest */
+  Flags = 0,
+  /** u32: DebugStop bits, with Verdict.Break */
+  Stop = 4,
+}
+
 /** Offsets from Layout.Region: what NASM saves and loads at each world switch, one u64 each, in Register's order. */
 export enum VcpuRecord {
   Gpr = 0,
@@ -88,6 +98,8 @@ export enum Verdict {
   Halt = 1,
   /** the guest has ended: guest.end was called */
   Stop = 2,
+  /** the debugger is to have the guest: DebuggerRecord.Stop says why */
+  Break = 3,
 }
 
 /** Bits given to the machine's event(). */

@@ -1,10 +1,13 @@
 // The loop body: an exit becomes a neutral reason, its handler an outcome, the outcome a verdict. Only this file moves RIP on.
 
+import { DebugStop } from "../../protocol/debug";
 import { EndReason } from "../../protocol/messages";
 import { ExitReason, Register } from "../../protocol/state";
 import { answer, cpuid, isFixed, rowOf } from "./cpuid";
 import { controlRegister, xsetbv } from "./cr";
+import { isDebuggers, stepping, stop } from "./debug";
 import { instructionLength, isLast, lastLength, wasLocked } from "./decode";
+import { debugRegister } from "./dr";
 import { closeNmiWindow, closeWindow, deliver, eventPending, injecting, reflect } from "./events";
 import { exitFlags, exitLength, exitShadow, Fault, Flag, Io, Outcome, rawReason, rip, setExitLength, Vector } from "./exit";
 import { foreignInstruction } from "./foreign";
@@ -20,6 +23,7 @@ import { stringIo } from "./strings";
 import { codeBytes, gpr, setGpr, setRip } from "./vcpu";
 import {
   crAccess,
+  drAccess,
   detailedReason,
   exception,
   faultAddress,
@@ -112,6 +116,8 @@ function handle(reason: u32): Outcome {
       return wrmsr();
     case ExitReason.CrAccess:
       return crAccess() ? controlRegister() : end(EndReason.Undecodable, rip());
+    case ExitReason.DrAccess:
+      return drAccess() ? debugRegister() : end(EndReason.Undecodable, rip());
     case ExitReason.Xsetbv:
       return xsetbv();
     case ExitReason.Rdtsc:
@@ -178,6 +184,7 @@ function unusual(after: u64): Outcome {
 function boundary(): Outcome {
   if (exitShadow()) guest.write(Register.InterruptShadow, 0);
   if (!(exitFlags() & Flag.TF)) return Outcome.Next;
+  if (stepping()) return stop(DebugStop.Step);
   singleStep();
   return Outcome.Injected;
 }
@@ -186,9 +193,12 @@ function boundary(): Outcome {
 function settle(outcome: Outcome): Verdict {
   if (outcome == Outcome.Partial) outcome = boundary();
   if (outcome == Outcome.Stop) return Verdict.Stop;
+  const steps = stepping();
+  if (outcome == Outcome.Injected && steps) outcome = stop(DebugStop.Event);
+  if (outcome == Outcome.Break) return Verdict.Break;
   const shadow = outcome == Outcome.Window && exitShadow() != 0;
   const halt = outcome == Outcome.Halt;
-  const set = eventPending() && deliver(exitFlags(), shadow, outcome != Outcome.Injected);
+  const set = eventPending() && !steps && deliver(exitFlags(), shadow, outcome != Outcome.Injected);
   if (!halt || set) return Verdict.Resume;
   if (!(exitFlags() & Flag.IF)) {
     guest.end(EndReason.HaltedForever, rip());
@@ -221,6 +231,7 @@ function exceptional(): Outcome {
     const outcome = foreignInstruction();
     if (outcome != Outcome.Window) return outcome;
   }
+  if (isDebuggers()) return Outcome.Break;
   return reflect() ? Outcome.Injected : end(EndReason.TripleFault, rip());
 }
 
@@ -241,9 +252,15 @@ export function event(bits: u32): u32 {
   deviceEvent(bits);
   if (bits & EventBit.Nmi) machine.nmi = 1;
   if (power.ended) return Verdict.Stop;
-  if (eventPending()) {
+  // During a step only a guest that waits in HLT gets one, which ends the step.
+  const steps = stepping();
+  if (eventPending() && (!steps || machine.halted)) {
     const set = deliver(<u32>guest.read(Register.Rflags), guest.read(Register.InterruptShadow) != 0, !injecting());
     if (set) machine.halted = 0;
+    if (set && steps) {
+      stop(DebugStop.Event);
+      return Verdict.Break;
+    }
   }
   return machine.halted ? Verdict.Halt : Verdict.Resume;
 }

@@ -12,6 +12,8 @@ import { ExitRecord, Layout, ReasonTable } from "./layout";
 enum Code {
   CrRead = 0x00,
   CrWrite = 0x10,
+  DrRead = 0x20,
+  DrWrite = 0x30,
   Exception = 0x40,
   Interrupt = 0x60,
   Nmi = 0x61,
@@ -36,6 +38,7 @@ enum Code {
   Vmmcall = 0x81,
   Vmload = 0x82,
   Rdtscp = 0x87,
+  Icebp = 0x88,
   Wbinvd = 0x89,
   Monitor = 0x8a,
   MwaitConditional = 0x8c,
@@ -72,6 +75,8 @@ export function reasons(): void {
   map(Code.Invd, ExitReason.CacheControl);
   map(Code.Vmmcall, ExitReason.Hypercall);
   for (let raw: u32 = Code.CrRead; raw < <u32>Code.CrWrite + 16; raw++) map(raw, ExitReason.CrAccess);
+  for (let raw: u32 = Code.DrRead; raw < <u32>Code.DrWrite + 16; raw++) map(raw, ExitReason.DrAccess);
+  map(Code.Icebp, ExitReason.Exception);
   map(Code.Cr0SelectiveWrite, ExitReason.CrAccess);
   map(Code.Pause, ExitReason.Pause);
   map(Code.Wbinvd, ExitReason.CacheControl);
@@ -117,14 +122,29 @@ export function crAccess(): bool {
   return decodeCr();
 }
 
+/** EXITINFO1 names the register only with decode assists (15.8.2). */
+export function drAccess(): bool {
+  return decodeCr();
+}
+
 /** Exit code and EXITINFO1, 2 (15.12). A #DB exit has set DR6 already. */
 export function exception(): void {
-  const vector = rawReason() - Code.Exception;
+  Fault.software = rawReason() == Code.Icebp;
+  const vector: u32 = Fault.software ? Vector.DB : rawReason() - Code.Exception;
   Fault.vector = vector;
   // #DF, #TS, #NP, #SS, #GP, #PF, #AC, #CP, #VC, #SX push an error code.
   Fault.hasError = ((0x60227d00 >>> vector) & 1) != 0;
   Fault.error = Fault.hasError ? <u32>info1() : 0;
   Fault.address = vector == Vector.PF ? info2() : 0;
+}
+
+/** Those bits of `mask` that a #DB exit has set in DR6; the guest does not see them. Of a debug exception of the guest's own just before, they
+ *  go with it. */
+export function debugBits(mask: u32): u32 {
+  const dr6 = guest.read(Register.Dr6);
+  const bits = <u32>dr6 & mask;
+  if (bits) guest.write(Register.Dr6, dr6 & ~(<u64>mask));
+  return bits;
 }
 
 export function undefinedVector(raw: u32): u32 {

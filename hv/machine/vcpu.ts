@@ -17,6 +17,7 @@ export enum Attribute {
 export const CR0_PE: u64 = 1;
 export const CR0_WP: u64 = 0x10000;
 export const CR0_PG: u64 = 0x80000000;
+export const CR4_DE: u64 = 8;
 export const CR4_PSE: u64 = 0x10;
 export const CR4_PAE: u64 = 0x20;
 export const CR4_OSXSAVE: u64 = 0x40000;

@@ -57,6 +57,16 @@ export function crAccess(): bool {
   return isVmx ? vmx.crAccess() : svm.crAccess();
 }
 
+/** Fills Cr for a MOV DR; false: the instruction could not be decoded. */
+export function drAccess(): bool {
+  return isVmx ? vmx.drAccess() : svm.drAccess();
+}
+
+/** After exception(): which bits of `mask` a #DB has for DR6. The guest's DR6 has them not. */
+export function debugBits(mask: u32): u32 {
+  return isVmx ? vmx.debugBits(mask) : svm.debugBits(mask);
+}
+
 /** Fills Fault. */
 export function exception(): void {
   if (isVmx) vmx.exception();

@@ -26,6 +26,7 @@ enum Reason {
   Vmclear = 19,
   Vmxon = 27,
   CrAccess = 28,
+  DrAccess = 29,
   Io = 30,
   Rdmsr = 31,
   Wrmsr = 32,
@@ -52,6 +53,9 @@ const IO_STRING: u32 = 16;
 const IO_REP: u32 = 32;
 /** pending debug exceptions: BS, and "enabled breakpoint" left alone (25.4.2) */
 const PENDING_BS: u64 = 0x4000;
+/** interruption type: of INT1 */
+const TYPE: u32 = 0x700;
+const PRIVILEGED_SOFTWARE: u32 = 0x500;
 
 function map(raw: u32, reason: u32): void {
   store<u8>(ReasonTable.At + raw, <u8>reason);
@@ -70,6 +74,7 @@ export function reasons(): void {
   map(Reason.Invd, ExitReason.CacheControl);
   map(Reason.Vmcall, ExitReason.Hypercall);
   map(Reason.CrAccess, ExitReason.CrAccess);
+  map(Reason.DrAccess, ExitReason.DrAccess);
   map(Reason.Rdmsr, ExitReason.Rdmsr);
   map(Reason.Wrmsr, ExitReason.Wrmsr);
   map(Reason.Pause, ExitReason.Pause);
@@ -138,6 +143,15 @@ export function crAccess(): bool {
   return true;
 }
 
+/** Exit qualification for MOV DR (table 28-4). */
+export function drAccess(): bool {
+  const qualification = <u32>guest.read(ExitField.Qualification);
+  Cr.number = qualification & 7;
+  Cr.register = (qualification >>> 8) & 15;
+  Cr.kind = qualification & 16 ? CrKind.Read : CrKind.Write;
+  return true;
+}
+
 /** VM-exit interruption information (25.9.2). A #DB exit leaves DR6 as it was: the qualification has its new bits (28.2.1). */
 export function exception(): void {
   const info = <u32>guest.read(ExitField.Interruption);
@@ -146,6 +160,12 @@ export function exception(): void {
   Fault.hasError = (info & 0x800) != 0;
   Fault.error = Fault.hasError ? <u32>guest.read(ExitField.InterruptionError) : 0;
   Fault.address = vector == Vector.PF || vector == Vector.DB ? guest.read(ExitField.Qualification) : 0;
+  Fault.software = (info & TYPE) == PRIVILEGED_SOFTWARE;
+}
+
+/** Those bits of `mask` that a #DB exit has for DR6. */
+export function debugBits(mask: u32): u32 {
+  return <u32>Fault.address & mask;
 }
 
 export function undefinedVector(raw: u32): u32 {
