@@ -232,6 +232,8 @@ function exceptional(): Outcome {
     if (outcome != Outcome.Window) return outcome;
   }
   if (isDebuggers()) return Outcome.Break;
+  // INT1 is a trap: its handler goes on behind it.
+  if (Fault.software) setRip(rip() + exitLength());
   return reflect() ? Outcome.Injected : end(EndReason.TripleFault, rip());
 }
 

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { TraceRing } from "../../../protocol/trace.js";
 import { resumeClocks } from "./clock.js";
+import { debugMethods, debugNotifications } from "./debugmethods.js";
 import { entryState } from "./entrystate.js";
 import { lookMethods } from "./lookmethods.js";
 import {
@@ -52,6 +53,8 @@ export const methods = {
     launch.extend({
       /** which are allowed: daemon/names.ts */
       name: z.string().max(1024).optional(),
+      /** before its first instruction: it waits for unpause, or for a debugger */
+      paused: z.boolean().default(false),
     }),
     guestDetail,
   ),
@@ -112,6 +115,8 @@ export const methods = {
   /** The guest itself goes back to a snapshot of it: id, name and log stay. */
   revert: method(z.strictObject({ guest, snapshot, paused: z.boolean().default(false) }), guestDetail),
 
+  ...debugMethods,
+
   /** A part of the console's log. Offsets count from the guest's first byte; `start` is the oldest that is kept,
    * `lost` are the bytes that nobody had room for. */
   logs: method(
@@ -133,6 +138,7 @@ export const notifications = {
   "console.end": z.strictObject({ id: z.string(), port: z.int(), state: guestState, end: guestEnd.nullable() }),
   /** how far a `run`, `snapshot.create`, `restore` or `revert` of this connection is */
   progress: z.strictObject({ stage: z.string(), done: z.int(), total: z.int() }),
+  ...debugNotifications,
   event: z.discriminatedUnion("type", [
     z.strictObject({ type: z.literal("guest"), guest: guestSummary }),
     z.strictObject({ type: z.literal("removed"), id: z.string(), name: z.string() }),

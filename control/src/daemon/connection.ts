@@ -27,6 +27,9 @@ const DROPPABLE: readonly NotificationName[] = ["console", "progress"];
 export class Connection {
   /** wants `event` notifications */
   subscribed = false;
+  /** called once, when the client is gone */
+  readonly onClose = new Set<() => void>();
+  closed = false;
   readonly #attached = new Map<string, { guest: Guest; port: number }>();
   #gapTimer: NodeJS.Timeout | undefined;
   #running = 0;
@@ -40,7 +43,11 @@ export class Connection {
       void this.#receive(isBinary ? undefined : data.toString());
     });
     socket.on("error", (error) => log.warn({ err: error }, "client"));
-    socket.on("close", () => clearInterval(this.#gapTimer));
+    socket.on("close", () => {
+      clearInterval(this.#gapTimer);
+      this.closed = true;
+      for (const listener of this.onClose) listener();
+    });
   }
 
   attach(guest: Guest, port: number): void {

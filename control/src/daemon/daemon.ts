@@ -3,6 +3,7 @@ import type { RuntimePaths } from "../api/paths.js";
 import { Catalog } from "../images/catalog.js";
 import { SnapshotStore } from "../snapshot/store.js";
 import type { Boot, BootRequest } from "./boot.js";
+import { Debuggers } from "./debuggers.js";
 import type { Guest } from "./guest.js";
 import { type ConsoleLimits, Guests } from "./guests.js";
 import { makeHandlers } from "./handlers.js";
@@ -66,6 +67,7 @@ export class Daemon {
       guests: this.guests,
       catalog,
       snapshots: new Snapshots(this.host, this.guests, catalog, store),
+      debuggers: new Debuggers(this.host, this.guests, log),
       folder: paths.folder,
       startedAt: new Date(),
       down,

@@ -11,6 +11,7 @@ import type { CpioFile } from "../images/cpio.js";
 import type { ImageKind } from "../images/manifest.js";
 import type { BootPlan } from "../images/plan.js";
 import { ConsoleLog, type ConsoleLogOptions } from "./consolelog.js";
+import type { Debuggee } from "./debuggee.js";
 
 /** What a guest is started from: an image that was found, or one that a snapshot names, which may be gone. */
 export interface GuestImage {
@@ -59,6 +60,8 @@ export class Guest {
   snapshot: GuestDetail["snapshot"] = null;
   /** when it was saved, while it is restored and has not gone on yet */
   savedAt: Date | undefined;
+  /** while a debugger has it */
+  debuggee: Debuggee | undefined;
   /** id of the guest that was run, from which this one comes by restores */
   lineage = this.id;
   readonly #folder: string;

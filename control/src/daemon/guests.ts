@@ -79,8 +79,9 @@ export class Guests extends EventEmitter<GuestsEvents> {
     });
   }
 
-  run(image: GuestImage, name: string | undefined, options: GuestOptions, progress: Progress): Promise<Guest> {
-    return this.#add(image, name, options, (guest) => this.#start(guest, progress));
+  /** `paused`: before its first instruction */
+  run(image: GuestImage, name: string | undefined, options: GuestOptions, progress: Progress, paused = false): Promise<Guest> {
+    return this.#add(image, name, options, (guest) => this.#start(guest, progress, paused));
   }
 
   /** A new guest that goes on from a snapshot. */
@@ -119,12 +120,24 @@ export class Guests extends EventEmitter<GuestsEvents> {
       await hypervisor.guestPause(slot);
       if (guest.state === "running") this.#set(guest, "paused");
       try {
+        await guest.debuggee?.lift();
         return await work(slot);
       } finally {
+        await guest.debuggee?.plant().catch((error: unknown) => this.log.warn({ err: error, guest: guest.name }, "breakpoints"));
         // A hypervisor that was lost meanwhile took the guest with it, and that is told elsewhere.
         await hypervisor.guestResume(slot).catch((error: unknown) => this.log.warn({ err: error, guest: guest.name }, "resume"));
         if (guest.state === "paused") this.#set(guest, "running");
       }
+    });
+  }
+
+  /** A debugger's work on a guest, which sets what the guest does from then on. */
+  debugging<T>(guest: Guest, work: (slot: number, set: (state: "running" | "paused") => void) => Promise<T>): Promise<T> {
+    return this.#exclusive(guest, () => {
+      const slot = requireState(guest, ["running", "paused"], "debug");
+      return work(slot, (state) => {
+        if (guest.state !== state && (guest.state === "running" || guest.state === "paused")) this.#set(guest, state);
+      });
     });
   }
 
@@ -139,6 +152,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   unpause(guest: Guest, clock: ResumeClock): Promise<void> {
     return this.#exclusive(guest, async () => {
       const slot = requireState(guest, ["paused"], "unpause");
+      if (guest.debuggee) throw attached(guest.name);
       await this.host.hypervisor.guestResume(slot, clock, behindNs(guest));
       guest.savedAt = undefined;
       if (guest.state === "paused") this.#set(guest, "running");
@@ -254,13 +268,13 @@ export class Guests extends EventEmitter<GuestsEvents> {
     });
   }
 
-  async #start(guest: Guest, progress: Progress): Promise<void> {
-    await this.slots.start(guest, progress, () => {
+  async #start(guest: Guest, progress: Progress, paused = false): Promise<void> {
+    await this.slots.start(guest, progress, paused, () => {
       guest.end = undefined;
       guest.endedAt = undefined;
       guest.startedAt = new Date();
       guest.snapshot = null;
-      this.#set(guest, "running");
+      this.#set(guest, paused ? "paused" : "running");
     });
     this.log.info({ guest: guest.name, slot: guest.slot, timings: guest.timings }, "guest started");
   }
@@ -345,6 +359,14 @@ export class Guests extends EventEmitter<GuestsEvents> {
       this.on("ended", onEnded);
     });
   }
+}
+
+/** Who has it continues it. */
+export function attached(name: string): HvkitError {
+  return new HvkitError("E_DEBUG_ATTACHED", `guest '${name}' has a debugger already`, {
+    hint: "Continue or detach there; when its `hvkit debug` ends, it is detached.",
+    data: { guest: name },
+  });
 }
 
 const LISTED = "`hvkit ps` lists the guests.";

@@ -1,6 +1,6 @@
 // What each method of the JSON-RPC surface does. Parameters are checked before they come here; names are the methods' own.
 import { readFile, stat } from "node:fs/promises";
-import { ResumeClock } from "../../../protocol/messages.js";
+import { Feature, ResumeClock } from "../../../protocol/messages.js";
 import type { Params, Result } from "../api/methods.js";
 import { checkName } from "../api/name.js";
 import { checkRange } from "../api/range.js";
@@ -16,6 +16,7 @@ import { inspectSnapshot, listSnapshots } from "../snapshot/info.js";
 import type { Connection, Handlers } from "./connection.js";
 import { allCounters, guestCounters, linkCounters } from "./counters.js";
 import { cpuLoads } from "./cpuload.js";
+import type { Debuggers } from "./debuggers.js";
 import type { Guest } from "./guest.js";
 import { hex } from "./guest.js";
 import type { Guests } from "./guests.js";
@@ -31,6 +32,7 @@ export interface Services {
   guests: Guests;
   catalog: Catalog;
   snapshots: Snapshots;
+  debuggers: Debuggers;
   folder: string;
   startedAt: Date;
   /** begins the daemon's end; the reply goes out before */
@@ -41,7 +43,7 @@ export interface Services {
 const MAX_ADDED_BYTES = 512 * 2 ** 20;
 
 export function makeHandlers(services: Services): Handlers {
-  const { host, guests, catalog, snapshots } = services;
+  const { host, guests, catalog, snapshots, debuggers } = services;
   const tell =
     (connection: Connection): Progress =>
     (stage, done, total) =>
@@ -71,7 +73,7 @@ export function makeHandlers(services: Services): Handlers {
       data: toBase64(await host.hypervisor.ping(data === undefined ? undefined : Buffer.from(data, "base64"))),
     }),
 
-    run: async ({ name, ...launch }, connection) => {
+    run: async ({ name, paused, ...launch }, connection) => {
       const { image: reference, memory, cpu = "portable", append, add, affinity, trace: traced = false } = launch;
       if (name !== undefined) checkName(name, "guest");
       const found = await catalog.find(reference);
@@ -85,7 +87,7 @@ export function makeHandlers(services: Services): Handlers {
         launch,
         ...(affinity === undefined ? {} : { affinity }),
       };
-      const guest = await guests.run(image, name, options, tell(connection));
+      const guest = await guests.run(image, name, options, tell(connection), paused);
       return guest.detail(undefined);
     },
     ps: async () => {
@@ -98,7 +100,7 @@ export function makeHandlers(services: Services): Handlers {
       const guest = guests.find(params.guest);
       return guest.detail(await guests.refresh(guest));
     },
-    pause: act((guest) => guests.pause(guest)),
+    pause: act((guest) => (guest.debuggee ? debuggers.pause(guest) : guests.pause(guest))),
     unpause: async ({ guest, clock }) =>
       act((found) => guests.unpause(found, clock === "frozen" ? ResumeClock.Frozen : ResumeClock.CatchUp))({ guest }),
     reset: act((guest) => guests.reset(guest)),
@@ -157,6 +159,41 @@ export function makeHandlers(services: Services): Handlers {
       const guest = guests.find(reference);
       await snapshots.revert(guest, snapshot, paused, tell(connection));
       return guest.detail(undefined);
+    },
+
+    "debug.attach": async ({ guest: reference }, connection) => {
+      const guest = guests.find(reference);
+      await debuggers.attach(guest, connection);
+      return { guest: guest.summary(), avx: (host.hypervisor.hello.features & Feature.Avx) !== 0 };
+    },
+    "debug.detach": async ({ guest }, connection) => {
+      await debuggers.detach(guests.find(guest), connection);
+      return {};
+    },
+    "debug.read": ({ guest }, connection) => debuggers.read(guests.find(guest), connection),
+    "debug.write": async (params, connection) => {
+      await debuggers.write(guests.find(params.guest), connection, params);
+      return {};
+    },
+    "debug.fpu": async ({ guest }, connection) => ({ data: toBase64(await debuggers.readFpu(guests.find(guest), connection)) }),
+    "debug.fpu.write": async ({ guest, data }, connection) => {
+      await debuggers.writeFpu(guests.find(guest), connection, Buffer.from(data, "base64"));
+      return {};
+    },
+    "debug.store": async ({ guest: reference, address, data }, connection) => {
+      const guest = guests.find(reference);
+      const bytes = Buffer.from(data, "base64");
+      checkRange({ name: guest.name, memoryBytes: guest.options.memoryBytes }, address, bytes.length);
+      await debuggers.store(guest, connection, address, bytes);
+      return {};
+    },
+    "debug.resume": async (params, connection) => {
+      await debuggers.resume(guests.find(params.guest), connection, params);
+      return {};
+    },
+    "debug.pause": async ({ guest }) => {
+      await debuggers.pause(guests.find(guest));
+      return {};
     },
 
     logs: async ({ guest: reference, port, offset, length }) => {

@@ -16,6 +16,8 @@ import type { Host } from "./host.js";
 
 export interface SlotsEvents {
   paused: [guest: Guest];
+  /** for its debugger: DebugStop bits */
+  stopped: [guest: Guest, stop: number, rip: bigint];
   /** it ended by itself */
   ended: [guest: Guest, end: GuestEnd, reason: EndReason];
   /** offset: of the first byte in the guest's console log */
@@ -41,8 +43,9 @@ export class Slots extends EventEmitter<SlotsEvents> {
     host.on("up", (hypervisor) => this.#listen(hypervisor));
   }
 
-  /** Makes the guest's slot, fills its RAM and starts it; `onStart` comes just before it runs. When it fails, nothing stays. */
-  async start(guest: Guest, progress: Progress, onStart: () => void): Promise<void> {
+  /** Makes the guest's slot, fills its RAM and starts it; `onStart` comes just before it runs. `paused`: it has not executed anything yet. When it
+   *  fails, nothing stays. */
+  async start(guest: Guest, progress: Progress, paused: boolean, onStart: () => void): Promise<void> {
     const { hypervisor } = this.host;
     const times = [performance.now()];
     const plan = await loadPlan(await guest.openImage(), { ...guest.options, tscKhz: hypervisor.hello.tscKhz });
@@ -61,7 +64,7 @@ export class Slots extends EventEmitter<SlotsEvents> {
       times.push(performance.now());
       if (guest.options.traced) await hypervisor.guestTrace(slot, TraceMode.Ring);
       onStart(); // before the call: it may end before its reply is here
-      await hypervisor.guestStart({ guest: slot, kind: plan.kind, block: plan.block, blockBytes: plan.blockBytes });
+      await hypervisor.guestStart({ guest: slot, kind: plan.kind, block: plan.block, blockBytes: plan.blockBytes, paused });
     } catch (error) {
       await this.destroy(guest).catch(() => {}); // the first error says more
       throw error;
@@ -140,6 +143,12 @@ export class Slots extends EventEmitter<SlotsEvents> {
     hypervisor.on("guestState", (slot, state) => {
       const guest = this.#guests.get(slot);
       if (guest && state === RunState.Paused) this.emit("paused", guest);
+    });
+    hypervisor.on("guestStopped", (slot, stop, rip) => {
+      const guest = this.#guests.get(slot);
+      if (!guest) return;
+      this.emit("paused", guest);
+      this.emit("stopped", guest, stop, rip);
     });
     hypervisor.on("guestEnded", (slot, reason, value, rip, failure) => {
       const guest = this.#guests.get(slot);

@@ -1,5 +1,6 @@
 // The hypervisor, remote: implements HypervisorClient on a running engine's serial line. Below it: session (the link, requests, loss),
 // codec (words), transfer (bulk bytes). One method for each Op of protocol/messages.ts, under the same name.
+import { GuestStoppedWords } from "../../../protocol/debug.js";
 import {
   CpuModel,
   CpuStatReply,
@@ -10,7 +11,6 @@ import {
   Feature,
   GuestCreateReply,
   GuestEndedWords,
-  type GuestKind,
   GuestLimit,
   GuestNestedReply,
   GuestStateReply,
@@ -28,10 +28,12 @@ import { HvkitError } from "../errors.js";
 import { encodeMessage, type Message } from "./codec.js";
 import { ConsoleInput } from "./consoleinput.js";
 import { failedOf, readControlBlock } from "./controlblock.js";
+import { RemoteDebugger } from "./debugger.js";
 import type {
   CpuStatInfo,
   GuestCreateOptions,
   GuestMachineInfo,
+  GuestStartOptions,
   GuestStateInfo,
   GuestStatInfo,
   HelloInfo,
@@ -58,6 +60,7 @@ const ALL_ONES = 0xffff_ffff_ffff_ffffn;
 
 export class RemoteHypervisor implements HypervisorClient {
   readonly hello: HelloInfo;
+  readonly debugger = new RemoteDebugger(this);
   readonly #session: Session;
   readonly #transfer: Transfer;
   readonly #consoleInput: ConsoleInput;
@@ -191,8 +194,8 @@ export class RemoteHypervisor implements HypervisorClient {
     return reply.word(DigestReply.Digest);
   }
 
-  async guestStart(args: { guest: number; kind: GuestKind; block: number; blockBytes: number }): Promise<void> {
-    await this.request(Op.GuestStart, [args.guest, args.kind, args.block, args.blockBytes]);
+  async guestStart({ guest, kind, block, blockBytes, paused = false }: GuestStartOptions): Promise<void> {
+    await this.request(Op.GuestStart, [guest, kind, block, blockBytes, paused ? 1 : 0]);
   }
 
   async guestPause(guest: number): Promise<void> {
@@ -340,7 +343,9 @@ export class RemoteHypervisor implements HypervisorClient {
   #event(message: Message): void {
     const guest = message.second;
     if (message.first === Event.GuestState) this.#session.emit("guestState", guest, message.number(0));
-    else if (message.first === Event.GuestEnded) {
+    else if (message.first === Event.GuestStopped) {
+      this.#session.emit("guestStopped", guest, message.number(GuestStoppedWords.Stop), message.word(GuestStoppedWords.Rip));
+    } else if (message.first === Event.GuestEnded) {
       const reason = message.number(GuestEndedWords.Reason) as EndReason;
       const [value, rip] = [message.word(GuestEndedWords.Value), message.word(GuestEndedWords.Rip)];
       const failed = failedOf(message.number(GuestEndedWords.Failure));

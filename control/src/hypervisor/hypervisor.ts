@@ -2,6 +2,7 @@
 // The daemon is built on this file alone; client.ts implements it.
 import type { EndReason, GuestKind, ResumeClock, RunState, Vendor } from "../../../protocol/messages.js";
 import type { LinkStatistics } from "../link/link.js";
+import type { DebuggerCalls } from "./debugger.js";
 import type { CpuidRow, CpuModel, SavedState } from "./saved.js";
 import type { TracedExits } from "./traced.js";
 
@@ -33,6 +34,14 @@ export interface GuestCreateOptions {
   tscKhz?: number;
   /** CPUs that may run it, a bit each; 0 or left out: all */
   affinity?: number;
+}
+
+export interface GuestStartOptions {
+  guest: number;
+  kind: GuestKind;
+  block: number;
+  blockBytes: number;
+  paused?: boolean;
 }
 
 export interface GuestStateInfo {
@@ -127,6 +136,8 @@ export interface EntryFailure {
 
 export interface HypervisorEvents {
   guestState: [guest: number, state: RunState];
+  /** for its debugger, paused: DebugStop bits */
+  guestStopped: [guest: number, stop: number, rip: bigint];
   /** `failure`: of a failed entry, the check of it that fails first, and the value of the field that it names */
   guestEnded: [guest: number, reason: EndReason, value: bigint, rip: bigint, failure?: EntryFailure];
   console: [guest: number, port: number, bytes: Uint8Array];
@@ -144,6 +155,8 @@ export interface HypervisorEvents {
 /** Failures are HvkitError: E_LINK_..., E_HV_<STATUS NAME> for a Status, with its words in data. */
 export interface HypervisorClient {
   readonly hello: HelloInfo;
+  /** a debugger's operations */
+  readonly debugger: DebuggerCalls;
   on<K extends keyof HypervisorEvents>(event: K, listener: (...args: HypervisorEvents[K]) => void): this;
   off<K extends keyof HypervisorEvents>(event: K, listener: (...args: HypervisorEvents[K]) => void): this;
   ping(bytes?: Uint8Array): Promise<Uint8Array>;
@@ -161,7 +174,8 @@ export interface HypervisorClient {
   /** Bytes out of guest RAM, by the best way; into `into`, when there is one of that length. */
   guestGet(guest: number, address: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   guestDigest(guest: number, address: number, length: number): Promise<bigint>;
-  guestStart(args: { guest: number; kind: GuestKind; block: number; blockBytes: number }): Promise<void>;
+  /** `paused`: before its first instruction */
+  guestStart(args: GuestStartOptions): Promise<void>;
   guestPause(guest: number): Promise<void>;
   /** `clock`: what the guest makes of the time that it was paused; by default nothing. `behindNs`: when it catches up, and was restored and
    *  never entered, the time since it was saved */

@@ -286,6 +286,7 @@ export const exitReasonNames: Readonly<Record<Exclude<ExitReason, ExitReason.Cou
   [ExitReason.Init]: "init",
   [ExitReason.Unknown]: "unknown",
   [ExitReason.Rdtsc]: "rdtsc",
+  [ExitReason.DrAccess]: "dr-access",
 };
 
 export const exitReasonName = (reason: number): string =>

@@ -33,6 +33,7 @@ export const run = () =>
     )
     .option("--cpu-affinity <list>", "CPUs that may run it, for example 0,2-3; the default is all")
     .option("--trace", "record its exits from the first one on, for 'hvkit trace'")
+    .option("--paused", "leave it before its first instruction, for 'hvkit debug' or 'hvkit unpause'")
     .option("-d, --detach", "do not attach to the console; print the guest's id")
     .option("--json", "print the guest as JSON (with -d), or at its end")
     .addHelpText(
@@ -48,7 +49,7 @@ Examples:
 On a terminal, ^] leaves the console and the guest goes on. Without one, the console's output is printed until the guest ends.
 A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm'.`,
     )
-    .action(async (image, { name, memory, cpu, append, add, cpuAffinity, trace, detach, json }) => {
+    .action(async (image, { name, memory, cpu, append, add, cpuAffinity, paused, trace, detach, json }) => {
       await withClient(async (client) => {
         const guest = await withProgress(client, () =>
           client.call("run", {
@@ -56,6 +57,7 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
             cpu,
             add,
             trace: trace === true,
+            paused: paused === true,
             ...(name === undefined ? {} : { name }),
             ...(memory === undefined ? {} : { memory }),
             ...(append === undefined ? {} : { append }),
