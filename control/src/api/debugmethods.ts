@@ -11,8 +11,8 @@ const method = <P extends z.ZodType, R extends z.ZodType>(params: P, result: R) 
 const STORE_CHARACTERS = 400_000;
 
 export const debugMethods = {
-  /** Pauses the guest and takes it. `avx`: its FPU state has AVX. E_DEBUG_ATTACHED when another one has it. */
-  "debug.attach": method(z.strictObject({ guest }), z.strictObject({ guest: guestSummary, avx: z.boolean() })),
+  /** Pauses the guest and takes it. `xsave`: its FPU state is XSAVE's; `avx`: with AVX. E_DEBUG_ATTACHED when another one has it. */
+  "debug.attach": method(z.strictObject({ guest }), z.strictObject({ guest: guestSummary, xsave: z.boolean(), avx: z.boolean() })),
   /** Gives it back: it runs. */
   "debug.detach": method(z.strictObject({ guest }), none),
   /** All registers by name, what the next entry injects (ExitField.Inject), and whether it waits in HLT. */

@@ -178,6 +178,7 @@ export const status = z.strictObject({
   pid: z.int(),
   startedAt: time,
   folder: z.string(),
+  /** gdb: the socket of its own stub, for the hypervisor; null: it has none */
   engine: z
     .strictObject({
       name: z.string(),
@@ -187,6 +188,7 @@ export const status = z.strictObject({
       command: z.array(z.string()),
       /** RAM of its machine */
       memoryBytes: z.int(),
+      gdb: z.string().nullable(),
     })
     .nullable(),
   hypervisor: z

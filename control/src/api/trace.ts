@@ -15,7 +15,7 @@ export const tracedExit = z.strictObject({
   /** of the instruction */
   rip: address,
   /** what the handler decided: go on, halt until an interrupt, end; or it trapped itself */
-  verdict: z.enum(["resume", "halt", "stop", "trap"]),
+  verdict: z.enum(["resume", "halt", "stop", "break", "trap"]),
   /** I/O */
   port: z.int().optional(),
   /** width of the I/O: 1, 2, 4 */

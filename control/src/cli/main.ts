@@ -43,6 +43,7 @@ const COMMANDS: Record<string, () => Promise<Make>> = {
   trace: async () => (await import("./commands/trace.js")).trace,
   top: async () => (await import("./commands/top.js")).top,
   dev: async () => (await import("./commands/dev.js")).dev,
+  debug: async () => (await import("./commands/debug.js")).debug,
   doctor: async () => (await import("./commands/doctor.js")).doctor,
 };
 

@@ -164,7 +164,8 @@ export function makeHandlers(services: Services): Handlers {
     "debug.attach": async ({ guest: reference }, connection) => {
       const guest = guests.find(reference);
       await debuggers.attach(guest, connection);
-      return { guest: guest.summary(), avx: (host.hypervisor.hello.features & Feature.Avx) !== 0 };
+      const { features } = host.hypervisor.hello;
+      return { guest: guest.summary(), xsave: (features & Feature.Xsave) !== 0, avx: (features & Feature.Avx) !== 0 };
     },
     "debug.detach": async ({ guest }, connection) => {
       await debuggers.detach(guests.find(guest), connection);
@@ -238,6 +239,7 @@ async function status({ host, guests, folder, startedAt }: Services): Promise<St
           why: booted.choice.why,
           command: booted.engine.command,
           memoryBytes: host.memoryBytes,
+          gdb: booted.engine.gdb ?? null,
         }
       : null,
     hypervisor: host.state === "running" ? await hypervisorStatus(host, guests) : null,

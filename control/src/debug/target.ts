@@ -23,7 +23,8 @@ export interface TargetEvents {
 export interface Target {
   readonly name: string;
   readonly memoryBytes: number;
-  /** the FPU's area has AVX */
+  /** the FPU's area has a header, and then AVX */
+  readonly xsave: boolean;
   readonly avx: boolean;
   events: TargetEvents | undefined;
   registers(): Promise<bigint[]>;

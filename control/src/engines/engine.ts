@@ -40,6 +40,8 @@ export interface RunningEngine {
   readonly transport: Transport;
   readonly memory?: MemoryWindow;
   readonly store?: Store;
+  /** path of a Unix socket where the engine's own gdb stub listens, for the machine and the hypervisor on it */
+  readonly gdb?: string;
   /** the last lines of the engine's own output and log */
   lastWords(): string;
   onExit(listener: (code: number | null, signal: string | null) => void): void;

@@ -16,6 +16,7 @@ const PACKAGES = "Debian and Ubuntu: qemu-system-x86; Fedora: qemu-system-x86-co
 /** Descriptors that QEMU inherits. */
 const SERIAL_FD = 3;
 const MEMORY_FD = 4;
+const GDB_SOCKET = "gdb.sock";
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
@@ -34,7 +35,7 @@ export class QemuEngine implements Engine {
       memory = new FileWindow(memoryFd, pcMemoryRuns(options.memoryBytes));
       const command = [program, ...qemuArguments(options, accel, thisHost())];
       const process = await EngineProcess.start({ command, descriptors: ["pipe", memoryFd], cwd: options.runDir });
-      return new RunningQemu(process, command, accel, memory);
+      return new RunningQemu(process, command, accel, memory, join(options.runDir, GDB_SOCKET));
     } catch (error) {
       memory?.close();
       throw error;
@@ -83,6 +84,8 @@ export function qemuArguments(options: EngineOptions, accel: Accel, host: QemuHo
     ...["-chardev", `socket,id=link,fd=${SERIAL_FD}`],
     ...["-serial", "chardev:link"],
     ...["-device", "isa-debug-exit,iobase=0xf4"],
+    // In the run folder, which is the user's alone.
+    ...["-gdb", `unix:${GDB_SOCKET},server=on,wait=off`],
     ...(options.icount ? ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm"] : []),
     ...(options.bootFrom === "disk"
       ? ["-drive", `file=${commaSafe(options.imagePath)},format=raw,if=ide,index=0,snapshot=on`, "-boot", "c"]
@@ -109,7 +112,13 @@ class RunningQemu implements RunningEngine {
   readonly memory: MemoryWindow;
   readonly #process: EngineProcess;
 
-  constructor(process: EngineProcess, command: string[], accel: Accel, memory: MemoryWindow) {
+  constructor(
+    process: EngineProcess,
+    command: string[],
+    accel: Accel,
+    memory: MemoryWindow,
+    readonly gdb: string,
+  ) {
     this.#process = process;
     this.command = command;
     this.accel = accel;

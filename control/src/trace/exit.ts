@@ -23,6 +23,7 @@ const VERDICTS: Record<Verdict, TracedExit["verdict"]> = {
   [Verdict.Resume]: "resume",
   [Verdict.Halt]: "halt",
   [Verdict.Stop]: "stop",
+  [Verdict.Break]: "break",
 };
 
 export function neutralReason(raw: RawExit, { vendor, reasons }: Pick<ExitContext, "vendor" | "reasons">): ExitReason {

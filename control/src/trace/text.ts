@@ -4,7 +4,13 @@ import { msrName } from "./msrs.js";
 
 /** What the guest did, and what came of it. */
 export function describeExit(exit: TracedExit): string {
-  const done = { resume: "", halt: "", stop: ", and the guest ends", trap: ", whose handler trapped: the guest ends" }[exit.verdict];
+  const done = {
+    resume: "",
+    halt: "",
+    stop: ", and the guest ends",
+    break: ", and its debugger has it",
+    trap: ", whose handler trapped: the guest ends",
+  }[exit.verdict];
   return `${operation(exit)}${done}`;
 }
 

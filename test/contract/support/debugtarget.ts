@@ -1,6 +1,7 @@
 // A guest of a contract test as the stub's target: what the daemon does for it, without the daemon.
-import type { RunWish, Target, TargetEvents } from "../../../control/src/debug/target.js";
+
 import { Debuggee } from "../../../control/src/daemon/debuggee.js";
+import type { RunWish, Target, TargetEvents } from "../../../control/src/debug/target.js";
 import type { PendingEntry } from "../../../control/src/hypervisor/debugger.js";
 import type { HypervisorEvents } from "../../../control/src/hypervisor/hypervisor.js";
 import { DebugFlag } from "../../../protocol/debug.js";
@@ -11,6 +12,7 @@ import type { Machine } from "./machine.js";
 
 export class DirectTarget implements Target {
   readonly name: string;
+  readonly xsave: boolean;
   readonly avx: boolean;
   events: TargetEvents | undefined;
   readonly debuggee: Debuggee;
@@ -23,6 +25,7 @@ export class DirectTarget implements Target {
   ) {
     this.name = guest.name;
     this.#slot = guest.slot;
+    this.xsave = (machine.hypervisor.hello.features & Feature.Xsave) !== 0;
     this.avx = (machine.hypervisor.hello.features & Feature.Avx) !== 0;
     this.debuggee = new Debuggee(machine.hypervisor, guest.slot);
     machine.hypervisor.on("guestStopped", this.#onStopped);

@@ -76,7 +76,7 @@ describe("status", () => {
       pid: 7,
       startedAt: at(60),
       folder: "/run/user/1000/hvkit",
-      engine: { name: "qemu", accel: "tcg", pid: 8, why: "QEMU TCG.", command: ["qemu"], memoryBytes: 2 ** 30 },
+      engine: { name: "qemu", accel: "tcg", pid: 8, why: "QEMU TCG.", command: ["qemu"], memoryBytes: 2 ** 30, gdb: null },
       hypervisor: {
         version: 1,
         identity: "hvkit 0.1.0",

@@ -3,6 +3,7 @@ import { EventEmitter } from "node:events";
 import type { Boot } from "../../../control/src/daemon/boot.js";
 import type { RunningEngine } from "../../../control/src/engines/engine.js";
 import { HvkitError } from "../../../control/src/errors.js";
+import type { DebuggerCalls, DebugWish } from "../../../control/src/hypervisor/debugger.js";
 import type {
   CpuStatInfo,
   GuestCreateOptions,
@@ -16,8 +17,9 @@ import type {
   RamRun,
 } from "../../../control/src/hypervisor/hypervisor.js";
 import type { CpuidRow, SavedState } from "../../../control/src/hypervisor/saved.js";
+import { statusError } from "../../../control/src/hypervisor/texts.js";
 import type { TracedExits } from "../../../control/src/hypervisor/traced.js";
-import { EndReason, GuestLimit, ResumeClock, RunState, Vendor } from "../../../protocol/messages.js";
+import { EndReason, GuestLimit, ResumeClock, RunState, Status, Vendor } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
 import { SvmField } from "../../../protocol/vcb.js";
 import { sampleLayout, sampleState } from "../snapshot/sample.js";
@@ -122,6 +124,36 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
     this.calls.push(`load ${guest}`);
     setImmediate(() => this.emit("guestState", guest, RunState.Paused)); // after the reply, as the hypervisor does
   }
+  /** As the hypervisor does it: of a guest that is paused. */
+  readonly debugger: DebuggerCalls = {
+    guestDebug: async (guest, wish) => {
+      this.standing(guest);
+      this.wishes.push({ guest, wish });
+    },
+    guestRegistersWrite: async (guest, values) => {
+      this.standing(guest);
+      for (const [register, value] of values) {
+        if (register === Register.Cr0 && value === 0n)
+          throw statusError("GuestRegistersWrite", Status.RegisterRefused, [BigInt(register), value]);
+        this.registers[register] = value;
+      }
+    },
+    guestPending: async () => ({ inject: 0n, halted: false }),
+    guestFpu: async () => new Uint8Array(GuestLimit.FpuBytes),
+    guestFpuWrite: async (guest) => this.standing(guest),
+    guestStore: async (guest, address, bytes) => void this.get(guest).ram.set(bytes, address),
+  };
+  readonly wishes: { guest: number; wish: DebugWish }[] = [];
+  /** of all guests */
+  registers = Array.from({ length: Register.Count }, (_, index) => BigInt(index) * 0x1111n);
+  /** A guest stops for its debugger. */
+  stopAt(guest: number, stop: number, rip: bigint): void {
+    this.get(guest).state = RunState.Paused;
+    this.emit("guestStopped", guest, stop, rip);
+  }
+  private standing(guest: number): void {
+    if (this.get(guest).state !== RunState.Paused) throw new HvkitError("E_HV_BAD_STATE", "The guest runs");
+  }
   async guestCpuid(): Promise<CpuidRow[]> {
     return this.cpuid;
   }
@@ -156,7 +188,7 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
     return { state, reason: EndReason.None, value: 0n, memoryBytes: ram.length, rip: 0x1234n, cpu: 0, affinity: 1 };
   }
   async guestRegisters(): Promise<bigint[]> {
-    return Array.from({ length: Register.Count }, (_, index) => BigInt(index) * 0x1111n);
+    return [...this.registers];
   }
   async guestNested(_guest: number, address: number): Promise<NestedWalk> {
     return { root: 0x1000, entries: [0x2007n, 0x3007n, BigInt(address - (address % 2 ** 21)) | 0x87n] };

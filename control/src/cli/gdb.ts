@@ -1,0 +1,37 @@
+// gdb itself: how it is called, and called. It has the terminal, and ^C, until it ends.
+import { spawn } from "node:child_process";
+import { HvkitError } from "../errors.js";
+
+function argumentsOf(target: string, symbols: string | undefined): string[] {
+  return [...(symbols === undefined ? [] : [symbols]), "-ex", `target remote ${target}`];
+}
+
+/** For a shell. */
+export function showGdb(target: string, symbols: string | undefined): string {
+  return ["gdb", ...argumentsOf(target, symbols)]
+    .map((word) => (/^[\w./:=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
+    .join(" ");
+}
+
+/** @param rest what else gdb is told, after it is connected
+ *  @returns gdb's exit code. Errors: E_GDB_MISSING */
+export async function runGdb(target: string, symbols: string | undefined, rest: readonly string[]): Promise<number> {
+  const interrupted = (): void => {};
+  process.on("SIGINT", interrupted);
+  try {
+    // Options like -batch come first: gdb reads its -ex in their order.
+    const child = spawn("gdb", ["-q", ...argumentsOf(target, symbols), ...rest], { stdio: "inherit" });
+    return await new Promise<number>((resolve, reject) => {
+      child.once("error", (error: NodeJS.ErrnoException) => reject(error.code === "ENOENT" ? missing() : error));
+      child.once("exit", (code, signal) => resolve(code ?? (signal === null ? 0 : 1)));
+    });
+  } finally {
+    process.off("SIGINT", interrupted);
+  }
+}
+
+function missing(): HvkitError {
+  return new HvkitError("E_GDB_MISSING", "gdb is not installed, or not in PATH", {
+    hint: "Debian, Ubuntu, Fedora, Arch and Homebrew have it as `gdb`. Another debugger that speaks gdb's remote protocol can connect, too.",
+  });
+}

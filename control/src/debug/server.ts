@@ -1,0 +1,99 @@
+// The stub's door: a TCP port on loopback, or a Unix socket's place in a test; one gdb at a time. The guest is taken when gdb connects, and given
+// back when it leaves, by whatever way.
+import { createServer, type Server, type Socket } from "node:net";
+import { HvkitError } from "../errors.js";
+import { type Monitor, Stub } from "./stub.js";
+import type { Target } from "./target.js";
+
+export interface StubServerOptions {
+  /** 0: any that is free */
+  port: number;
+  /** takes the guest */
+  attach: () => Promise<Target>;
+  monitor: Monitor;
+  kill: () => Promise<void>;
+  /** for the person who started it */
+  note: (line: string) => void;
+}
+
+const LOOPBACK = "127.0.0.1";
+
+export class StubServer {
+  readonly #server: Server;
+  #connected: Socket | undefined;
+
+  private constructor(private readonly options: StubServerOptions) {
+    this.#server = createServer({ noDelay: true }, (socket) => void this.#serve(socket));
+  }
+
+  /** Errors: E_DEBUG_PORT. */
+  static async listen(options: StubServerOptions): Promise<StubServer> {
+    const server = new StubServer(options);
+    await new Promise<void>((resolve, reject) => {
+      server.#server.once("error", (error: NodeJS.ErrnoException) => reject(noPort(options.port, error)));
+      server.#server.listen({ port: options.port, host: LOOPBACK, exclusive: true }, resolve);
+    });
+    return server;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return address !== null && typeof address === "object" ? address.port : 0;
+  }
+
+  async close(): Promise<void> {
+    this.#connected?.destroy();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  async #serve(socket: Socket): Promise<void> {
+    socket.on("error", () => {}); // 'close' follows
+    if (this.#connected) {
+      this.options.note("a second gdb was sent away: one is connected");
+      socket.destroy();
+      return;
+    }
+    this.#connected = socket;
+    let target: Target | undefined;
+    let gone = false;
+    const leave = (): void => {
+      if (!gone) return;
+      target?.detach().catch((error: unknown) => {
+        // It ended meanwhile, or was given back already.
+        if (!(error instanceof HvkitError)) this.options.note(String(error));
+      });
+      this.#connected = undefined;
+    };
+    socket.once("close", () => {
+      gone = true;
+      leave();
+    });
+    try {
+      // gdb may speak at once: its first packets wait in the socket.
+      socket.pause();
+      target = await this.options.attach();
+      if (gone) return leave();
+      const taken = target;
+      const stub = new Stub(taken, {
+        send: (bytes) => void (socket.destroyed || socket.write(bytes)),
+        monitor: this.options.monitor,
+        kill: this.options.kill,
+        done: () => socket.end(),
+      });
+      socket.on("data", (bytes: Buffer) => stub.receive(bytes));
+      socket.resume();
+      this.options.note(`gdb is connected; ${taken.name} stands`);
+    } catch (error) {
+      this.options.note(error instanceof HvkitError ? `${error.code}: ${error.message}. ${error.hint ?? ""}` : String(error));
+      socket.destroy();
+    }
+  }
+}
+
+function noPort(port: number, error: NodeJS.ErrnoException): HvkitError {
+  return new HvkitError("E_DEBUG_PORT", `nothing can listen on port ${port} of ${LOOPBACK}: ${error.message}`, {
+    hint: "Choose another one with --port, or leave it out: then a free one is taken.",
+    cause: error,
+    data: { port },
+  });
+}
