@@ -11,6 +11,10 @@ function flags(): u32 {
   return load<u32>(Layout.Debug + DebuggerRecord.Flags);
 }
 
+export function debugged(): bool {
+  return flags() != 0;
+}
+
 export function stepping(): bool {
   return (flags() & DebugFlag.Step) != 0;
 }

@@ -209,11 +209,13 @@ function decodeLength(reason: u32, row: u32, bytes: u32): u32 {
   return position;
 }
 
-/** The opcode of an instruction without operands that starts with 0Fh, two bytes or with 0F 01 three; the exit's length is set. 0: another,
- *  or with a LOCK prefix. */
+/** The opcode of an instruction without operands that starts with 0Fh, two bytes or with 0F 01 three, or INT1; the exit's length is set. 0:
+ *  another, or with a LOCK prefix. */
 export function decodeForeign(): u32 {
   start();
-  if (prefixes() != 0x0f || lock) return 0;
+  const first = prefixes();
+  if (first == 0xf1) return 0xf1;
+  if (first != 0x0f || lock) return 0;
   const second = next();
   const third = second == 1 ? next() : 0;
   if ((second | third) < 0) return 0;

@@ -3,8 +3,10 @@
 // vol. 3, SYSCALL). All else is the guest's own #UD. SYSENTER there is Intel's alone, and a guest whose CPUID says AMD leaves it.
 // Known limit: SYSCALL and SYSRET of a 32-bit kernel.
 
+import { DebugStop } from "../../protocol/debug";
 import { ExitReason, Register } from "../../protocol/state";
 import { isAmd } from "./cpuid";
+import { debugged, stop } from "./debug";
 import { decodeForeign } from "./decode";
 import { exitFlags, exitLength, Flag, Outcome, rip } from "./exit";
 import * as guest from "./guest";
@@ -15,6 +17,8 @@ import { intel } from "./vendor";
 const VMCALL: u32 = 0xc1010f;
 const VMMCALL: u32 = 0xd9010f;
 const SYSCALL: u32 = 0x050f;
+/** QEMU's CPU does not have it; it is a debugger's breakpoint even so. */
+const INT1: u32 = 0xf1;
 
 /** A flat 64-bit code segment, and the data segment beside it, of privilege 0. */
 const CODE: u64 = 0xa09b;
@@ -24,6 +28,7 @@ const DATA: u64 = 0xc093;
  *  nothing, the exception is the guest's. */
 export function foreignInstruction(): Outcome {
   const opcode = decodeForeign();
+  if (opcode == INT1) return debugged() ? stop(DebugStop.Software) : Outcome.Window;
   if (opcode == (intel() ? VMMCALL : VMCALL)) {
     guest.count(ExitReason.Hypercall);
     hypercall();
