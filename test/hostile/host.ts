@@ -97,8 +97,10 @@ function slots(n: u32, slot: u32): void {
   expect(n + 27, !host.guestPartWrite(slot, 0, 0, MEMORY, 16));
   expect(n + 28, !host.guestRegisterWrite(slot, 0, 0));
   expect(n + 29, host.guestRestore(slot, 0, 0, 0, 0) != 0);
-  expect(n + 30, !host.guestTrace(slot, TraceMode.Ring, clean));
-  expect(n + 31, host.guestTraced(slot, 0, MEMORY) == 0);
+  expect(n + 31, !host.guestTrace(slot, TraceMode.Ring, clean));
+  expect(n + 32, host.guestTraced(slot, 0, MEMORY) == 0);
+  expect(n + 33, !host.guestDebug(slot, 1, MEMORY));
+  expect(n + 34, host.guestStop(slot) == 0);
   if (slot >= <u32>GuestLimit.Slots) expect(n + 24, host.guestChanged(slot) == -1);
 }
 
@@ -124,6 +126,8 @@ function running(n: u32): void {
   expect(n + 13, !host.guestPartWrite(RUNNING, GuestPart.Region, 0, MEMORY, 16));
   expect(n + 14, !host.guestRegisterWrite(RUNNING, 0, 0));
   expect(n + 15, host.guestRestore(RUNNING, 0, 0, 0, 0) != 0);
+  expect(n + 31, !host.guestDebug(RUNNING, 1, MEMORY));
+  expect(n + 32, !host.guestPartWrite(RUNNING, GuestPart.Fpu, 0, MEMORY, 16));
   expect(n + 16, host.guestEntry(RUNNING, u32.MAX_VALUE) == 0);
   for (let part: u32 = 0; part < <u32>GuestPart.Count; part++) {
     expect(n + 17, !host.guestPartRead(RUNNING, part, 0x8000, MEMORY, 1));

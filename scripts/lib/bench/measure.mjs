@@ -125,7 +125,7 @@ async function guestCreate(bench) {
       hypervisor.hostStat(),
       hypervisor.request(Op.GuestWrite, [0, MIB], sector),
       hypervisor.request(Op.GuestWrite, [0, block], bytes),
-      hypervisor.request(Op.GuestStart, [0, GuestKind.BootSector, block, bytes.length]),
+      hypervisor.request(Op.GuestStart, [0, GuestKind.BootSector, block, bytes.length, 0]),
     ]);
     if (created.guest !== 0) throw new Error("the guest did not get slot 0");
     const stat = await hypervisor.guestStat(0);

@@ -214,7 +214,9 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
       err: expect.stringContaining("E_SNAPSHOT_EXISTS") as string,
     });
     expect(await hvkit("snapshot", "create", "saved", "one", "-f")).toMatchObject({ code: 0 });
-    expect((await hvkit("snapshot", "ls")).out).toMatch(/^NAME +GUEST .*\none +saved +sector +2 MiB .* AMD SVM on qemu +\d+ seconds? ago\n$/);
+    expect((await hvkit("snapshot", "ls")).out).toMatch(
+      /^NAME +GUEST .*\none +saved +sector +2 MiB .* AMD SVM on qemu +\d+ seconds? ago\n$/,
+    );
     const listed = methods["snapshot.ls"].result.parse(JSON.parse((await hvkit("snapshot", "ls", "--json")).out));
     expect(listed.map(({ name }) => name)).toEqual(["one"]);
     const inspected: unknown = JSON.parse((await hvkit("snapshot", "inspect", "one")).out);

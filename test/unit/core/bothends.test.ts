@@ -102,7 +102,7 @@ test.each<[string, Faults, number]>([
     wire.faults = faults;
     await link.open();
     void link.send(Channel.Request, message(1000, Op.GuestCreate, creation(2 << 20, 0)));
-    await link.send(Channel.Request, message(1001, Op.GuestStart, [0, GuestKind.Linux, 0, 64]));
+    await link.send(Channel.Request, message(1001, Op.GuestStart, [0, GuestKind.Linux, 0, 64, 0]));
     await until(() => wire.rig.host.guests.size === 1);
     const text = Array.from({ length: 4000 }, (__, index) => String.fromCharCode(32 + (index % 95))).join("");
     wire.rig.host.print(0, text);

@@ -13,7 +13,7 @@ let rig: Rig;
 const guests = (count: number): void => {
   for (let guest = 0; guest < count; guest++) {
     rig.ok(Op.GuestCreate, creation(2 << 20, 0));
-    rig.ok(Op.GuestStart, [guest, GuestKind.Linux, 0, 64]);
+    rig.ok(Op.GuestStart, [guest, GuestKind.Linux, 0, 64, 0]);
   }
 };
 

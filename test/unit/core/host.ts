@@ -33,6 +33,9 @@ export interface Guest {
   registers: Map<number, bigint>;
   /** by SvmField */
   vcb: bigint[];
+  debug: { flags: number; registers: bigint[] } | undefined;
+  /** DebugStop bits that core has not seen */
+  stop: number;
   restored: { halted: number; events: number; clock: bigint; tsc: bigint } | undefined;
   output: number[][];
   input: number[][];
@@ -164,6 +167,18 @@ export class Host {
         this.guest(slot).registers.set(field, BigInt.asUintN(64, value));
         return true;
       },
+      guestDebug: (slot: number, flags: number, from: number) => {
+        const guest = this.guest(slot);
+        if (guest.state !== RunState.Paused) return false;
+        const view = new DataView(this.#bytes(from, 40).slice().buffer);
+        guest.debug = { flags, registers: Array.from({ length: 5 }, (_, index) => view.getBigUint64(8 * index, true)) };
+        return true;
+      },
+      guestStop: (slot: number) => {
+        const { stop } = this.guest(slot);
+        this.guest(slot).stop = 0;
+        return stop;
+      },
       guestRestore: (slot: number, halted: number, events: number, clock: bigint, tsc: bigint) => {
         const guest = this.guest(slot);
         guest.value = this.bootValue;
@@ -244,6 +259,11 @@ export class Host {
     guest.changed = true;
   }
 
+  /** For its debugger. */
+  stop(slot: number, stop: number): void {
+    Object.assign(this.guest(slot), { before: RunState.Runnable, state: RunState.Paused, stop, changed: true });
+  }
+
   end(slot: number, reason: EndReason, value = 0n): void {
     Object.assign(this.guest(slot), { state: RunState.Ended, reason, value, changed: true });
   }
@@ -319,6 +339,8 @@ export class Host {
       registers: new Map(),
       vcb: [],
       restored: undefined,
+      debug: undefined,
+      stop: 0,
       output: [[], []],
       input: [[], []],
       lost: [0, 0],

@@ -1,5 +1,6 @@
 // Every operation, and every way to be refused.
 import { beforeEach, describe, expect, test } from "vitest";
+import { GuestDebugArgs } from "../../../protocol/debug.js";
 import { Channel } from "../../../protocol/link.js";
 import {
   CpuStatReply,
@@ -45,7 +46,7 @@ beforeEach(() => {
 const create = (mib = 4): number => Number(rig.ok(Op.GuestCreate, creation(mib * MIB, 1_700_000_000)).words[0]);
 const started = (): number => {
   const guest = create();
-  rig.ok(Op.GuestStart, [guest, GuestKind.Linux, 0, 64]);
+  rig.ok(Op.GuestStart, [guest, GuestKind.Linux, 0, 64, 0]);
   return guest;
 };
 
@@ -141,6 +142,7 @@ describe("form", () => {
     [Op.GuestNmi, 1, false],
     [Op.GuestNested, GuestNestedArgs.Words, false],
     [Op.GuestExit, 1, false],
+    [Op.GuestDebug, GuestDebugArgs.Words, false],
   ];
 
   test.each(shapes)("operation %i takes %i words", (op, words, bytes) => {
@@ -203,7 +205,7 @@ describe("a guest's life", () => {
     const guest = create();
     const state = (): bigint | undefined => rig.ok(Op.GuestState, [guest]).words[0];
     expect(state()).toBe(BigInt(RunState.Created));
-    rig.ok(Op.GuestStart, [guest, GuestKind.Multiboot, 0x1000, 256]);
+    rig.ok(Op.GuestStart, [guest, GuestKind.Multiboot, 0x1000, 256, 0]);
     expect(rig.host.guest(guest).boots).toEqual([{ kind: GuestKind.Multiboot, block: 0x1000n, bytes: 256 }]);
     expect(state()).toBe(BigInt(RunState.Runnable));
     rig.ok(Op.GuestPause, [guest]);
@@ -240,8 +242,8 @@ describe("a guest's life", () => {
     };
     for (const op of [Op.GuestPause, Op.GuestNmi]) refused(op, RunState.Created);
     refused(Op.GuestResume, RunState.Created, [ResumeClock.Frozen, 0]);
-    rig.ok(Op.GuestStart, [guest, GuestKind.Linux, 0, 64]);
-    refused(Op.GuestStart, RunState.Runnable, [GuestKind.Linux, 0, 64]);
+    rig.ok(Op.GuestStart, [guest, GuestKind.Linux, 0, 64, 0]);
+    refused(Op.GuestStart, RunState.Runnable, [GuestKind.Linux, 0, 64, 0]);
     refused(Op.GuestResume, RunState.Runnable, [ResumeClock.Frozen, 0]);
     refused(Op.GuestDestroy, RunState.Runnable);
     rig.ok(Op.GuestPause, [guest]);
@@ -264,7 +266,7 @@ describe("a guest's life", () => {
     const guest = create();
     rig.host.bootStatus = Status.ElfOverlap;
     rig.host.bootValue = 0x123456789an;
-    expect(rig.call(Op.GuestStart, [guest, GuestKind.Multiboot, 0, 64])).toMatchObject({
+    expect(rig.call(Op.GuestStart, [guest, GuestKind.Multiboot, 0, 64, 0])).toMatchObject({
       status: Status.ElfOverlap,
       words: [0x123456789an],
     });
@@ -274,14 +276,14 @@ describe("a guest's life", () => {
   test("a machine's answer is not taken for core's own", () => {
     const guest = create();
     rig.host.bootStatus = -1;
-    expect(rig.call(Op.GuestStart, [guest, GuestKind.Linux, 0, 64]).status).toBe(0xffff);
+    expect(rig.call(Op.GuestStart, [guest, GuestKind.Linux, 0, 64, 0]).status).toBe(0xffff);
     rig.ok(Op.Ping);
   });
 
   test("a machine that traps while booting has ended", () => {
     const guest = create();
     rig.host.trap = EndReason.TrapUnreachable;
-    expect(rig.call(Op.GuestStart, [guest, GuestKind.Linux, 0, 64])).toMatchObject({
+    expect(rig.call(Op.GuestStart, [guest, GuestKind.Linux, 0, 64, 0])).toMatchObject({
       status: Status.Ended,
       words: [BigInt(EndReason.TrapUnreachable), 0x77n],
     });
@@ -297,9 +299,9 @@ describe("a guest's life", () => {
       [(1n << 64n) - 1n, 2n],
       [0n, (1n << 64n) - 1n],
     ] as const) {
-      expect(rig.call(Op.GuestStart, [guest, 1, block, bytes])).toMatchObject({ status: Status.BadAddress, words: [block, bytes] });
+      expect(rig.call(Op.GuestStart, [guest, 1, block, bytes, 0])).toMatchObject({ status: Status.BadAddress, words: [block, bytes] });
     }
-    expect(rig.call(Op.GuestStart, [guest, 1n << 32n, 0, 64])).toMatchObject({ status: Status.KindUnknown, words: [1n << 32n] });
+    expect(rig.call(Op.GuestStart, [guest, 1n << 32n, 0, 64, 0])).toMatchObject({ status: Status.KindUnknown, words: [1n << 32n] });
   });
 
   test.each([Op.GuestPause, Op.GuestKill])("operation %i says so when the guest ends on another CPU meanwhile", (op) => {
@@ -326,7 +328,7 @@ describe("a guest's life", () => {
     const guest = op === Op.GuestStart || op === Op.GuestDestroy ? create() : started();
     if (op === Op.GuestResume) rig.ok(Op.GuestPause, [guest]);
     const args: Partial<Record<Op, number[]>> = {
-      [Op.GuestStart]: [1, 0, 64],
+      [Op.GuestStart]: [1, 0, 64, 0],
       [Op.GuestResume]: [ResumeClock.CatchUp, 0],
       [Op.GuestRead]: [0, 8],
       [Op.GuestWrite]: [0],

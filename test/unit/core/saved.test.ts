@@ -89,7 +89,7 @@ test("a machine that traps while it restores has ended", () => {
 });
 
 test("nothing is written into a guest that was started", () => {
-  rig.ok(Op.GuestStart, [0, 1, 0, 64]);
+  rig.ok(Op.GuestStart, [0, 1, 0, 64, 0]);
   const requests: [Op, (number | bigint)[]][] = [
     [Op.GuestPartWrite, [0, 0, 0]],
     [Op.GuestRegistersWrite, [0, 0, 0]],

@@ -27,7 +27,7 @@ const createLater = (mib = 40): number => rig.post(Op.GuestCreate, creation(mib 
 beforeEach(() => {
   rig = Rig.open({ scrubbed: false, storeSectors: 2048 });
   other = Number(rig.ok(Op.GuestCreate, creation(2 * MIB, 0)).words[0]);
-  rig.ok(Op.GuestStart, [other, GuestKind.Linux, 0, 64]);
+  rig.ok(Op.GuestStart, [other, GuestKind.Linux, 0, 64, 0]);
 });
 
 describe("while a guest is created that has to wait for memory", () => {
@@ -75,7 +75,7 @@ describe("while a guest is created that has to wait for memory", () => {
   test("what follows for the guest that it will be waits, in order", () => {
     const write = rig.post(Op.GuestWrite, [1, 0], Buffer.from("kernel"));
     const read = rig.post(Op.GuestRead, [1, 0, 6]);
-    const start = rig.post(Op.GuestStart, [1, GuestKind.Linux, 0, 64]);
+    const start = rig.post(Op.GuestStart, [1, GuestKind.Linux, 0, 64, 0]);
     const state = rig.post(Op.GuestState, [1]);
     polls(3);
     expect([write, read, start, state].some(answered)).toBe(false);

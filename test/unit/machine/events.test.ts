@@ -5,34 +5,10 @@ import { EventBit, Verdict } from "../../../hv/machine/layout.js";
 import { EndReason, Vendor } from "../../../protocol/messages.js";
 import { ExitField, ExitReason, Register } from "../../../protocol/state.js";
 import { Guest, VENDORS } from "./guest.js";
+import { IRQ4, raiseIrq4 } from "./irq.js";
 
 const TF = 0x100n;
 const IF = 0x200n;
-
-/** The interrupt controllers as a kernel sets them up, vectors from 20h on, COM1's interrupt on; its transmitter is empty: IRQ4. */
-function raiseIrq4(guest: Guest): void {
-  const out = (port: number, value: number): void => {
-    guest.set(Register.Rip, 0x100000);
-    guest.out(port, value);
-  };
-  for (const [port, value] of [
-    [0x20, 0x11],
-    [0x21, 0x20],
-    [0x21, 0x04],
-    [0x21, 0x01],
-    [0xa0, 0x11],
-    [0xa1, 0x28],
-    [0xa1, 2],
-    [0xa1, 1],
-  ] as const)
-    out(port, value);
-  out(0x21, 0xef);
-  out(0x3fc, 0x0b);
-  out(0x3f9, 0x02);
-  guest.set(Register.Rip, 0x100000);
-}
-
-const IRQ4 = { vector: 0x24, type: 0, error: undefined };
 
 describe.each(VENDORS)("interrupts on %s", (_name, vendor) => {
   test("the exit that raises one injects it", () => {
