@@ -1,13 +1,20 @@
 // gdb itself: how it is called, and called. It has the terminal, and ^C, until it ends.
 import { spawn } from "node:child_process";
+import type { Symbols } from "../debug/symbols.js";
 import { HvkitError } from "../errors.js";
 
-function argumentsOf(target: string, symbols: string | undefined): string[] {
-  return [...(symbols === undefined ? [] : [symbols]), "-ex", `target remote ${target}`];
+function argumentsOf(target: string, symbols: Symbols | undefined): string[] {
+  const file =
+    symbols === undefined
+      ? []
+      : symbols.offset === 0n
+        ? [symbols.file]
+        : ["-ex", `symbol-file -o 0x${symbols.offset.toString(16)} ${symbols.file}`];
+  return [...file, "-ex", `target remote ${target}`];
 }
 
 /** For a shell. */
-export function showGdb(target: string, symbols: string | undefined): string {
+export function showGdb(target: string, symbols: Symbols | undefined): string {
   return ["gdb", ...argumentsOf(target, symbols)]
     .map((word) => (/^[\w./:=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
     .join(" ");
@@ -15,7 +22,7 @@ export function showGdb(target: string, symbols: string | undefined): string {
 
 /** @param rest what else gdb is told, after it is connected
  *  @returns gdb's exit code. Errors: E_GDB_MISSING */
-export async function runGdb(target: string, symbols: string | undefined, rest: readonly string[]): Promise<number> {
+export async function runGdb(target: string, symbols: Symbols | undefined, rest: readonly string[]): Promise<number> {
   const interrupted = (): void => {};
   process.on("SIGINT", interrupted);
   try {

@@ -14,7 +14,7 @@ const OUTSIDE: readonly { begins: string; program: string; options: string[] }[]
   { begins: "5d0000", program: "xz", options: ["-dc", "--format=lzma"] },
 ];
 
-/** The ELF file vmlinux, without symbols. Errors: E_KERNEL. */
+/** The ELF file vmlinux, without symbols. Errors: E_KERNEL_SYMBOLS. */
 export async function unpackKernel(image: Uint8Array): Promise<Uint8Array> {
   const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
   if (image.length < 0x260 || view.getUint32(0x202, true) !== MAGIC) throw bad("it is no bzImage");
@@ -48,5 +48,5 @@ function unpackBy(program: string, options: readonly string[], packed: Uint8Arra
 }
 
 function bad(why: string, hint = "Give gdb a file with symbols: --symbols FILE, or none: --no-symbols."): HvkitError {
-  return new HvkitError("E_KERNEL", `the kernel's symbols cannot be read: ${why}`, { hint });
+  return new HvkitError("E_KERNEL_SYMBOLS", `the kernel's symbols cannot be read: ${why}`, { hint });
 }

@@ -20,7 +20,7 @@ const MARKED = 256;
 const MIN_SYMBOLS = 1000;
 const MAX_SYMBOLS = 2_000_000;
 
-/** @param data the section .rodata. Errors: E_KERNEL. */
+/** @param data the section .rodata. Errors: E_KERNEL_SYMBOLS. */
 export function readKallsyms(data: Buffer): KernelSymbol[] {
   for (const tokenTable of tokenTables(data)) {
     const tokens = readTokens(data, tokenTable);
@@ -37,7 +37,7 @@ export function readKallsyms(data: Buffer): KernelSymbol[] {
       });
     }
   }
-  throw new HvkitError("E_KERNEL", "the kernel's symbols cannot be read: it has no table of them that hvkit knows", {
+  throw new HvkitError("E_KERNEL_SYMBOLS", "the kernel's symbols cannot be read: it has no table of them that hvkit knows", {
     hint: "It was built without KALLSYMS, or is older than 4.20. Give gdb its vmlinux: --symbols FILE.",
   });
 }

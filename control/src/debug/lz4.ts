@@ -8,7 +8,7 @@ const MIN_MATCH = 4;
 /** of a length in a token: more of it follows */
 const MORE = 15;
 
-/** Errors: E_KERNEL. What follows the last block, as the kernel's build appends, is left out. */
+/** Errors: E_KERNEL_SYMBOLS. What follows the last block, as the kernel's build appends, is left out. */
 export function unpackLz4(packed: Uint8Array): Buffer {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
   const blocks: Buffer[] = [];
@@ -53,7 +53,7 @@ function unpackBlock(block: Uint8Array): Buffer {
 }
 
 function damaged(): HvkitError {
-  return new HvkitError("E_KERNEL", "the kernel cannot be unpacked: its LZ4 data are damaged", {
+  return new HvkitError("E_KERNEL_SYMBOLS", "the kernel cannot be unpacked: its LZ4 data are damaged", {
     hint: "Fetch or build the kernel again.",
   });
 }

@@ -8,6 +8,7 @@ import { projectRoot } from "../api/root.js";
 import type { GuestDetail } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
 import { replaceFile } from "../files.js";
+import { parseSymbols } from "../hypervisor/symbols.js";
 import { Catalog } from "../images/catalog.js";
 import { unpackKernel } from "./bzimage.js";
 import { readKallsyms } from "./kallsyms.js";
@@ -15,17 +16,38 @@ import { debugFrame } from "./orc.js";
 import { symbolFile } from "./symbolfile.js";
 import { readSections } from "./vmlinux.js";
 
+const SLIDE_STEP = 0x20_0000n;
+const MOST_SLIDE = 0x4000_0000n;
 /** Counts up when what is made of a kernel changes. */
 const FORM = 1;
 
-/** The path of a file for gdb; undefined: there are none, and `note` was told why. */
-export async function symbolsOf(guest: Pick<GuestDetail, "image" | "kind">, note: (line: string) => void): Promise<string | undefined> {
+export interface Symbols {
+  /** an ELF file */
+  file: string;
+  /** to be added to its addresses: how far a kernel has moved itself */
+  offset: bigint;
+}
+
+/** Where a kernel's system calls enter: what it puts into LSTAR when it boots. */
+const SYSCALL_ENTRY = "entry_SYSCALL_64";
+
+/** For gdb; undefined: there are none, and `note` was told why. `lstar`: the guest's register of that name. */
+export async function symbolsOf(
+  guest: Pick<GuestDetail, "image" | "kind" | "append">,
+  lstar: () => Promise<bigint>,
+  note: (line: string) => void,
+): Promise<Symbols | undefined> {
   try {
     const { manifest, filesFolder } = await new Catalog(projectRoot()).find(guest.image);
     const kernel = join(filesFolder, manifest.files.kernel);
-    if (guest.kind === "multiboot") return kernel;
-    if (guest.kind === "linux") return linuxSymbols(kernel, note);
-    return undefined;
+    if (guest.kind === "multiboot") return { file: kernel, offset: 0n };
+    if (guest.kind !== "linux") return undefined;
+    const file = await linuxSymbols(kernel, note);
+    if (`${manifest.commandLine} ${guest.append}`.split(/\s+/).includes("nokaslr")) return { file, offset: 0n };
+    const entry = await lstar();
+    if (entry === 0n)
+      note("hvkit: the kernel may move itself when it boots: run it with --append nokaslr, or connect again once it has booted");
+    return { file, offset: entry === 0n ? 0n : slideOf(file, entry) };
   } catch (error) {
     if (!(error instanceof HvkitError)) throw error;
     note(`hvkit: no symbols: ${error.message}. ${error.hint ?? ""}`);
@@ -33,7 +55,14 @@ export async function symbolsOf(guest: Pick<GuestDetail, "image" | "kind">, note
   }
 }
 
-/** Made once for each kernel. Errors: E_KERNEL. */
+/** How far the kernel has moved: by whole 2 MiB, and not far. What is not so is another program's system call entry. */
+export function slideOf(file: string, lstar: bigint): bigint {
+  const entry = parseSymbols(readFileSync(file)).find(({ name }) => name === SYSCALL_ENTRY);
+  const slide = entry ? lstar - entry.address : 0n;
+  return slide > 0n && slide < MOST_SLIDE && slide % SLIDE_STEP === 0n ? slide : 0n;
+}
+
+/** Made once for each kernel. Errors: E_KERNEL_SYMBOLS. */
 export async function linuxSymbols(kernel: string, note: (line: string) => void, folder = cacheFolder()): Promise<string> {
   const image = readFileSync(kernel);
   const path = join(folder, `linux-${createHash("sha256").update(image).digest("hex").slice(0, 16)}-${FORM}.elf`);

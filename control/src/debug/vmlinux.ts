@@ -14,7 +14,7 @@ export interface Section {
 const SHT_NOBITS = 8;
 const HEADER_BYTES = 64;
 
-/** Errors: E_KERNEL. */
+/** Errors: E_KERNEL_SYMBOLS. */
 export function readSections(file: Uint8Array): Section[] {
   const view = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   if (view.length < HEADER_BYTES || view.readUInt32BE(0) !== 0x7f454c46 || view[4] !== 2 || view[5] !== 1)
@@ -43,7 +43,7 @@ export function readSections(file: Uint8Array): Section[] {
 }
 
 function bad(why: string): HvkitError {
-  return new HvkitError("E_KERNEL", `the kernel's symbols cannot be read: ${why}`, {
+  return new HvkitError("E_KERNEL_SYMBOLS", `the kernel's symbols cannot be read: ${why}`, {
     hint: "Give gdb a file with symbols: --symbols FILE, or none: --no-symbols.",
   });
 }

@@ -20,7 +20,8 @@ describe("QEMU's arguments", () => {
     expect(qemuArguments(options, "tcg", host).join(" ")).toBe(
       "-nodefaults -no-user-config -display none -no-reboot -machine pc,memory-backend=ram " +
         "-object memory-backend-file,id=ram,size=256M,mem-path=/proc/self/fd/4,share=on -m 256M -accel tcg -smp 1 -cpu max,-la57,-pku " +
-        "-chardev socket,id=link,fd=3 -serial chardev:link -device isa-debug-exit,iobase=0xf4 -bios /usr/share/qemu/qboot.rom -kernel /b/hv.elf32",
+        "-chardev socket,id=link,fd=3 -serial chardev:link -device isa-debug-exit,iobase=0xf4 " +
+        "-gdb unix:gdb.sock,server=on,wait=off -bios /usr/share/qemu/qboot.rom -kernel /b/hv.elf32",
     );
   });
 

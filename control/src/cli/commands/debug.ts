@@ -52,7 +52,9 @@ In gdb, 'monitor help' lists what else the guest can be asked for.`,
       await withClient(async (client) => {
         const found = await client.call("inspect", { guest });
         const { symbolsOf } = await import("../../debug/symbols.js");
-        const file = typeof symbols === "string" ? symbols : symbols === false ? undefined : await symbolsOf(found, note);
+        const lstar = async (): Promise<bigint> => BigInt((await client.call("regs", { guest })).registers.lstar ?? "0x0");
+        const given = typeof symbols === "string" ? { file: symbols, offset: 0n } : undefined;
+        const file = given ?? (symbols === false ? undefined : await symbolsOf(found, lstar, note));
         const { StubServer } = await import("../../debug/server.js");
         const { RpcTarget } = await import("../../debug/rpctarget.js");
         const { Client } = await import("../../client/client.js");
@@ -73,7 +75,8 @@ In gdb, 'monitor help' lists what else the guest can be asked for.`,
             return;
           }
           const command = showGdb(target, file);
-          if (json) printJson({ guest: found.name, id: found.id, host: "127.0.0.1", port: server.port, symbols: file ?? null, command });
+          if (json)
+            printJson({ guest: found.name, id: found.id, host: "127.0.0.1", port: server.port, symbols: file?.file ?? null, command });
           else print(command);
           note(`hvkit: gdb may connect to ${target}; ^C ends`);
           await removed(client, found.id);
@@ -87,13 +90,13 @@ In gdb, 'monitor help' lists what else the guest can be asked for.`,
 async function debugHypervisor(rest: readonly string[], { gdb, json }: { gdb: boolean; json: boolean | undefined }): Promise<void> {
   const { engine } = await call("status", {});
   if (!engine?.gdb) throw noStub(engine?.name);
-  const symbols = join(projectRoot(), "build/hv.elf");
+  const symbols = { file: join(projectRoot(), "build/hv.elf"), offset: 0n };
   if (gdb || rest.length > 0) {
     process.exitCode = await runGdb(engine.gdb, symbols, rest);
     return;
   }
   const command = showGdb(engine.gdb, symbols);
-  if (json) printJson({ socket: engine.gdb, symbols, command });
+  if (json) printJson({ socket: engine.gdb, symbols: symbols.file, command });
   else print(command);
 }
 
