@@ -43,11 +43,11 @@ export async function symbolsOf(
     if (guest.kind === "multiboot") return { file: kernel, offset: 0n };
     if (guest.kind !== "linux") return undefined;
     const file = await linuxSymbols(kernel, note);
-    if (`${manifest.commandLine} ${guest.append}`.split(/\s+/).includes("nokaslr")) return { file, offset: 0n };
     const entry = await lstar();
-    if (entry === 0n)
+    if (entry !== 0n) return { file, offset: slideOf(file, entry) };
+    if (!`${manifest.commandLine} ${guest.append}`.split(/\s+/).includes("nokaslr"))
       note("hvkit: the kernel may move itself when it boots: run it with --append nokaslr, or connect again once it has booted");
-    return { file, offset: entry === 0n ? 0n : slideOf(file, entry) };
+    return { file, offset: 0n };
   } catch (error) {
     if (!(error instanceof HvkitError)) throw error;
     note(`hvkit: no symbols: ${error.message}. ${error.hint ?? ""}`);
