@@ -235,11 +235,13 @@ export enum SvmField {
   Features7C = 68,
   /** CPUID 80000001h EDX */
   FeaturesExtended = 69,
+  /** CPUID 80000001h ECX */
+  FeaturesExtendedC = 70,
   /** CPUID 8000000Ah EDX */
-  SvmFeatures = 70,
+  SvmFeatures = 71,
   /** CPUID 8000000Ah EBX */
-  AsidCount = 71,
+  AsidCount = 72,
   /** CPUID 80000008h EAX: physical 7:0, linear 15:8 */
-  AddressBits = 72,
-  Count = 73,
+  AddressBits = 73,
+  Count = 74,
 }

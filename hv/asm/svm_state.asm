@@ -7,7 +7,7 @@
 %include "hv.inc"
 %include "vmcb.inc"
 
-global svm_state, svm_keep
+global svm_state, svm_state_fields, svm_keep
 
 SAVE_AREA       equ VMCB_ES
 ; in the table: an offset 10:0, and its width
@@ -24,7 +24,7 @@ svm_state:
     xor eax, eax
     cmp esi, SvmField_Count
     jae .done
-    movzx edx, word [fields + rsi * 2]
+    movzx edx, word [svm_state_fields + rsi * 2]
     bt edx, 15
     jc .cpuid
     movzx eax, dx
@@ -97,7 +97,7 @@ svm_keep:
 section .rodata
 align 2
 %macro FIELD 2                                  ; SvmField, VMCB offset and width
-    times (SvmField_%1 - ($ - fields) / 2) dw 0
+    times (SvmField_%1 - ($ - svm_state_fields) / 2) dw 0
     dw %2
 %endmacro
 %macro SEGMENT 2
@@ -109,7 +109,7 @@ align 2
 %macro CPUID_FIELD 3                            ; SvmField, leaf, register
     FIELD %1, CPUID_WORD | (%2 & 0xFF) | (%2 >> 31 << 8) | %3 << 9
 %endmacro
-fields:
+svm_state_fields:
     FIELD InterceptCr, INTERCEPT_CR | W32
     FIELD InterceptDr, INTERCEPT_DR | W32
     FIELD InterceptExceptions, INTERCEPT_EXCEPTIONS | W32
@@ -156,9 +156,10 @@ fields:
     CPUID_FIELD Features7B, 7, 1
     CPUID_FIELD Features7C, 7, 2
     CPUID_FIELD FeaturesExtended, 0x80000001, 3
+    CPUID_FIELD FeaturesExtendedC, 0x80000001, 2
     CPUID_FIELD SvmFeatures, 0x8000000A, 3
     CPUID_FIELD AsidCount, 0x8000000A, 1
     CPUID_FIELD AddressBits, 0x80000008, 0
-%if ($ - fields) / 2 != SvmField_Count
+%if ($ - svm_state_fields) / 2 != SvmField_Count
 %error an SvmField has no place
 %endif

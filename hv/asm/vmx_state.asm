@@ -3,7 +3,7 @@
 %include "hv.inc"
 %include "vmcs.inc"
 
-global vmx_state
+global vmx_state, vmx_state_fields
 extern vmx_select
 
 CAPABILITY      equ 0x8000                      ; in the table: an MSR, and not a VMCS field
@@ -18,7 +18,7 @@ vmx_state:
     xor eax, eax
     cmp esi, VmxField_Count
     jae .done
-    movzx ecx, word [fields + rsi * 2]
+    movzx ecx, word [vmx_state_fields + rsi * 2]
     mov rax, [r12 + guest.vcb_pa]
     cmp ecx, OWN_ADDRESS
     je .done
@@ -47,7 +47,7 @@ vmx_state:
 section .rodata
 align 2
 %macro FIELD 2                                  ; VmxField, VMCS field
-    times (VmxField_%1 - ($ - fields) / 2) dw 0
+    times (VmxField_%1 - ($ - vmx_state_fields) / 2) dw 0
     dw %2
 %endmacro
 %macro MSR 2
@@ -59,7 +59,7 @@ align 2
     FIELD %1Limit, GUEST_ %+ %2 %+ _LIMIT
     FIELD %1Access, GUEST_ %+ %2 %+ _ACCESS
 %endmacro
-fields:
+vmx_state_fields:
     FIELD PinControls, PIN_CONTROLS
     FIELD PrimaryControls, PRIMARY_CONTROLS
     FIELD SecondaryControls, SECONDARY_CONTROLS
@@ -162,6 +162,6 @@ fields:
     MSR EptVpid, MSR_VMX_EPT_VPID
     MSR FunctionsAllowed, MSR_VMX_VMFUNC
     FIELD AddressBits, ADDRESS_BITS
-%if ($ - fields) / 2 != VmxField_Count
+%if ($ - vmx_state_fields) / 2 != VmxField_Count
 %error a VmxField has no place
 %endif

@@ -16,8 +16,8 @@ const CR4_PAE: u64 = 0x20;
 const CR4_CET: u64 = 0x800000;
 /** VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT */
 const CR4_ALWAYS: u64 = 0x7ff;
-/** SCE LME LMA NXE SVME LMSLE FFXSR TCE */
-const EFER_BITS: u64 = 0xfd01;
+/** SCE LME LMA SVME LMSLE */
+const EFER_ALWAYS: u64 = 0x3501;
 const EFER_LME: u64 = 0x100;
 const EFER_LMA: u64 = 0x400;
 const EFER_SVME: u64 = 0x1000;
@@ -58,7 +58,7 @@ function event(): void {
   check(SvmRule.EventVector, SvmField.EventInjection, type != EVENT_EXCEPTION || (vector < 32 && vector != EVENT_NMI));
 }
 
-/** Bit `to` of CR4 exists where CPUID has bit `from`. */
+/** Bit `to` of CR4 or EFER exists where CPUID has bit `from`. */
 function feature(word: u32, from: u32, to: u32): u64 {
   return ((get(word) >> from) & 1) << to;
 }
@@ -68,22 +68,24 @@ function registers(): void {
   const cr0 = get(SvmField.Cr0);
   const cr4 = get(SvmField.Cr4);
   check(SvmRule.EferSvme, SvmField.Efer, (efer & EFER_SVME) != 0);
-  only(SvmRule.EferReserved, SvmField.Efer, EFER_BITS);
+  // NXE, FFXSR, TCE
+  const extensions = feature(SvmField.FeaturesExtended, 20, 11) | feature(SvmField.FeaturesExtended, 25, 14);
+  only(SvmRule.EferReserved, SvmField.Efer, EFER_ALWAYS | extensions | feature(SvmField.FeaturesExtendedC, 17, 15));
   const extended = (get(SvmField.FeaturesExtended) & EXTENDED_LONG) != 0;
   check(SvmRule.EferLongMode, SvmField.Efer, extended || !(efer & (EFER_LME | EFER_LMA)));
   check(SvmRule.Cr0Cache, SvmField.Cr0, (cr0 & (CR0_CD | CR0_NW)) != CR0_NW);
   only(SvmRule.Cr0High, SvmField.Cr0, 0xffffffff);
-  const long = (efer & EFER_LMA) != 0;
-  only(SvmRule.Cr3Reserved, SvmField.Cr3, long ? ~beyond : 0xffffffff);
+  const paged = (efer & EFER_LME) != 0 && (cr0 & CR0_PG) != 0;
+  if (paged) only(SvmRule.Cr3Reserved, SvmField.Cr3, ~beyond);
   let have = CR4_ALWAYS;
-  // UMIP, LA57, FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP, PKE, CET
+  // UMIP, LA57, FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP, PKE, CET, PKS
   have |= feature(SvmField.Features7C, 2, 11) | feature(SvmField.Features7C, 16, 12) | feature(SvmField.Features7B, 0, 16);
   have |= feature(SvmField.Features1, 17, 17) | feature(SvmField.Features1, 26, 18) | feature(SvmField.Features7B, 7, 20);
   have |= feature(SvmField.Features7B, 20, 21) | feature(SvmField.Features7C, 3, 22) | feature(SvmField.Features7C, 7, 23);
+  have |= feature(SvmField.Features7C, 31, 24);
   only(SvmRule.Cr4Reserved, SvmField.Cr4, have);
   only(SvmRule.Dr6High, SvmField.Dr6, 0xffffffff);
   only(SvmRule.Dr7High, SvmField.Dr7, 0xffffffff);
-  const paged = (efer & EFER_LME) != 0 && (cr0 & CR0_PG) != 0;
   check(SvmRule.LongNeedsPae, SvmField.Cr4, !paged || (cr4 & CR4_PAE) != 0);
   check(SvmRule.LongNeedsProtection, SvmField.Cr0, !paged || (cr0 & CR0_PE) != 0);
   const both = (~get(SvmField.CsAccess) & LONG_DEFAULT) == 0;

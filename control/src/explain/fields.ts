@@ -81,6 +81,7 @@ const names: Record<string, string> = {
   Features7B: "CPUID 7 EBX",
   Features7C: "CPUID 7 ECX",
   FeaturesExtended: "CPUID 80000001h EDX",
+  FeaturesExtendedC: "CPUID 80000001h ECX",
   SvmFeatures: "CPUID 8000000Ah EDX",
   AsidCount: "CPUID 8000000Ah EBX (number of ASIDs)",
 };

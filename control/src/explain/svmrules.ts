@@ -45,9 +45,10 @@ export const svmRules: Record<Exclude<SvmRule, SvmRule.Count>, Rule> = {
     mistake: "The guest's EFER was written as the guest has it: keep SVME set, and hide it when the guest reads EFER.",
   },
   [SvmRule.EferReserved]: {
-    text: "Reserved bits of EFER must be 0.",
+    text: "Reserved bits of EFER must be 0, and those whose feature the CPU lacks.",
     section: VMRUN,
     mistake: "A value that the guest gave was not checked, or the field was never written.",
+    needs: [F.FeaturesExtended, F.FeaturesExtendedC],
   },
   [SvmRule.EferLongMode]: {
     text: "LME and LMA need a CPU with long mode.",
@@ -66,10 +67,10 @@ export const svmRules: Record<Exclude<SvmRule, SvmRule.Count>, Rule> = {
     mistake: "A sign was extended with PG set.",
   },
   [SvmRule.Cr3Reserved]: {
-    text: "CR3 must have no bit beyond the physical-address width in long mode, and none in 63:32 outside.",
+    text: "In long mode CR3 must have no bit beyond the physical-address width.",
     section: VMRUN,
-    mistake: "A virtual address was written, bit 63 of a MOV to CR3 was kept, or a 64-bit CR3 after a reset.",
-    needs: [F.Efer, F.AddressBits],
+    mistake: "A virtual address was written, or bit 63 of a MOV to CR3 (no flush of this PCID) was kept.",
+    needs: [F.Efer, F.Cr0, F.AddressBits],
   },
   [SvmRule.Cr4Reserved]: {
     text: "CR4 must have no bit whose feature the CPU lacks.",

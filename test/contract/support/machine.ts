@@ -60,7 +60,7 @@ export class Machine {
     readonly target: Target,
     readonly engine: RunningEngine,
     readonly hypervisor: RemoteHypervisor,
-    private readonly runDir: string,
+    readonly runDir: string,
   ) {
     hypervisor.on("text", (line) => this.text.push(line));
     hypervisor.on("panic", (lines) => this.panics.push(lines));
