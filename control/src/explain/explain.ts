@@ -1,7 +1,8 @@
 // Which checks of an entry fail on a state, and which could not be made for want of a field.
 //
 // A check that does not depend on what is absent can be made. Whether it does is found by trying: absent fields as permissive as they can be,
-// then all zeros, then all ones. A check that holds in all three holds; one that fails in all three fails; any other was not made.
+// then filled with patterns. A check that holds whatever they are holds; one that fails whatever the CPU allows fails, if nothing else is
+// absent that it looks at; any other was not made.
 import { SvmField, VmxField } from "../../../protocol/vcb.js";
 import { check, type Failed } from "./checker.js";
 import { fieldCount } from "./fields.js";
@@ -19,6 +20,8 @@ export interface Explanation {
 
 const CR4_LA57 = 1n << 12n;
 const PHYSICAL_BITS = 52;
+/** for absent fields: each bit, and each pair of neighbours, is everything that it can be */
+const PATTERNS = [0n, U64, 0x5555_5555_5555_5555n, 0xaaaa_aaaa_aaaa_aaaan];
 const ALL_ALLOWED = 0xffff_ffff_0000_0000n;
 
 export function explain({ vendor, fields }: EntryState): Explanation {
@@ -31,7 +34,8 @@ export function explain({ vendor, fields }: EntryState): Explanation {
     known.set(widthField, BigInt(assumedWidths.physical | (assumedWidths.linear << 8)));
   }
   const absent = Array.from({ length: fieldCount(vendor) }, (_, field) => field).filter((field) => !known.has(field));
-  const fills = absent.length === 0 ? [() => 0n] : [vendor === "vmx" ? permissiveVmx(known) : permissiveSvm, () => 0n, () => U64];
+  const permissive = vendor === "vmx" ? permissiveVmx(known) : permissiveSvm;
+  const fills = absent.length === 0 ? [() => 0n] : [permissive, ...PATTERNS.map((pattern) => () => pattern)];
   const runs = fills.map((fill) => check(vendor, (field) => known.get(field) ?? fill(field)));
   const results = new Map<string, { failed: Failed; count: number }>();
   for (const failed of runs.flat()) {
@@ -45,9 +49,12 @@ export function explain({ vendor, fields }: EntryState): Explanation {
     const read = [field, ...(found ? needsOf(found, field) : [])];
     return read.filter((each) => absent.includes(each));
   };
+  const firstOfCpu = vendor === "vmx" ? VmxField.VmcsAddress : SvmField.Features1;
+  const fails = (failed: Failed): boolean =>
+    results.get(key(failed))?.count === runs.length && lacks(failed).every((field) => field >= firstOfCpu);
   return {
-    failed: runs[0]?.filter((failed) => results.get(key(failed))?.count === runs.length) ?? [],
-    notMade: all.filter(({ count }) => count < runs.length).map(({ failed }) => ({ ...failed, lacks: lacks(failed) })),
+    failed: runs[0]?.filter(fails) ?? [],
+    notMade: all.flatMap(({ failed }) => (fails(failed) ? [] : [{ ...failed, lacks: lacks(failed) }])),
     absent,
     assumedWidths,
   };

@@ -92,6 +92,7 @@ const WORDS_OF_ENTRY = /^(Controls|Entry|Interrupt|Shadow|Code|Info1|Info2)$/;
 
 /** As people read it: `guest CS base`. */
 export function fieldName(vendor: VendorName, field: number): string {
+  if (field >= fieldCount(vendor)) return `field ${field}`;
   const key = fieldKey(vendor, field);
   const made = (key.match(/[A-Z][a-z0-9]*/g) ?? [key]).map((word) =>
     WORDS.test(word) || WORDS_OF_ENTRY.test(word) ? word.toLowerCase() : word.toUpperCase(),

@@ -28,7 +28,7 @@ export function failureText(vendor: VendorName, { rule, field }: Failed, value: 
     text: capital(found.text.replaceAll("{field}", fieldName(vendor, field))),
     section: `${MANUALS[vendor]}, ${sectionOf(found, field)}`,
     mistake: found.mistake,
-    fields: [field, ...needsOf(found, field)].map(named),
+    fields: [...new Set([field, ...needsOf(found, field)])].map(named),
   };
 }
 

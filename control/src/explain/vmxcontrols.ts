@@ -133,7 +133,7 @@ export const vmxControls = {
   [VmxRule.EptWalkLength]: {
     text: "The EPT pointer's walk length (bits 5:3) must be the levels less 1: 3, or 4 where there are five levels.",
     section: EXECUTION,
-    mistake: "4 was written for four levels, where 3 is right.",
+    mistake: "For four levels 4 was written, where 3 is right.",
     needs: ept,
   },
   [VmxRule.EptAccessedDirty]: {
