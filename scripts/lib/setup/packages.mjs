@@ -28,6 +28,7 @@ export const NEEDS = [
     dnf: "gcc binutils",
     pacman: "gcc binutils",
   },
+  { what: "gdb (debugs guests; opens what `hvkit dump` writes)", apt: ["gdb"], brew: "x86_64-elf-gdb", dnf: "gdb", pacman: "gdb" },
   {
     what: "GRUB, xorriso, mtools (tests of booting)",
     apt: ["grub-pc-bin", "grub-common", "xorriso", "mtools"],
@@ -117,6 +118,7 @@ const PROGRAMS = [
   ["nasm"],
   ["wasm2c"],
   ["gcc", "x86_64-elf-gcc"],
+  ["gdb", "x86_64-elf-gdb"],
   ["grub-mkrescue", "grub2-mkrescue", "i686-elf-grub-mkrescue"],
   ["busybox"],
   ["cpio"],

@@ -1,0 +1,242 @@
+// The tools that look inside, as a person uses them: daemon, command line, gdb, and guests that stand where the test knows it.
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { runtimePaths } from "../../control/src/api/paths.js";
+import { Client } from "../../control/src/client/client.js";
+import { collectEvidence } from "../../control/src/client/collect.js";
+import { diagnose } from "../../control/src/why/diagnose.js";
+import type { Finding } from "../../control/src/why/finding.js";
+import { root } from "./support/machine.js";
+import { within } from "./support/suite.js";
+import { onEachEngine } from "./support/targets.js";
+
+/** Modes of test/guests/hang. */
+const HANG = {
+  sleep: 0,
+  masked: 1,
+  noEoi: 2,
+  noPic: 3,
+  noOut2: 4,
+  waits: 5,
+  polls: 6,
+  spins: 7,
+  ticks: 8,
+  noGates: 9,
+  noStack: 10,
+} as const;
+
+onEachEngine("looking inside", (target) => {
+  let folder = "";
+  let client: Client;
+
+  const start = (command: string, args: string[]): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const env = { ...process.env, XDG_RUNTIME_DIR: folder, NO_COLOR: "1" };
+      execFile(command, args, { env, cwd: folder, maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
+        if (error) reject(new Error(`${command} ${args.join(" ")}: ${stderr}${stdout}`));
+        else resolve(stdout);
+      });
+    });
+  const hvkit = (...args: string[]): Promise<string> => start(process.execPath, [join(root, "build/js/control/src/cli/main.js"), ...args]);
+  const json = async <T>(...args: string[]): Promise<T> => JSON.parse(await hvkit(...args, "--json")) as T;
+
+  /** A guest of test/guests that has said its first line. */
+  async function run(name: string, line: string, append = ""): Promise<string> {
+    const { id } = await client.call("run", { image: join(root, "build/test/guests", name), append });
+    const until = Date.now() + within(target, 20);
+    for (;;) {
+      const { data } = await client.call("logs", { guest: id });
+      if (Buffer.from(data, "base64").toString().includes(line)) return id;
+      if (Date.now() > until) throw new Error(`${name} does not say ${line}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+  const hang = (mode: number): Promise<string> => run("hang", `hang: mode ${mode}\n`, `mode=${mode}`);
+
+  /** It may not have come to where it hangs when it is looked at first. */
+  async function finds(guest: string, code: string): Promise<Finding[]> {
+    const until = Date.now() + within(target, 10);
+    for (;;) {
+      const findings = diagnose(await collectEvidence(client, guest));
+      if (findings.some((finding) => finding.code === code) || Date.now() > until) {
+        expect(findings.map((finding) => finding.code)).toContain(code);
+        return findings;
+      }
+    }
+  }
+  const found = (findings: Finding[], code: string): Finding => findings.find((finding) => finding.code === code) as Finding;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "hvkit-look-"));
+    await hvkit("up", "--engine", target.engine, "--memory", "256M", ...(target.engine === "qemu" ? ["--accel", target.accel] : []));
+    client = await Client.connect(runtimePaths({ XDG_RUNTIME_DIR: folder }).socket);
+  }, 120_000);
+  afterEach(async () => {
+    for (const { id } of await client.call("ps", {})) await client.call("rm", { guest: id, force: true });
+  });
+  afterAll(async () => {
+    await client?.close();
+    if (folder !== "") await hvkit("down").catch(() => "");
+    rmSync(folder, { recursive: true, force: true });
+  }, 60_000);
+
+  describe("why", () => {
+    test("HLT, and what could end it", async () => {
+      const waiting = [
+        ["sleep", "no-timer", "certain", /nothing can wake it/],
+        ["masked", "interrupt-masked", "certain", /IRQ0 \(timer\) is masked in the master PIC's IMR \(bit 0 of port 21h\)/],
+        ["noEoi", "no-eoi", "certain", /IRQ0 \(timer\) is still in service/],
+        ["noPic", "pic-not-initialized", "certain", /the master PIC was never initialized/],
+        ["waits", "waits-for-input", "likely", /waits for input on COM1/],
+        ["ticks", "idle", "likely", /a timer wakes it/],
+      ] as const;
+      // They sleep: none is in another's way.
+      await Promise.all(
+        waiting.map(async ([mode, code, certainty, text]) => {
+          const [finding, ...others] = await finds(await hang(HANG[mode]), code);
+          expect(finding).toMatchObject({ code, certainty, text: expect.stringMatching(text) });
+          expect(finding?.evidence[0]).toMatch(/just after a HLT/);
+          expect(others).toEqual([]);
+        }),
+      );
+    });
+
+    test("input that no interrupt tells of", async () => {
+      const guest = await hang(HANG.noOut2);
+      await finds(guest, "no-timer");
+      await client.call("console.write", { guest, port: 0, data: Buffer.from("abc").toString("base64") });
+      const [finding] = await finds(guest, "uart-gate-closed");
+      expect(finding).toMatchObject({ certainty: "certain", text: expect.stringMatching(/MCR\.OUT2 is 0/) });
+      const machine = await json<{ uarts: object[]; clockNs: string }>("machine", guest);
+      expect(machine.uarts[0]).toMatchObject({ port: "COM1", received: "616263", waiting: 0, cause: "received data", gateOpen: false });
+    });
+
+    test("a loop, with the instruction; of one exit, with the port", async () => {
+      const spins = await finds(await hang(HANG.spins), "spinning");
+      expect(spins[0]).toMatchObject({ certainty: "certain", evidence: expect.arrayContaining([expect.stringMatching(/ jmp short /)]) });
+      const polls = await finds(await hang(HANG.polls), "exit-storm");
+      expect(polls[0]).toMatchObject({ code: "exit-storm", text: expect.stringMatching(/'io-in'/) });
+      expect(polls[0]?.evidence.join()).toMatch(/port 64h, keyboard controller's status/);
+    });
+
+    test("a turn that does not come", async () => {
+      const [first] = await Promise.all(Array.from({ length: 8 }, () => hang(HANG.spins)));
+      const finding = found(await finds(first as string, "waits-for-cpu"), "waits-for-cpu");
+      expect(finding.evidence.join()).toMatch(/CPU 0: \d+ % busy/);
+    });
+
+    test("triple faults, with the faults that led to them", async () => {
+      const gates = await finds(await hang(HANG.noGates), "triple-fault");
+      expect(gates[0]?.evidence.slice(0, 4)).toEqual([
+        expect.stringMatching(/^first came #PF at 0x700000000000 \(CR2\): the PML4 entry at guest-physical 0x[0-9a-f]+ is not present; /),
+        expect.stringMatching(/^it could not be delivered: #PF's gate at 0x[0-9a-f]+ is not present \(it is all zeros\)$/),
+        expect.stringMatching(/^the double fault neither: #DF's gate at 0x[0-9a-f]+ is not present/),
+        expect.stringMatching(/^RIP 0x[0-9a-f]+: mov rax,\[rax\]$/),
+      ]);
+      const stack = await finds(await hang(HANG.noStack), "triple-fault");
+      expect(stack[0]?.evidence.join("\n")).toMatch(
+        /^first came #PF at 0x6ffffffffff8 .*\n.*the handler of #PF has no stack: RSP is 0x700000000000/,
+      );
+      const limit = await finds(await run("triple", "triple: now"), "triple-fault");
+      expect(limit[0]?.evidence.slice(0, 2)).toEqual([
+        expect.stringMatching(/^first came #UD; /),
+        "it could not be delivered: the IDT's limit is 0: there is no gate for #UD",
+      ]);
+    });
+
+    test("HLT with interrupts off, a pause, and what has ended by itself", async () => {
+      const halted = await run("halted", "halted: now");
+      const [finding] = await finds(halted, "halted-forever");
+      expect(finding?.evidence.join("\n")).toMatch(/just after a HLT\nRFLAGS \[.*\]: interrupts are off/);
+      expect(await hvkit("ps")).toMatch(/exited \(halted-forever/);
+      const guest = await hang(HANG.ticks);
+      await client.call("pause", { guest });
+      const { findings } = await json<{ findings: Finding[] }>("why", guest);
+      expect(findings).toMatchObject([{ code: "paused", certainty: "certain" }]);
+      await client.call("kill", { guest });
+      expect((await finds(guest, "killed"))[0]?.text).toMatch(/^It has ended, and does not hang/);
+    });
+  });
+
+  test("cpu, disasm, walk and mem show one guest's one place", async () => {
+    const guest = await hang(HANG.sleep);
+    await finds(guest, "no-timer");
+    const cpu = await json<{ mode: string; bits: Record<string, string[]>; registers: Record<string, string>; segments: object[] }>(
+      "cpu",
+      guest,
+    );
+    expect(cpu).toMatchObject({ mode: "64-bit mode", privilege: 0, paging: "4-level paging" });
+    expect(cpu.bits).toMatchObject({
+      cr0: expect.arrayContaining(["PE", "PG"]),
+      efer: ["LME", "LMA"],
+      rflags: expect.arrayContaining(["IF"]),
+    });
+    expect(cpu.segments).toContainEqual(expect.objectContaining({ name: "cs", selector: 8, kind: "64-bit code" }));
+    const rip = BigInt(cpu.registers.rip as string);
+
+    const code = await json<{ instructions: { address: string; bytes: string; text: string; current: boolean }[] }>(
+      "disasm",
+      guest,
+      "rip-1",
+      "-n",
+      "2",
+    );
+    expect(code.instructions).toMatchObject([
+      { bytes: "f4", text: "hlt", current: false },
+      { address: `0x${rip.toString(16)}`, text: expect.stringMatching(/^jmp short /), current: true },
+    ]);
+    const bytes = code.instructions.map((instruction) => instruction.bytes).join("");
+    for (const way of ["--virtual", "--physical"]) {
+      expect((await json<{ hex: string }>("mem", guest, "rip-1", String(bytes.length / 2), way)).hex).toBe(bytes);
+    }
+
+    const walk = await json<Record<string, unknown> & { nested: { entries: { flags: string[] }[] }[] }>("walk", guest, "rip", "--nested");
+    expect(walk).toMatchObject({ mode: "4-level", physical: `0x${rip.toString(16)}`, pageBytes: 2 ** 21, fault: null });
+    expect(walk.tables).toBe(target.vendor === "Intel VMX" ? "EPT" : "NPT");
+    expect(walk.nested).toHaveLength(4); // of the guest's three tables, and of the page
+    for (const { entries } of walk.nested)
+      expect(entries.at(-1)?.flags).toEqual(expect.arrayContaining(["read", "write", "execute", "large"]));
+    await expect(hvkit("disasm", guest, "0x700000000000")).rejects.toThrow(/E_UNMAPPED: .* the PML4 entry at guest-physical/);
+  });
+
+  test("machine tells the timer's rate, and goes on with the guest's time", async () => {
+    const guest = await hang(HANG.ticks);
+    await finds(guest, "idle");
+    const machine = await json<{ clockNs: string; pits: object[]; pics: object[]; timers: { source: string }[] }>("machine", guest);
+    expect(machine.pits[0]).toMatchObject({ mode: 2, state: "running", reload: 11931, hz: 100.007 });
+    expect(machine.pics[0]).toMatchObject({ initialized: true, vector: 0x20, masked: [1, 2, 3, 4, 5, 6, 7], expects: null });
+    expect(machine.timers).toMatchObject([{ source: "pit" }]);
+    const later = await client.call("machine", { guest });
+    expect(Number(later.clockNs)).toBeGreaterThan(Number(machine.clockNs));
+    expect(await hvkit("machine", guest)).toMatch(/^PIT 0: +mode 2, rate generator: counts from 11931, is at \d+, 100.007 Hz/m);
+  });
+
+  test("gdb opens a dump: registers, memory by the guest's addresses, and physical", async () => {
+    const guest = await hang(HANG.ticks);
+    await client.call("pause", { guest });
+    const { registers } = await client.call("regs", { guest });
+    const memory = await client.call("mem", { guest, address: Number(registers.rsp), length: 8 });
+    const word = Buffer.from(memory.data, "base64").readBigUInt64LE();
+    const core = join(folder, "hang.core");
+    for (const way of [[], ["--physical"]]) {
+      const { segments } = await json<{ segments: number }>("dump", guest, "-o", core, ...way);
+      // The tables map 4 GiB one to one, of which 4 MiB are there.
+      expect(segments).toBe(1);
+      expect(statSync(core).size).toBeGreaterThan(4 * 2 ** 20);
+      expect(statSync(core).blocks * 512).toBeLessThan(2 ** 20); // pages of zeros take no room
+      const show = ["info registers rip rsp cs", "x/1gx $rsp", "x/1i $rip-1"].flatMap((command) => ["-ex", command]);
+      const lines = (await start("gdb", ["-nx", "-batch", ...show, "-c", core])).split("\n");
+      const line = (start: RegExp): string => lines.find((text) => start.test(text)) ?? "";
+      expect(BigInt(line(/^rip /).split(/\s+/)[1] ?? 0)).toBe(BigInt(registers.rip as string));
+      expect(BigInt(line(/^rsp /).split(/\s+/)[1] ?? 0)).toBe(BigInt(registers.rsp as string));
+      expect(BigInt(line(/^0x[0-9a-f]+:\t0x/).split("\t")[1] ?? 0)).toBe(word);
+      expect(lines.join("\n")).toMatch(/\thlt/);
+    }
+    const notes = await start("readelf", ["-nW", core]);
+    expect(notes).toMatch(/CORE +0x00000150\tNT_PRSTATUS/);
+    expect(readFileSync(core).readUInt16LE(16)).toBe(4); // ET_CORE
+  });
+});
