@@ -126,7 +126,7 @@ function qemuState(registers: Registers): Buffer {
     u64(register(registers, name));
   for (const name of QEMU_SEGMENTS) {
     const field = (part: string): bigint => register(registers, `${name}.${part}`);
-    u64((field("limit") << 32n) | field("selector"));
+    u64((BigInt.asUintN(32, field("limit")) << 32n) | BigInt.asUintN(32, field("selector")));
     u64((field("attributes") & 0xf0ffn) << 8n);
     u64(field("base"));
   }

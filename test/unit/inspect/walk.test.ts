@@ -1,27 +1,10 @@
 // The walk against tables that the test lays out, in every paging mode.
 import { describe, expect, it } from "vitest";
 import { type PagingRegisters, type PhysicalMemory, walkPages } from "../../../control/src/inspect/walk.js";
+import { ramOf, type Word } from "./ram.js";
 
 const RAM = 0x10_0000;
-
-/** An address, and its eight bytes, or four where the value stands in brackets. Of two for one address the last counts. */
-type Word = readonly [address: number, value: bigint | readonly [number]];
-
-/** RAM with these words, zeros elsewhere. */
-function memoryOf(words: readonly Word[]): PhysicalMemory {
-  const ram = new DataView(new ArrayBuffer(RAM));
-  for (const [address, value] of words) {
-    if (typeof value === "bigint") ram.setBigUint64(address, value, true);
-    else ram.setUint32(address, value[0], true);
-  }
-  return {
-    bytes: RAM,
-    read: async (address, length) => {
-      if (address + length > RAM) throw new Error(`read outside of RAM: ${address}`);
-      return new Uint8Array(ram.buffer, address, length);
-    },
-  };
-}
+const memoryOf = (words: readonly Word[]): PhysicalMemory => ramOf(words, RAM);
 
 const CR0 = 0x8000_0011n;
 const NX = 1n << 63n;
