@@ -43,6 +43,7 @@ class DevSession {
   /** the hypervisor is ours to end */
   #ours = false;
   #request: BootRequest;
+  readonly #sources = new Sources(projectRoot(), WATCHED);
 
   constructor(
     private readonly options: DevOptions,
@@ -53,15 +54,14 @@ class DevSession {
 
   async run(): Promise<void> {
     const { images, signal, tell } = this.options;
-    const sources = new Sources(projectRoot(), WATCHED);
     const wanted = images.map((image): Remembered => ({ name: nameOf(image), launch: { image } }));
     if ((await this.#build(true)) !== undefined) {
       if (await this.#adopt()) await this.#start(wanted);
       else await this.#boot(wanted, undefined);
     } else this.#remembered = wanted;
-    await this.toolchain.warmUp();
+    void this.toolchain.warmUp(); // meanwhile: a save waits for it
     tell({ event: "watching", folders: [...WATCHED] });
-    for (let change = await sources.next(signal); change; change = await sources.next(signal)) {
+    for (let change = await this.#sources.next(signal); change; change = await this.#sources.next(signal)) {
       tell({ event: "changed", files: change.files });
       const steps = await this.#build(change.files.some((file) => file.startsWith("images/")));
       // A build that failed before may have left a start to be made up for.
@@ -73,6 +73,7 @@ class DevSession {
   }
 
   async close(): Promise<void> {
+    this.#sources.close();
     await this.#disconnect();
     if (this.#ours) await takeDown();
   }

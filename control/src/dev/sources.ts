@@ -1,9 +1,13 @@
-// The sources that `hvkit dev` watches: looked at again and again, as editors replace files, and not every file system tells of changes.
-import { readdirSync, statSync } from "node:fs";
+// The sources that `hvkit dev` watches. What tells of a change is the folder (editors replace files rather than write them); and as not every
+// file system tells, all are looked at now and then.
+import { type FSWatcher, readdirSync, statSync, watch } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const LOOK_MS = 100;
+/** between two looks when nothing is told */
+const LOOK_MS = 2000;
+/** until those files are there too that are written with the first one */
+const SETTLE_MS = 30;
 
 export interface Change {
   /** relative to the root */
@@ -14,6 +18,9 @@ export interface Change {
 
 export class Sources {
   #known: Map<string, string>;
+  readonly #watchers = new Map<string, FSWatcher>();
+  #wake = (): void => {};
+  #told = false;
 
   constructor(
     private readonly root: string,
@@ -24,18 +31,35 @@ export class Sources {
 
   /** The next change: files written, new, or gone; those of one save together. Undefined when the signal comes. */
   async next(signal: AbortSignal): Promise<Change | undefined> {
-    for (;;) {
+    while (!signal.aborted) {
+      this.#told = false;
       let change = this.#changed();
-      // Until a look finds nothing more: an editor or a checkout writes several.
-      for (let more = change; more; ) {
-        await sleep(LOOK_MS / 2);
+      for (let more = change; more && change; ) {
+        await sleep(SETTLE_MS);
         more = this.#changed();
-        if (more && change) change = { files: [...new Set([...change.files, ...more.files])].sort(), savedAt: more.savedAt };
+        if (more) change = { files: [...new Set([...change.files, ...more.files])].sort(), savedAt: more.savedAt };
       }
       if (change) return change;
-      const woken = await sleep(LOOK_MS, true, { signal }).catch(() => false);
-      if (!woken) return undefined;
+      if (!this.#told) await this.#wait(signal);
     }
+    return undefined;
+  }
+
+  close(): void {
+    for (const watcher of this.#watchers.values()) watcher.close();
+    this.#watchers.clear();
+  }
+
+  async #wait(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, LOOK_MS);
+      this.#wake = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", this.#wake);
+        resolve();
+      };
+      signal.addEventListener("abort", this.#wake, { once: true });
+    });
   }
 
   #changed(): Change | undefined {
@@ -45,17 +69,19 @@ export class Sources {
     if (files.length === 0) return undefined;
     const now = Date.now();
     // A file that is gone, or that was moved here, was not written just now.
-    return { files: files.sort(), savedAt: newest > now - 2 * LOOK_MS && newest <= now ? newest : now };
+    return { files: files.sort(), savedAt: newest > now - LOOK_MS && newest <= now ? newest : now };
   }
 
   #look(): { stamps: Map<string, string>; newest: number } {
     const stamps = new Map<string, string>();
     let newest = 0;
     for (const folder of this.folders) {
+      this.#watch(join(this.root, folder));
       for (const entry of readdirSync(join(this.root, folder), { recursive: true, withFileTypes: true })) {
+        const path = join(entry.parentPath, entry.name);
+        if (entry.isDirectory()) this.#watch(path);
         // What an editor keeps beside a file is no source.
         if (!entry.isFile() || /^[.#]|~$/.test(entry.name)) continue;
-        const path = join(entry.parentPath, entry.name);
         const info = statSync(path, { throwIfNoEntry: false });
         if (!info) continue;
         stamps.set(path.slice(this.root.length + 1), `${info.mtimeMs} ${info.size} ${info.ino}`);
@@ -63,5 +89,23 @@ export class Sources {
       }
     }
     return { stamps, newest };
+  }
+
+  #watch(folder: string): void {
+    if (this.#watchers.has(folder)) return;
+    try {
+      const watcher = watch(folder, () => {
+        this.#told = true;
+        this.#wake();
+      });
+      const forget = (): void => {
+        watcher.close();
+        this.#watchers.delete(folder);
+      };
+      watcher.on("error", forget).unref();
+      this.#watchers.set(folder, watcher);
+    } catch {
+      // Too many watches, or none on this file system: the looks find it.
+    }
   }
 }

@@ -1,10 +1,11 @@
 // Measures one engine: instruction counts on a machine whose TSC counts instructions, wall-clock figures on one that runs freely.
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BootBlock, BootLimit } from "../../../build/js/protocol/boot.js";
 import { GuestKind, Op } from "../../../build/js/protocol/messages.js";
 import { TraceMode } from "../../../build/js/protocol/trace.js";
 import { root } from "../run.mjs";
+import { DevCopy } from "./devcopy.mjs";
 import { directLinux } from "./direct.mjs";
 import { metrics, none } from "./metrics.mjs";
 import { Bench } from "./session.mjs";
@@ -61,6 +62,7 @@ export async function measureEngine(engine, { only, note }) {
   else await take(counted, { icount: true });
   await take(timed);
   if (wanted(["cpus.speedup"])) values["cpus.speedup"] = await cpusSpeedup(engine, note);
+  if (wanted(["dev.save_to_output_ms"])) values["dev.save_to_output_ms"] = await saveToOutput(engine, note);
   if (wanted(["image.bytes"])) values["image.bytes"] = statSync(join(root, "build/hv.img")).size;
   if (wanted(["linux.direct"])) values["linux.direct"] = await directLinux(engine, { flags, note });
   const ordered = Object.keys(metrics).flatMap((name) => (name in values && wanted([name]) ? [[name, values[name]]] : []));
@@ -206,6 +208,31 @@ async function cpusSpeedup(engine, note) {
   const two = await rate(2);
   note("speedup");
   return Math.round((100 * two) / one) / 100;
+}
+
+const SAVES = 5;
+
+/** `hvkit dev` in a copy of the checkout: from a device's save to the first output of the guest that runs again. */
+async function saveToOutput({ engine, accel }, note) {
+  const copy = new DevCopy();
+  try {
+    copy.start(["hello64", "--engine", engine, ...(engine === "qemu" ? ["--accel", accel] : [])]);
+    await copy.event(({ event }) => event === "watching", 180);
+    const device = copy.path("hv/machine/devices/port61.ts");
+    const source = readFileSync(device, "utf8");
+    const times = [];
+    for (let save = 0; save <= SAVES; save++) {
+      const from = copy.events.length;
+      writeFileSync(device, source.replace("REFRESH_NS: u64 = 15085", `REFRESH_NS: u64 = ${15086 + save}`));
+      const first = await copy.event(({ event }) => event === "first-output", 180, from);
+      // The compiler is warm when it has compiled once.
+      if (save > 0) times.push(first.msAfterSave);
+    }
+    note("dev");
+    return Math.round(median(times));
+  } finally {
+    await copy.remove();
+  }
 }
 
 /** Through the hypervisor and back: a Ping of 16 bytes, one at a time, while nothing else runs. */

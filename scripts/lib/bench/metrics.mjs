@@ -23,6 +23,7 @@ export const metrics = {
   "snapshot.restore_ms": { unit: "ms" },
   "snapshot.restore_to_first_instruction": { unit: "instructions", target: { qemu: 1e6 } },
   "snapshot.bytes": { unit: "bytes" },
+  "dev.save_to_output_ms": { unit: "ms", target: { qemu: 5000 } },
   "rpc.median_ms": { unit: "ms", target: { qemu: 3 } },
 };
 

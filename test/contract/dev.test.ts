@@ -1,0 +1,95 @@
+// `hvkit dev` in a copy of the checkout: a save is built and seen to run; a broken one is told, and leaves all alone.
+import { execFile } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { DevEvent } from "../../control/src/api/dev.js";
+import { devEvent } from "../../control/src/api/dev.js";
+import { DevCopy } from "../../scripts/lib/bench/devcopy.mjs";
+import { nightly } from "../support/scale.js";
+import { within } from "./support/suite.js";
+import { onEachEngine } from "./support/targets.js";
+
+onEachEngine("dev", (target) => {
+  // What it does does not depend on the engine; on Bochs it takes minutes.
+  if (target.name !== "qemu" && !nightly) {
+    test.skip("every night", () => {});
+    return;
+  }
+  let copy: DevCopy;
+  const isA =
+    (kind: DevEvent["event"]) =>
+    ({ event }: DevEvent): boolean =>
+      event === kind;
+  const says =
+    (text: string) =>
+    (event: DevEvent): boolean =>
+      event.event === "output" && event.text.endsWith(text);
+  const seconds = (time: number): number => time * target.patience;
+  const hvkit = (...args: string[]): Promise<string> =>
+    new Promise((resolve, reject) => {
+      execFile(process.execPath, [copy.main, ...args], { env: copy.env }, (error, stdout) => (error ? reject(error) : resolve(stdout)));
+    });
+
+  beforeAll(
+    async () => {
+      copy = new DevCopy();
+      copy.start(["hello64", "--engine", target.engine, ...(target.engine === "qemu" ? ["--accel", target.accel] : [])]);
+      await copy.event(isA("started"), seconds(80));
+      await copy.event(isA("watching"), seconds(80));
+    },
+    within(target, 90),
+  );
+  afterAll(() => copy?.remove(), 60_000);
+
+  test(
+    "a device that is saved is built, booted, and the guest runs on it with its options",
+    async () => {
+      await hvkit("run", "hello64", "--name", "second", "-d", "--append", "ticks=1 hz=20");
+      const before = copy.events.find(isA("up"));
+      const from = copy.events.length;
+      const device = copy.path("hv/machine/devices/port61.ts");
+      writeFileSync(device, readFileSync(device, "utf8").replace("REFRESH_NS: u64 = 15085", "REFRESH_NS: u64 = 15086"));
+      expect(await copy.event(isA("changed"), seconds(20), from)).toMatchObject({ files: ["hv/machine/devices/port61.ts"] });
+      const up = await copy.event(isA("up"), seconds(80), from);
+      if (up.event !== "up" || before?.event !== "up") throw new Error("not up");
+      expect(up.identity).not.toBe(before.identity); // of another build
+      await copy.event(says("hello64: long mode"), seconds(40), from);
+      await copy.event(says(" ticks=1 hz=20"), seconds(40), from);
+      const first = await copy.event(isA("first-output"), seconds(40), from);
+      expect(first).toMatchObject({ msAfterSave: expect.any(Number) });
+      for (const event of copy.events) devEvent.parse(event);
+    },
+    within(target, 150),
+  );
+
+  test(
+    "a build that fails is told, and what runs stays; put right, it goes on",
+    async () => {
+      const file = copy.path("hv/machine/devices/port61.ts");
+      const whole = readFileSync(file, "utf8");
+      const { pid } = JSON.parse(await hvkit("status", "--json")) as { pid: number };
+      const from = copy.events.length;
+      writeFileSync(file, `${whole}\nexport let broken: nothing = 1;\n`);
+      const failed = await copy.event(isA("failed"), seconds(60), from);
+      expect(failed).toMatchObject({ what: "build", text: expect.stringContaining("port61.ts") });
+      expect(JSON.parse(await hvkit("status", "--json"))).toMatchObject({ pid, state: "running" });
+
+      writeFileSync(file, whole.replace("\n\n", "\n\n\n"));
+      const image = copy.path("images/hello64/hello64.asm");
+      writeFileSync(image, readFileSync(image, "utf8").replace("hello64: long mode", "hello64: saved again"));
+      await copy.event(says("hello64: saved again"), seconds(90), from);
+    },
+    within(target, 180),
+  );
+
+  test(
+    "^C ends it and the hypervisor",
+    async () => {
+      expect(await copy.interrupt()).toBe(0);
+      expect(JSON.parse(await hvkit("status", "--json"))).toEqual({ state: "down" });
+      expect(readdirSync(join(copy.folder, "run"))).toEqual([]);
+    },
+    within(target, 40),
+  );
+});
