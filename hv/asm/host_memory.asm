@@ -90,6 +90,8 @@ IMPORT guestStripes                             ; ESI slot, RDX address, ECX str
 ; The walk goes from the root as far down as is asked for: core cannot name a table.
 IMPORT guestNested                              ; ESI slot, RDX guest-physical, ECX level 0..3; 4: the root
     GUEST refused
+    cmp ecx, 4
+    ja .none
     mov rax, [r12 + guest.nested_pa]
     test rax, rax
     jz .done                                    ; it has no RAM yet

@@ -3,11 +3,13 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { endReasonCode } from "../../control/src/hypervisor/texts.js";
+import { nestedPath } from "../../control/src/inspect/nested.js";
 import { EndReason, GuestKind, Vendor } from "../../protocol/messages.js";
 import { root } from "./support/machine.js";
 import { useMachine, within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
 
+const MIB = 2 ** 20;
 const ours = readdirSync(join(root, "images")).filter((name) => name !== "linux" && existsSync(join(root, "images", name, "image.json")));
 
 onEachEngine("images", (target) => {
@@ -38,6 +40,26 @@ onEachEngine("images", (target) => {
     },
     within(target, 90),
   );
+
+  test("a guest's nested tables lead to the memory that it was given, and nowhere else", async () => {
+    const { hypervisor } = machine();
+    const { guest, runs } = await hypervisor.guestCreate({ memoryBytes: 6 * MIB, wallSeconds: 0 });
+    try {
+      for (const address of [0, 2 * MIB + 0x1234, 6 * MIB - 1]) {
+        const run = runs.find(({ guestPhysical, bytes }) => address >= guestPhysical && address < guestPhysical + bytes);
+        const { root, entries } = await hypervisor.guestNested(guest, address);
+        const path = nestedPath(address, BigInt(root), entries);
+        expect(path.entries.at(-1)?.flags).toEqual(expect.arrayContaining(["read", "write", "execute", "large"]));
+        expect(path.physical).toBe(BigInt((run?.hostPhysical ?? 0) + address - (run?.guestPhysical ?? 0)));
+      }
+      for (const address of [6 * MIB, 2 ** 30, 2 ** 47, 2 ** 48 - 1]) {
+        const { root, entries } = await hypervisor.guestNested(guest, address);
+        expect(nestedPath(address, BigInt(root), entries).physical).toBeUndefined();
+      }
+    } finally {
+      await hypervisor.guestDestroy(guest);
+    }
+  });
 
   test(
     "hello64 gets its command line, and halts for good when told so",

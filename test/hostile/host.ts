@@ -101,6 +101,7 @@ function slots(n: u32, slot: u32): void {
   expect(n + 32, host.guestTraced(slot, 0, MEMORY) == 0);
   expect(n + 33, !host.guestDebug(slot, 1, MEMORY));
   expect(n + 34, host.guestStop(slot) == 0);
+  expect(n + 35, host.guestNested(slot, 0, 4) == 0);
   if (slot >= <u32>GuestLimit.Slots) expect(n + 24, host.guestChanged(slot) == -1);
 }
 
@@ -146,6 +147,9 @@ function running(n: u32): void {
   expect(n + 23, host.cpuStat(0, u32.MAX_VALUE) == 0);
   expect(n + 24, host.cpuStat(8, 0) == 0);
   expect(n + 25, host.cpuStat(u32.MAX_VALUE, 0) == 0);
+  for (let level: u32 = 0; level < 3; level++) expect(n + 26, host.guestNested(RUNNING, 0xffffff000000, level) == 0);
+  expect(n + 27, host.guestNested(RUNNING, 0, 5) == 0);
+  expect(n + 28, host.guestNested(RUNNING, 0, u32.MAX_VALUE) == 0);
 }
 
 /** Memory that is not core's: the second argument starts outside, or ends there. */
