@@ -1,5 +1,7 @@
 // A guest that executes, and gets nowhere: at one place, or by one kind of exit over and over.
+
 import { fateText, irqText } from "../inspect/devices/pic.js";
+import type { Instruction } from "../inspect/disasm.js";
 import { register } from "../inspect/view.js";
 import type { Running, Standing } from "./evidence.js";
 import { type Finding, hex, type Rule } from "./finding.js";
@@ -32,7 +34,7 @@ export const spinning: Rule = ({ running, standing }) => {
       evidence: [
         `RIP was there at all of ${running.samples.length} looks`,
         ...(running.unchanged ? ["no general register changed meanwhile"] : []),
-        ...standing.code.slice(0, SHOWN).map(({ address, text }) => `${hex(address)}  ${text}`),
+        ...loopOf(standing.code).map(({ address, text }) => `${hex(address)}  ${text}`),
         ...waiting(standing, interrupts),
       ],
       hint: sure
@@ -41,6 +43,12 @@ export const spinning: Rule = ({ running, standing }) => {
     },
   ];
 };
+
+/** From where it stands to the jump that leads back, or the first few of what comes. */
+function loopOf(code: readonly Instruction[]): Instruction[] {
+  const end = code.findIndex(({ mnemonic }) => mnemonic === "jmp" || mnemonic === "ret");
+  return code.slice(0, end < 0 ? SHOWN : Math.min(end + 1, SHOWN));
+}
 
 /** A jump to itself: whatever the registers say. */
 const isEndless = ({ code: [first] }: Standing): boolean =>
