@@ -24,7 +24,7 @@ function working({ running }: Evidence): Finding {
     text: "It is at work, as far as can be seen from outside.",
     evidence: activity
       ? [
-          `of ${milliseconds(activity.ns)} it ran ${milliseconds(activity.runNs)}, with ${activity.exits} exits`,
+          `of ${milliseconds(activity.ns)} it ran ${milliseconds(activity.runNs)} and was halted ${milliseconds(activity.haltNs)}, with ${activity.exits} exits`,
           `RIP was at ${places} places at ${running?.samples.length ?? 0} looks`,
         ]
       : [],
