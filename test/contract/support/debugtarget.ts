@@ -17,6 +17,8 @@ export class DirectTarget implements Target {
   events: TargetEvents | undefined;
   readonly debuggee: Debuggee;
   readonly #slot: number;
+  /** one after the other, as in the daemon */
+  #turn: Promise<void> = Promise.resolve();
 
   private constructor(
     private readonly machine: Machine,
@@ -69,26 +71,43 @@ export class DirectTarget implements Target {
     return this.machine.hypervisor.debugger.guestStore(this.#slot, address, bytes);
   }
 
-  async run(wish: RunWish): Promise<void> {
-    await this.debuggee.prepare({ ...wish, flags: wish.flags | DebugFlag.Attached });
-    await this.machine.hypervisor.guestResume(this.#slot);
+  run(wish: RunWish): Promise<void> {
+    return this.#next(async () => {
+      await this.debuggee.prepare({ ...wish, flags: wish.flags | DebugFlag.Attached });
+      await this.machine.hypervisor.guestResume(this.#slot);
+    });
   }
 
-  async pause(): Promise<void> {
-    await this.machine.hypervisor.guestPause(this.#slot);
-    await this.debuggee.lift();
-    this.events?.stop(0);
+  pause(): Promise<void> {
+    return this.#next(async () => {
+      await this.machine.hypervisor.guestPause(this.#slot);
+      await this.debuggee.lift();
+      this.events?.stop(0);
+    });
   }
 
-  async detach(): Promise<void> {
-    this.machine.hypervisor.off("guestStopped", this.#onStopped);
-    this.machine.hypervisor.off("guestEnded", this.#onEnded);
-    await this.debuggee.detach();
-    await this.machine.hypervisor.guestResume(this.#slot);
+  /** The guest stands. */
+  detach(): Promise<void> {
+    return this.#next(async () => {
+      this.machine.hypervisor.off("guestStopped", this.#onStopped);
+      this.machine.hypervisor.off("guestEnded", this.#onEnded);
+      await this.debuggee.detach();
+      await this.machine.hypervisor.guestResume(this.#slot);
+    });
+  }
+
+  #next(work: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 
   readonly #onStopped = (...[slot, stop]: HypervisorEvents["guestStopped"]): void => {
-    if (slot === this.#slot) void this.debuggee.settle().then(() => this.events?.stop(stop));
+    if (slot !== this.#slot) return;
+    void this.#next(async () => {
+      await this.debuggee.settle();
+      this.events?.stop(stop);
+    });
   };
 
   readonly #onEnded = (...[slot]: HypervisorEvents["guestEnded"]): void => {

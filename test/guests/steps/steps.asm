@@ -15,17 +15,18 @@
 %define EFER_SCE 1
 %define FLAGS_TF_IF 0x300
 
+; A handler of a few instructions, instead of the common one. %1: vector, %2: routine
+%macro gate 2
+  mov eax, %2
+  mov [idt + %1 * 16], ax
+  shr eax, 16
+  mov [idt + %1 * 16 + 6], ax
+%endmacro
+
 main:
   call idt_init
-  mov eax, 6
-  mov edx, on_undefined
-  call hook
-  mov eax, 1
-  mov edx, on_debug
-  call hook
-  mov eax, 0x28
-  mov edx, on_interrupt
-  call hook
+  gate 6, on_undefined
+  gate 0x28, on_interrupt
   mov ecx, IA32_EFER
   rdmsr
   or eax, EFER_SCE
@@ -125,28 +126,12 @@ report:
   print 10
   ret
 
-on_interrupt:
-  mov rax, [rdi + frame.rflags]
-  call keep
-  ret
-
 on_undefined:
-  mov rax, [rdi + frame.rflags]
-  call keep
-  add qword [rdi + frame.rip], 2
-  ret
-
-on_debug:                                 ; RIP is behind it already
-  mov rax, [rdi + frame.rflags]
-  call keep
-  ret
-
-; The hash lies in the frame, as the interrupted code's R15.
-keep:
-  mov r15, [rdi + frame.r15]
+  add qword [rsp], 2
+on_interrupt:
+  mov rax, [rsp + 16]                     ; the flags that it pushed
   call hash
-  mov [rdi + frame.r15], r15
-  ret
+  iretq
 
 on_syscall:
   mov rax, r11
