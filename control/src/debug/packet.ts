@@ -74,20 +74,25 @@ export class PacketReader {
 
 /** A packet around data, in which what frames it is escaped. */
 export function encodePacket(data: Uint8Array | string): Buffer {
-  const bytes: number[] = [START];
+  const plain = typeof data === "string" ? Buffer.from(data, "latin1") : data;
+  // Twice as long at the most, and what is around it.
+  const packet = Buffer.allocUnsafe(plain.length * 2 + 4);
+  packet[0] = START;
+  let at = 1;
   let sum = 0;
-  const put = (byte: number): void => {
-    bytes.push(byte);
-    sum = (sum + byte) & 0xff;
-  };
-  for (const byte of typeof data === "string" ? Buffer.from(data, "latin1") : data) {
+  for (const byte of plain) {
     if (byte === START || byte === END || byte === ESCAPE || byte === RUN) {
-      put(ESCAPE);
-      put(byte ^ FLIP);
-    } else put(byte);
+      packet[at++] = ESCAPE;
+      packet[at++] = byte ^ FLIP;
+      sum += ESCAPE + (byte ^ FLIP);
+    } else {
+      packet[at++] = byte;
+      sum += byte;
+    }
   }
-  bytes.push(END, ...Buffer.from(sum.toString(16).padStart(2, "0")));
-  return Buffer.from(bytes);
+  packet[at++] = END;
+  at += packet.write((sum & 0xff).toString(16).padStart(2, "0"), at, "latin1");
+  return packet.subarray(0, at);
 }
 
 function unescaped(data: readonly number[]): Buffer {
