@@ -68,7 +68,10 @@ onEachEngine("the checks of an entry", (target) => {
       const unknown = found.filter(({ text }) => !known.includes(text));
       const evidence = await Promise.all(unknown.map(async ({ number }) => stateText(machine(), guest.slot, number)));
       const hint = `seed ${seed}`;
-      expect(unknown.map(({ text, number }, index) => `${text}: state ${number}: ${evidence[index]}`), hint).toEqual([]);
+      expect(
+        unknown.map(({ text, number }, index) => `${text}: state ${number}: ${evidence[index]}`),
+        hint,
+      ).toEqual([]);
       const first = wrong.length > 0 ? await stateText(machine(), guest.slot, Number(/\d+/.exec(wrong[0] ?? ""))) : "";
       expect(wrong, `${hint} ${first}`).toEqual([]);
       // What the document lists is there: else it has been mended, and the row goes. (KVM has no emulator's habits.)
@@ -153,7 +156,8 @@ function wrongRule({ number, failures, failed }: State, words: string | undefine
   // One segment, not "CS.RPL != SS.RPL".
   const segment = words.includes("!= SS") ? undefined : /guest (?:bad )?(ES|CS|SS|DS|FS|GS|LDTR|TR)\b/.exec(words)?.[1]?.toLowerCase();
   const fits = failed.some(
-    ({ rule, field }) => rules.includes(rule) && (segment === undefined || fieldKey("vmx", field).toLowerCase().startsWith(`guest${segment}`)),
+    ({ rule, field }) =>
+      rules.includes(rule) && (segment === undefined || fieldKey("vmx", field).toLowerCase().startsWith(`guest${segment}`)),
   );
   const all = failed.map(({ rule, field }) => `${VmxRule[rule]}(${fieldKey("vmx", field)})`).join(" ");
   return fits || failures > failed.length ? [] : [`state ${number}: ${words}; the checker: ${all}`];

@@ -55,7 +55,7 @@ function row(slot: u32, number: u64, mark: u32): void {
   checkState();
   const told = min(failures, TOLD);
   const verdict = enterState(slot, mark);
-  word(verdict | (<u64>failures << 40));
+  word(verdict | ((<u64>failures) << 40));
   for (let i: u32 = 0; i < TOLD; i += 2) {
     const low: u64 = i < told ? load<u32>(FAILURES + i * 4) : 0;
     const high: u64 = i + 1 < told ? load<u32>(FAILURES + i * 4 + 4) : 0;

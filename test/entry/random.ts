@@ -28,15 +28,15 @@ export function near(value: u64): u64 {
     case 0:
     case 1:
     case 2:
-      return value ^ (<u64>1 << below(64));
+      return value ^ ((<u64>1) << below(64));
     case 3:
-      return value ^ (<u64>1 << below(16));
+      return value ^ ((<u64>1) << below(16));
     case 4:
-      return value ^ (<u64>3 << below(62));
+      return value ^ ((<u64>3) << below(62));
     case 5:
       return edge(below(12));
     case 6:
-      return value ^ (<u64>1 << (30 + below(20)));
+      return value ^ ((<u64>1) << (30 + below(20)));
     default:
       return value + (oneIn(2) ? 1 : -1);
   }

@@ -1,11 +1,11 @@
 // A state by its number: made, written into the guest's control block, read back (a field may be narrower), checked, entered. Above vmx.ts
 // and svm.ts.
 
+import * as host from "../../hv/core/host";
+import { HostFact } from "../../hv/core/host";
 import { begin, get, set } from "../../hv/explain/state";
 import { svm } from "../../hv/explain/svm";
 import { vmx } from "../../hv/explain/vmx";
-import * as host from "../../hv/core/host";
-import { HostFact } from "../../hv/core/host";
 import { Vendor } from "../../protocol/messages";
 import { SvmField, VmxField } from "../../protocol/vcb";
 import { below, start } from "./random";

@@ -1,8 +1,8 @@
 // States for VMRUN: one of a few modes of a real guest, then changes near the boundaries of what VMRUN checks. Mirrors vmx.ts. Whatever is
 // accepted exits at its first fetch: nested paging stays on, with tables that map nothing.
 
-import { SvmField } from "../../protocol/vcb";
 import { get, set } from "../../hv/explain/state";
+import { SvmField } from "../../protocol/vcb";
 import { below, near, next, oneIn } from "./random";
 import { rawEmpty } from "./raw";
 
@@ -52,20 +52,20 @@ export function svmMode(): void {
 
 function anyEvent(): u64 {
   const vector = oneIn(2) ? below(33) : below(256);
-  return 0x80000000 | (<u64>below(8) << 8) | vector | (oneIn(3) ? 0x800 : 0);
+  return 0x80000000 | ((<u64>below(8)) << 8) | vector | (oneIn(3) ? 0x800 : 0);
 }
 
 export function svmChange(): void {
   const field = <u32>next() % <u32>SvmField.ExitCode;
   switch (below(20)) {
     case 0:
-      set(SvmField.Efer, get(SvmField.Efer) ^ (<u64>1 << below(18)));
+      set(SvmField.Efer, get(SvmField.Efer) ^ ((<u64>1) << below(18)));
       break;
     case 1:
       set(SvmField.Cr0, near(get(SvmField.Cr0)));
       break;
     case 2:
-      set(SvmField.Cr4, get(SvmField.Cr4) ^ (<u64>1 << (oneIn(4) ? 17 : below(34))));
+      set(SvmField.Cr4, get(SvmField.Cr4) ^ ((<u64>1) << (oneIn(4) ? 17 : below(34))));
       break;
     case 3:
       set(SvmField.Cr3, near(get(SvmField.Cr3)));
@@ -80,7 +80,7 @@ export function svmChange(): void {
       set(SvmField.EventInjection, anyEvent());
       break;
     case 7:
-      set(SvmField.CsAccess, get(SvmField.CsAccess) ^ (<u64>1 << below(12)));
+      set(SvmField.CsAccess, get(SvmField.CsAccess) ^ ((<u64>1) << below(12)));
       break;
     case 8:
       set(SvmField.CsAccess, get(SvmField.CsAccess) | 0x600);
@@ -89,13 +89,13 @@ export function svmChange(): void {
       set(oneIn(2) ? SvmField.Dr6 : SvmField.Dr7, near(0xffff0ff0));
       break;
     case 10:
-      set(oneIn(2) ? SvmField.IopmBase : SvmField.MsrpmBase, get(SvmField.IopmBase) ^ (<u64>1 << (FIRST_HIGH + below(32))));
+      set(oneIn(2) ? SvmField.IopmBase : SvmField.MsrpmBase, get(SvmField.IopmBase) ^ ((<u64>1) << (FIRST_HIGH + below(32))));
       break;
     case 11:
-      set(SvmField.NestedCr3, get(SvmField.NestedCr3) ^ (<u64>1 << (FIRST_HIGH + below(32))));
+      set(SvmField.NestedCr3, get(SvmField.NestedCr3) ^ ((<u64>1) << (FIRST_HIGH + below(32))));
       break;
     case 12:
-      set(SvmField.Pat, get(SvmField.Pat) ^ (<u64>1 << below(64)));
+      set(SvmField.Pat, get(SvmField.Pat) ^ ((<u64>1) << below(64)));
       break;
     case 13:
       set(SvmField.Cr4, get(SvmField.Cr4) ^ CR4_PAE);

@@ -2,8 +2,7 @@
 // is accepted exits at once: the preemption timer has run out, and the EPT maps nothing; one of the two always holds. Host fields get
 // values alone that the checker refuses by itself.
 
-import { failures, get, set } from "../../hv/explain/state";
-import { begin } from "../../hv/explain/state";
+import { begin, failures, get, set } from "../../hv/explain/state";
 import { vmx } from "../../hv/explain/vmx";
 import { VmxField } from "../../protocol/vcb";
 import { below, near, next, oneIn } from "./random";
@@ -34,7 +33,7 @@ export function vmxSafe(): void {
   }
   set(VmxField.VirtualizationException, rawEmpty(1));
   set(VmxField.PostedDescriptor, empty);
-  set(VmxField.TscMultiplier, <u64>1 << 48);
+  set(VmxField.TscMultiplier, (<u64>1) << 48);
   set(VmxField.EntryInterruption, 0);
   set(VmxField.Interruptibility, 0);
   set(VmxField.Activity, 0);
@@ -119,25 +118,25 @@ function anyEvent(): u64 {
   if (oneIn(2)) set(VmxField.EntryLength, below(18));
   if (oneIn(3)) set(VmxField.EntryError, near(0));
   // Type 7, a pending MTF exit, is what Bochs ends at.
-  return EVENT_VALID | (<u64>below(7) << 8) | vector | (oneIn(3) ? 0x800 : 0) | (oneIn(8) ? 0x1000 : 0);
+  return EVENT_VALID | ((<u64>below(7)) << 8) | vector | (oneIn(3) ? 0x800 : 0) | (oneIn(8) ? 0x1000 : 0);
 }
 
 export function vmxChange(): void {
   switch (below(32)) {
     case 0:
-      flip(VmxField.PinControls, <u64>1 << below(32));
+      flip(VmxField.PinControls, (<u64>1) << below(32));
       break;
     case 1:
-      flip(VmxField.PrimaryControls, <u64>1 << below(32));
+      flip(VmxField.PrimaryControls, (<u64>1) << below(32));
       break;
     case 2:
-      flip(VmxField.SecondaryControls, <u64>1 << below(32));
+      flip(VmxField.SecondaryControls, (<u64>1) << below(32));
       break;
     case 3:
-      flip(VmxField.ExitControls, <u64>1 << below(32));
+      flip(VmxField.ExitControls, (<u64>1) << below(32));
       break;
     case 4:
-      flip(VmxField.EntryControls, <u64>1 << below(32));
+      flip(VmxField.EntryControls, (<u64>1) << below(32));
       break;
     case 5:
       set(VmxField.EntryInterruption, anyEvent());
@@ -152,7 +151,7 @@ export function vmxChange(): void {
       set(VmxField.Cr3TargetCount, below(8));
       break;
     case 9:
-      flip(VmxField.EptPointer, <u64>1 << (oneIn(3) ? 40 + below(24) : below(12)));
+      flip(VmxField.EptPointer, (<u64>1) << (oneIn(3) ? 40 + below(24) : below(12)));
       break;
     case 10:
       set(VmxField.Activity, oneIn(2) ? 1 : 4 << below(30));
@@ -162,10 +161,10 @@ export function vmxChange(): void {
       set(VmxField.Interruptibility, 2);
       break;
     case 12:
-      flip(VmxField.Interruptibility, oneIn(4) ? 16 : oneIn(4) ? <u64>1 << below(32) : below(16));
+      flip(VmxField.Interruptibility, oneIn(4) ? 16 : oneIn(4) ? (<u64>1) << below(32) : below(16));
       break;
     case 13:
-      set(VmxField.PendingDebug, <u64>1 << below(24));
+      set(VmxField.PendingDebug, (<u64>1) << below(24));
       break;
     case 14:
       set(VmxField.Interruptibility, 1 + below(2));
@@ -184,7 +183,7 @@ export function vmxChange(): void {
       flip(VmxField.GuestCr0, CR0_PG);
       break;
     case 19:
-      flip(VmxField.GuestRip, <u64>1 << (32 + below(32)));
+      flip(VmxField.GuestRip, (<u64>1) << (32 + below(32)));
       break;
     case 20:
       if (oneIn(2)) flip(VmxField.GuestCsSelector, 1 + below(7));
@@ -195,8 +194,8 @@ export function vmxChange(): void {
       set(VmxField.Activity, 1);
       break;
     case 22:
-      if (oneIn(2)) flip(VmxField.GuestDebugctl, <u64>1 << below(40));
-      else set(VmxField.PendingDebug, <u64>1 << (24 + below(40)));
+      if (oneIn(2)) flip(VmxField.GuestDebugctl, (<u64>1) << below(40));
+      else set(VmxField.PendingDebug, (<u64>1) << (24 + below(40)));
       break;
     default:
       guestField();
@@ -208,10 +207,10 @@ function controlAddress(): void {
   const field = <u32>VmxField.IoBitmapA + below(<u32>VmxField.PmlAddress - <u32>VmxField.IoBitmapA + 1);
   if (field == <u32>VmxField.EptPointer) return;
   flip(VmxField.PrimaryControls, oneIn(2) ? 0x2000000 : 0x200000);
-  if (oneIn(2)) flip(VmxField.SecondaryControls, <u64>1 << below(24));
+  if (oneIn(2)) flip(VmxField.SecondaryControls, (<u64>1) << below(24));
   if (field == <u32>VmxField.VmFunctions) set(field, below(4));
-  else flip(field, <u64>1 << (oneIn(2) ? below(12) : 36 + below(28)));
-  if (oneIn(4)) set(VmxField.TprThreshold, <u64>1 << (4 + below(28)));
+  else flip(field, (<u64>1) << (oneIn(2) ? below(12) : 36 + below(28)));
+  if (oneIn(4)) set(VmxField.TprThreshold, (<u64>1) << (4 + below(28)));
   if (oneIn(8)) set(VmxField.Vpid, 0);
   if (oneIn(8)) set(VmxField.TscMultiplier, 0);
 }
@@ -221,15 +220,16 @@ function msrArea(): void {
   const which = 2 * below(3);
   const count = which == 4 ? VmxField.EntryLoadCount : VmxField.ExitStoreCount + which;
   set(count, 1 + below(4));
-  set(count + 1, oneIn(2) ? 1 + below(15) : (<u64>1 << (40 + below(24))) | 0x1000);
+  set(count + 1, oneIn(2) ? 1 + below(15) : ((<u64>1) << (40 + below(24))) | 0x1000);
 }
 
 function guestField(): void {
   const first: u32 = VmxField.GuestCr0;
   const field = first + (<u32>next() % (<u32>VmxField.Pdpte3 + 1 - first));
   if (field == <u32>VmxField.Activity || field == <u32>VmxField.LinkPointer) return;
-  const access = field >= <u32>VmxField.GuestEsSelector && field <= <u32>VmxField.GuestTrAccess && (field - <u32>VmxField.GuestEsSelector) % 4 == 3;
-  if (access) flip(field, <u64>1 << below(17));
+  const access =
+    field >= <u32>VmxField.GuestEsSelector && field <= <u32>VmxField.GuestTrAccess && (field - <u32>VmxField.GuestEsSelector) % 4 == 3;
+  if (access) flip(field, (<u64>1) << below(17));
   else set(field, near(get(field)));
 }
 

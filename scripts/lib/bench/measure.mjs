@@ -7,6 +7,7 @@ import { TraceMode } from "../../../build/js/protocol/trace.js";
 import { root } from "../run.mjs";
 import { DevCopy } from "./devcopy.mjs";
 import { directLinux } from "./direct.mjs";
+import { gdbRead } from "./gdb.mjs";
 import { metrics, none } from "./metrics.mjs";
 import { Bench } from "./session.mjs";
 import { restoreToFirstInstruction, snapshots } from "./snapshot.mjs";
@@ -30,6 +31,7 @@ const counted = {
 const timed = {
   rpc: { of: ["rpc.median_ms"], measure: rpc },
   upload: { of: ["upload.mb_per_s"], measure: upload },
+  gdb: { of: ["gdb.read_mb_per_s"], measure: gdbRead },
   snapshot: { of: ["snapshot.save_mb_per_s", "snapshot.restore_ms", "snapshot.bytes"], measure: snapshots },
 };
 

@@ -5,7 +5,7 @@ import { explain } from "../../../control/src/explain/explain.js";
 import { fieldKey } from "../../../control/src/explain/fields.js";
 import { readState } from "../../../control/src/explain/read.js";
 import { ruleCode } from "../../../control/src/explain/rules.js";
-import { SvmField, SvmField as S, VmxField, VmxField as V } from "../../../protocol/vcb.js";
+import { SvmField as S, SvmField, VmxField as V, VmxField } from "../../../protocol/vcb.js";
 import { type Age, svmLog, vmxLog } from "./kvmlog.js";
 import { stateText, stateWith } from "./states.js";
 
@@ -26,7 +26,8 @@ describe.each(["vmx", "svm"] as const)("a kernel's log: %s", (vendor) => {
       const text = ["something else: RIP = 0x1", "cr0: 12", ...logs[vendor](fields, age)].map(before).join("\n");
       const read = readState(text, "log");
       expect([read.vendor, read.dumps]).toEqual([vendor, 1]);
-      for (const [field, value] of read.fields) expect([fieldKey(vendor, field), value]).toEqual([fieldKey(vendor, field), fields.get(field)]);
+      for (const [field, value] of read.fields)
+        expect([fieldKey(vendor, field), value]).toEqual([fieldKey(vendor, field), fields.get(field)]);
       expect(read.fields.size).toBe(vendor === "vmx" ? 86 : 66);
     }
   });
@@ -39,7 +40,8 @@ describe.each(["vmx", "svm"] as const)("a kernel's log: %s", (vendor) => {
     expect(assumedWidths).toEqual({ physical: 52, linear: 48 });
     const open = new Set(notMade.map(({ rule }) => ruleCode(vendor, rule)));
     if (vendor === "vmx") {
-      for (const rule of ["ControlMustBeOne", "Cr0Fixed", "Cr4Fixed", "EptMemoryType", "LinkAddress"]) expect(open).toContain(`vmx.${rule}`);
+      for (const rule of ["ControlMustBeOne", "Cr0Fixed", "Cr4Fixed", "EptMemoryType", "LinkAddress"])
+        expect(open).toContain(`vmx.${rule}`);
       expect(open).not.toContain("vmx.ActivityKind");
     } else expect([...open].sort()).toEqual(["svm.EferLongMode"]);
     expect(absent).toContain(vendor === "vmx" ? VmxField.PinAllowed : SvmField.FeaturesExtended);
@@ -48,7 +50,10 @@ describe.each(["vmx", "svm"] as const)("a kernel's log: %s", (vendor) => {
 
   test("of several dumps the last counts; one that is cut short has what it has", () => {
     const whole = logs[vendor](fields);
-    const two = readState([...whole, ...logs[vendor](stateWith(vendor, { [vendor === "vmx" ? V.GuestRip : S.Rip]: 0x77n }))].join("\n"), "log");
+    const two = readState(
+      [...whole, ...logs[vendor](stateWith(vendor, { [vendor === "vmx" ? V.GuestRip : S.Rip]: 0x77n }))].join("\n"),
+      "log",
+    );
     expect([two.dumps, two.fields.get(vendor === "vmx" ? V.GuestRip : S.Rip)]).toEqual([2, 0x77n]);
     const cut = readState(whole.slice(0, 12).join("\n"), "log");
     expect(cut.fields.size).toBeGreaterThan(3);
@@ -95,7 +100,9 @@ describe("what is no state", () => {
     ["a negative number", '{"vendor": "svm", "fields": {"Cr0": -1}}', "not a number of 64 bits"],
     ["no number", '{"vendor": "svm", "fields": {"Cr0": {"a": 1}}}', "not a number of 64 bits"],
   ])("%s", (_what, text, message) => {
-    expect(() => readState(text, "the file")).toThrow(expect.objectContaining({ code: "E_ENTRY_STATE", message: expect.stringContaining(message) }));
+    expect(() => readState(text, "the file")).toThrow(
+      expect.objectContaining({ code: "E_ENTRY_STATE", message: expect.stringContaining(message) }),
+    );
   });
 
   test("whatever a file has in it, it is read or refused", () => {
