@@ -10,7 +10,8 @@ function argumentsOf(target: string, symbols: Symbols | undefined): string[] {
       : symbols.offset === 0n
         ? [symbols.file]
         : ["-ex", `symbol-file -o 0x${symbols.offset.toString(16)} ${symbols.file}`];
-  return [...file, "-ex", `target remote ${target}`];
+  // A multiboot kernel's file is an i386 one; the CPU has its 64-bit registers all the same.
+  return [...file, "-ex", "set architecture i386:x86-64", "-ex", `target remote ${target}`];
 }
 
 /** For a shell. */

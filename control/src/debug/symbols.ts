@@ -40,7 +40,7 @@ export async function symbolsOf(
   try {
     const { manifest, filesFolder } = await new Catalog(projectRoot()).find(guest.image);
     const kernel = join(filesFolder, manifest.files.kernel);
-    if (guest.kind === "multiboot") return { file: kernel, offset: 0n };
+    if (guest.kind === "multiboot") return hasSections(kernel) ? { file: kernel, offset: 0n } : undefined;
     if (guest.kind !== "linux") return undefined;
     const file = await linuxSymbols(kernel, note);
     const entry = await lstar();
@@ -53,6 +53,13 @@ export async function symbolsOf(
     note(`hvkit: no symbols: ${error.message}. ${error.hint ?? ""}`);
     return undefined;
   }
+}
+
+/** What an assembler's `-f bin` wrote as an ELF file has segments alone. */
+function hasSections(path: string): boolean {
+  const file = readFileSync(path);
+  if (file.length < 64 || file.readUInt32BE(0) !== 0x7f454c46) return false;
+  return file[4] === 1 ? file.readUInt32LE(0x20) !== 0 : file.readBigUInt64LE(0x28) !== 0n;
 }
 
 /** How far the kernel has moved: by whole 2 MiB, and not far. What is not so is another program's system call entry. */
