@@ -25,7 +25,8 @@ const config = {
 
 export async function checkAssemblyScript({ fix = false } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "hvkit-check-"));
-  const sources = [...files("hv", ".ts"), ...files("test/hostile", ".ts").filter((path) => !path.endsWith(".test.ts"))];
+  const folders = ["hv", "test/hostile", "test/entry"];
+  const sources = folders.flatMap((folder) => files(folder, ".ts").filter((path) => !path.endsWith(".test.ts")));
   try {
     for (const path of sources) {
       mkdirSync(dirname(join(folder, path)), { recursive: true });

@@ -1,9 +1,14 @@
 // Measures one engine: instruction counts on a machine whose TSC counts instructions, wall-clock figures on one that runs freely.
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { documentOf, withChecks } from "../../../build/js/control/src/explain/document.js";
+import { explain } from "../../../build/js/control/src/explain/explain.js";
+import { readState } from "../../../build/js/control/src/explain/read.js";
+import { vendorNameOf } from "../../../build/js/control/src/explain/rules.js";
 import { BootBlock, BootLimit } from "../../../build/js/protocol/boot.js";
 import { GuestKind, Op } from "../../../build/js/protocol/messages.js";
 import { TraceMode } from "../../../build/js/protocol/trace.js";
+import { SvmField, VmxField } from "../../../build/js/protocol/vcb.js";
 import { root } from "../run.mjs";
 import { DevCopy } from "./devcopy.mjs";
 import { directLinux } from "./direct.mjs";
@@ -30,6 +35,7 @@ const counted = {
 /** Wall-clock figures. */
 const timed = {
   rpc: { of: ["rpc.median_ms"], measure: rpc },
+  explain: { of: ["explain.ms"], measure: explainOnce },
   upload: { of: ["upload.mb_per_s"], measure: upload },
   gdb: { of: ["gdb.read_mb_per_s"], measure: gdbRead },
   snapshot: { of: ["snapshot.save_mb_per_s", "snapshot.restore_ms", "snapshot.bytes"], measure: snapshots },
@@ -235,6 +241,30 @@ async function saveToOutput({ engine, accel }, note) {
   } finally {
     await copy.remove();
   }
+}
+
+/** A guest's state as a file has it, once every field is there and once as a kernel's log would be, without those of the CPU: the longer of both. */
+async function explainOnce(bench) {
+  const guest = await bench.run("spin16");
+  const vendor = vendorNameOf(bench.hypervisor.hello.vendor);
+  const fields = new Map((await bench.hypervisor.guestExplain(guest)).entries());
+  const firstOfCpu = vendor === "vmx" ? VmxField.VmcsAddress : SvmField.Features1;
+  const log = new Map([...fields].filter(([field]) => field < firstOfCpu));
+  const took = (known) => {
+    const text = JSON.stringify(documentOf({ vendor, fields: known }));
+    const times = Array.from({ length: 50 }, () => {
+      const start = performance.now();
+      const state = readState(text, "bench");
+      const explanation = explain(state);
+      if (explanation.failed.length > 0) throw new Error(`${explanation.failed.length} checks fail`);
+      withChecks(documentOf(state), state, explanation);
+      return performance.now() - start;
+    });
+    return median(times);
+  };
+  const ms = Math.max(took(fields), took(log));
+  await bench.remove(guest);
+  return { "explain.ms": Math.round(ms * 1000) / 1000 };
 }
 
 /** Through the hypervisor and back: a Ping of 16 bytes, one at a time, while nothing else runs. */

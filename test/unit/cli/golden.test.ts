@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { GuestStats, GuestSummary, SnapshotCheck, SnapshotSummary, Status } from "../../../control/src/api/schemas.js";
 import { MIB } from "../../../control/src/api/size.js";
+import { showExplanation } from "../../../control/src/cli/commands/explain.js";
 import { showImages } from "../../../control/src/cli/commands/images.js";
 import { showGuests } from "../../../control/src/cli/commands/ps.js";
 import { showRegisters } from "../../../control/src/cli/commands/regs.js";
@@ -9,9 +10,14 @@ import { showCheck, showSnapshots } from "../../../control/src/cli/commands/snap
 import { showStats } from "../../../control/src/cli/commands/stats.js";
 import { showStatus } from "../../../control/src/cli/commands/status.js";
 import { showProgress } from "../../../control/src/cli/progress.js";
+import { documentOf, withChecks } from "../../../control/src/explain/document.js";
+import { explain } from "../../../control/src/explain/explain.js";
+import { readState } from "../../../control/src/explain/read.js";
 import { registerName } from "../../../control/src/hypervisor/texts.js";
 import { hexDump } from "../../../control/src/inspect/hexdump.js";
 import { Register } from "../../../protocol/state.js";
+import { SvmField } from "../../../protocol/vcb.js";
+import { stateWith } from "../explain/states.js";
 
 const at = (seconds: number): string => new Date(1_800_000_000_000 - seconds * 1000).toISOString();
 const now = 1_800_000_000_000;
@@ -31,6 +37,42 @@ const guest: GuestSummary = {
   end: null,
   consoleLost: 0,
 };
+
+describe("explain", () => {
+  const shown = (text: string): string => {
+    const state = readState(text, "dump");
+    const explanation = explain(state);
+    return showExplanation("dump", withChecks(documentOf(state), state, explanation), explanation.assumedWidths);
+  };
+
+  it("shows what fails, with values, section and mistake", () => {
+    const fields = stateWith("svm", { [SvmField.Efer]: 0x500n, [SvmField.Asid]: 0n });
+    expect(shown(JSON.stringify(documentOf({ vendor: "svm", fields })))).toBe(`dump
+2 checks fail.
+
+ 1. The guest's ASID must not be 0, which is the host's.
+     ASID = 0h
+     APM vol. 2, 15.5.1 (svm.Asid)
+     Usual mistake: ASIDs were counted from 0, or the field at 58h was never written.
+
+ 2. EFER.SVME must be 1 for the guest too.
+     EFER = 500h
+     APM vol. 2, 15.5.1 (svm.EferSvme)
+     Usual mistake: The guest's EFER was written as the guest has it: keep SVME set, and hide it when the guest reads EFER.`);
+  });
+
+  it("shows what could not be checked", () => {
+    const text = shown('{"vendor": "svm", "fields": {"Efer": "0x1500", "Cr0": "0x80000033", "Cr4": "0x20", "Cr3": "0x101000"}}');
+    const [title, verdict, , widths, , notMade, , absent] = text.split("\n");
+    expect([title, verdict]).toEqual(["dump", "Every check that could be made passes."]);
+    expect(widths).toBe("Address widths are not in it: 52 physical and 48 linear bits are taken.");
+    expect(notMade).toMatch(/^Not made, for want of a field: svm.InterceptVmrun \(intercepts, second word\); svm.Asid \(ASID\); .*\.$/);
+    expect(notMade).toContain("svm.LongCs (CS access rights)");
+    expect(absent).toMatch(/^Fields that it has not \(svm\): InterceptCr, .*, AsidCount\.$/);
+    const whole = documentOf({ vendor: "svm", fields: stateWith("svm") });
+    expect(shown(JSON.stringify(whole))).toBe("dump\nEvery check passes.");
+  });
+});
 
 describe("ps", () => {
   it("shows each state", () => {

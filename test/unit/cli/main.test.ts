@@ -3,6 +3,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { entryDocument } from "../../../control/src/api/entrystate.js";
 import { methods } from "../../../control/src/api/methods.js";
 import { projectRoot } from "../../../control/src/api/root.js";
 import { EndReason } from "../../../protocol/messages.js";
@@ -53,7 +54,7 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
   it("prints help on standard output, with every command", async () => {
     const { code, out, err } = await hvkit("--help");
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    for (const command of "up down status images run ps inspect logs console pause unpause reset stop kill rm snapshot restore revert regs mem stats doctor".split(
+    for (const command of "up down status images run ps inspect logs console pause unpause reset stop kill rm snapshot restore revert regs mem stats explain doctor".split(
       " ",
     )) {
       expect(out).toMatch(new RegExp(`^  ${command} `, "m"));
@@ -323,4 +324,34 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
       spawn(command, args, { env: { ...process.env, ...env }, stdio: "ignore" }).on("close", () => resolve(performance.now() - begin));
     });
   }
+
+  it("explains a file without a hypervisor, and refuses what is none", async () => {
+    const file = join(harness.folder, "state.json");
+    writeFileSync(file, '{"vendor": "vmx", "fields": {"GuestRflags": "0x0"}}');
+    const said = await hvkit("explain", file);
+    expect(said).toMatchObject({ code: 0, err: "" });
+    expect(said.out).toContain("(vmx.RflagsReserved)");
+    const { out } = await hvkit("explain", file, "--json");
+    expect(entryDocument.parse(JSON.parse(out)).checks.failed.map(({ rule }) => rule)).toEqual(["vmx.RflagsReserved"]);
+    writeFileSync(file, "hello");
+    const refused = await hvkit("explain", file);
+    expect(refused).toMatchObject({ code: 1, out: "" });
+    expect(refused.err).toMatch(/^hvkit: E_ENTRY_STATE: .* has no dump of a control block in it. `hvkit explain` reads /);
+    expect((await hvkit("explain", "./nowhere")).err).toMatch(/^hvkit: E_ENTRY_STATE: .\/nowhere cannot be read: /);
+    expect((await hvkit("explain", "nobody")).err).toMatch(/^hvkit: E_NO_GUEST: /);
+  });
+
+  it("writes a guest's state, and reads it again", async () => {
+    const { out: id } = await hvkit("run", "sector", "-d", "--name", "explained");
+    expect(id).toMatch(/^[0-9a-f]{12}$/m);
+    const file = join(harness.folder, "explained.json");
+    const written = await hvkit("explain", "explained", "-o", file);
+    expect(written).toMatchObject({ code: 0, out: "" });
+    const document = entryDocument.parse(JSON.parse(readFileSync(file, "utf8")));
+    expect([document.vendor, document.guest?.name, document.fields.Asid]).toEqual(["svm", "explained", "0x0"]);
+    expect((await hvkit("explain", file)).out).toContain("svm.Asid");
+    const method = await hvkit("explain", "explained", "--json");
+    expect(methods.explain.result.shape.vendor.parse(JSON.parse(method.out).vendor)).toBe("svm");
+    await hvkit("rm", "-f", "explained");
+  });
 });

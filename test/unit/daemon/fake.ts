@@ -226,6 +226,11 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
     return Array.from({ length: SvmField.Count }, () => 0n);
   }
   async guestNmi(): Promise<void> {}
+
+  /** As the vendor of hello; a control block of zeros. */
+  async guestExplain(): Promise<bigint[]> {
+    return Array.from({ length: SvmField.Count }, () => 0n);
+  }
   async consoleWrite(guest: number, _port: number, bytes: Uint8Array): Promise<void> {
     this.get(guest).typed.push(Buffer.from(bytes));
   }

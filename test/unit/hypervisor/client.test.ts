@@ -193,7 +193,8 @@ describe("what the hypervisor tells", () => {
     hypervisor.on("consoleInputLost", (...args) => seen.push(args));
     hypervisor.on("console", (guest, port, text) => seen.push([guest, port, Buffer.from(text).toString()]));
     fake.event(Event.GuestState, 1, RunState.Paused);
-    fake.event(Event.GuestEnded, 2, EndReason.UnbackedMemory, 0xffff_ffff_ffff_fff0n, 0x1000n);
+    fake.event(Event.GuestEnded, 2, EndReason.UnbackedMemory, 0xffff_ffff_ffff_fff0n, 0x1000n, 0n, 0n);
+    fake.event(Event.GuestEnded, 2, EndReason.EntryFailed, 0x8000_0021n, 0x1000n, 0x0036_0021n, 0x620n);
     fake.event(Event.ConsoleLost, 3, 0, 17);
     fake.event(Event.ConsoleInputLost, 3, 1, 4);
     fake.event(99 as Event, 0, 1);
@@ -202,7 +203,8 @@ describe("what the hypervisor tells", () => {
     await hypervisor.ping();
     expect(seen).toEqual([
       [1, RunState.Paused],
-      [2, EndReason.UnbackedMemory, 0xffff_ffff_ffff_fff0n, 0x1000n],
+      [2, EndReason.UnbackedMemory, 0xffff_ffff_ffff_fff0n, 0x1000n, undefined],
+      [2, EndReason.EntryFailed, 0x8000_0021n, 0x1000n, { rule: 0x21, field: 0x36, value: 0x620n }],
       [3, 0, 17],
       [3, 1, 4],
       [4, 1, "hello"],
