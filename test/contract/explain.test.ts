@@ -2,6 +2,8 @@
 // the document names.
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
+import { showExplanation } from "../../control/src/cli/commands/explain.js";
+import { documentOf, withChecks } from "../../control/src/explain/document.js";
 import { explain } from "../../control/src/explain/explain.js";
 import { fieldKey } from "../../control/src/explain/fields.js";
 import { ruleCode, vendorNameOf } from "../../control/src/explain/rules.js";
@@ -26,6 +28,22 @@ async function failedOf(machine: Machine, slot: number): Promise<string[]> {
   expect(notMade).toEqual([]);
   return failed.map(({ rule, field }) => `${ruleCode(vendor, rule)} ${fieldKey(vendor, field)}`);
 }
+
+/** What the command shows of its findings. */
+async function shown({ hypervisor }: Machine, slot: number): Promise<string> {
+  const vendor = vendorNameOf(hypervisor.hello.vendor);
+  const state = { vendor, fields: new Map((await hypervisor.guestExplain(slot)).entries()) };
+  return showExplanation("first", withChecks(documentOf(state), state, explain(state)));
+}
+
+/** The document's picture of that, from the verdict on; "..." stands for any rest of a line. */
+const picture = /```text\n\$ npx hvkit explain first\n.*\n([\s\S]*?)```/.exec(tutorial)?.[1] ?? "";
+const documented = new RegExp(
+  picture
+    .trimEnd()
+    .replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("\\.\\.\\.", ".*"),
+);
 
 onEachEngine("explain", (target) => {
   describe("the product", () => {
@@ -52,6 +70,7 @@ onEachEngine("explain", (target) => {
       "the guest's end has the rule of the document, and explain the same",
       async () => {
         expect(edits).toHaveLength(2);
+        expect(picture).toMatch(/^1 check fails\.\n/);
         const failure = new Promise<EntryFailure | undefined>((resolve) =>
           machine().hypervisor.on("guestEnded", (_guest, _reason, _value, _rip, failed) => resolve(failed)),
         );
@@ -66,6 +85,7 @@ onEachEngine("explain", (target) => {
         expect(tutorial).toContain(rule);
         expect(why).toMatch(/^[A-Z].* is [0-9A-F]+h\.$/);
         expect(await failedOf(machine(), guest.slot)).toEqual([`${rule} ${fieldKey(vendorNameOf(vendor), found.field)}`]);
+        if (vendorNameOf(vendor) === "vmx") expect(await shown(machine(), guest.slot)).toMatch(documented);
       },
       within(target, 60),
     );

@@ -56,8 +56,10 @@ function isFile(subject: string): boolean {
 async function fromGuest(guest: string): Promise<Found> {
   const document = await call("explain", { guest });
   const name = document.guest?.name ?? guest;
-  const end = document.end?.code === "entry-failed" ? `: ${document.end.text}` : "";
-  return { state: stateOf(document), document, title: `${name}${end}` };
+  const { end } = document;
+  // Why, the findings say in full.
+  const refused = end?.code === "entry-failed" ? `: ${end.text.replace(` ${end.why}`, "")}` : "";
+  return { state: stateOf(document), document, title: `${name}${refused}` };
 }
 
 async function fromFile(path: string): Promise<Found> {
