@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { TopSample } from "../../control/src/api/top.js";
 import { exitReasonName } from "../../control/src/hypervisor/texts.js";
 import { ExitReason } from "../../protocol/state.js";
 import { root } from "./support/machine.js";
@@ -118,6 +119,31 @@ onEachEngine("command line", (target) => {
         expect(table).toMatch(new RegExp(`^${exitReasonName(reason)} +[1-9]\\d* +\\d+\\.\\d %$`, "m"));
       }
       expect(await json("status")).toMatchObject({ guests: { total: 2, running: 2 }, restarts: 0 });
+    },
+    within(target, 60),
+  );
+
+  test(
+    "trace and top show what the guests do",
+    async () => {
+      await fails("E_HV_NOT_TRACED", "trace", "hello");
+      await ok("trace", "hello", "--on");
+      await ok("stats", "hello", "--time", "on");
+      const { guests } = JSON.parse(await ok("top", "-i", "1", "-n", "1", "--json")) as TopSample;
+      const hello = guests.find(({ name }) => name === "hello");
+      expect(hello).toMatchObject({ state: "running", hypervisorPercent: expect.any(Number) });
+      const shares = [hello?.runPercent, hello?.hypervisorPercent, hello?.haltPercent, hello?.waitPercent, hello?.pausedPercent];
+      expect(Math.abs(shares.reduce<number>((sum, share) => sum + (share ?? 0), 0) - 100)).toBeLessThan(1);
+      expect(await ok("top", "-i", "0.5")).toMatch(/^GUEST +STATE .*\n(.*\n)?hello +running/m);
+      // The timer's interrupt handler ends its interrupt, whatever else the guest does.
+      expect(await ok("trace", "hello", "--reason", "io-out", "--port", "20", "-n", "2")).toMatch(
+        /( +\d+ +\d+\.\d{6} +[0-9A-F]+ {2}OUT 20h 20h\n){2}$/,
+      );
+      const file = join(folder, "hello.jsonl");
+      await ok("trace", "hello", "-o", file);
+      expect(await ok("trace", "--diff", file, file)).toMatch(/they are alike: [1-9]\d* exits/);
+      await ok("trace", "hello", "--off");
+      await fails("E_HV_NOT_TRACED", "trace", "hello");
     },
     within(target, 60),
   );
