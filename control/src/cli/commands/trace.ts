@@ -17,7 +17,7 @@ export const trace = () =>
     .option("--reason <list>", "only these exits, for example cpuid,io,msr; the names are those of 'hvkit stats'", parseReasons)
     .option("--port <list>", "only I/O with these ports, in hexadecimal", (text) => parseHexList(text, "--port", 0xffff))
     .option("--msr <list>", "only accesses to these MSRs, in hexadecimal", (text) => parseHexList(text, "--msr", 0xffff_ffff))
-    .option("-n, --number <count>", `the last so many; ${LAST} without it, all that are there with a filter or -o`)
+    .option("-n, --number <count>", `the last so many of them; ${LAST} without it, all that are there with -o`)
     .option("-o, --output <file>", "write them to a file, JSON, one a line, for --diff")
     .addOption(new Option("--diff <files...>", "two such files: where they part").conflicts(["output", "number"]))
     .option("--json", "print as JSON; with -f one exit a line")
