@@ -3,7 +3,9 @@
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { describeEnd } from "../../control/src/hypervisor/texts.js";
 import { EndReason, type GuestKind, type Op, RunState } from "../../protocol/messages.js";
+import { TraceMode } from "../../protocol/trace.js";
 import { build } from "../../scripts/lib/build.mjs";
+import { tracedExits } from "./support/exits.js";
 import { Machine } from "./support/machine.js";
 import { type Neighbour, startNeighbour } from "./support/neighbour.js";
 import { expectHarmless, useMachine, within } from "./support/suite.js";
@@ -67,6 +69,27 @@ onEachEngine(
           expect(guest.console).toContain(`attack: ${attack}\n`);
           expect(guest.console).not.toContain("refused");
           await untouched();
+        },
+        within(target, 60),
+      );
+
+      test(
+        "a trap in the handler of a recorded exit leaves the record, and the ring's memory comes back",
+        async () => {
+          const { hypervisor } = machine();
+          await machine().scrubbed();
+          const { freeBytes } = await hypervisor.hostStat();
+          const guest = await machine().run("attack", { append: "attack=4", traceModes: TraceMode.All });
+          expect((await guest.ends()).reason).toBe(EndReason.TrapUnreachable);
+          // The handler did not come to counting the exit, and not to a verdict.
+          const { exits, count } = await tracedExits(machine(), guest);
+          expect(BigInt(count)).toBe((await hypervisor.guestStat(guest.slot)).exits + 1n);
+          expect(exits.at(-1)).toMatchObject({ index: count - 1, reason: "cpuid", leaf: "0x48560004" });
+          const rip = (await hypervisor.guestState(guest.slot)).rip;
+          expect(BigInt(exits.at(-1)?.rip ?? 0)).toBe(rip);
+          await guest.remove();
+          await machine().scrubbed();
+          expect((await hypervisor.hostStat()).freeBytes).toBe(freeBytes);
         },
         within(target, 60),
       );
