@@ -20,8 +20,10 @@ export const tracedExit = z.strictObject({
   port: z.int().optional(),
   /** width of the I/O: 1, 2, 4 */
   bytes: z.int().optional(),
-  /** io-string, cr-access */
-  direction: z.enum(["in", "out", "read", "write"]).optional(),
+  /** io-string, cr-access, nested-fault */
+  direction: z.enum(["in", "out", "read", "write", "fetch"]).optional(),
+  /** nested-fault: the guest-physical address, of the exit that ended the guest */
+  address: address.optional(),
   /** what was written, or read: AL, AX or EAX of OUT and IN; EAX after CPUID, RDMSR, RDTSC; EAX of WRMSR and XSETBV */
   value: address.optional(),
   /** CPUID: EAX and ECX */

@@ -1,9 +1,10 @@
 // A guest's recorded exits for clients: asked for part by part, made neutral (control/src/trace).
+import { ExitReason } from "../../../protocol/state.js";
 import { TraceMode } from "../../../protocol/trace.js";
 import { MAX_EXITS } from "../api/methods.js";
 import type { Trace, TraceModes } from "../api/trace.js";
 import type { HypervisorClient } from "../hypervisor/hypervisor.js";
-import { vendorName } from "../hypervisor/texts.js";
+import { exitReasonName, vendorName } from "../hypervisor/texts.js";
 import type { RawExit } from "../hypervisor/traced.js";
 import { neutralExit } from "../trace/exit.js";
 import type { Guest } from "./guest.js";
@@ -28,6 +29,8 @@ export async function trace(
   const newest = exits.at(-1);
   // The handler of a guest's last exit trapped: nobody wrote down its verdict.
   if (newest?.index === count - 1 && guest.end?.code.startsWith("trap-")) newest.verdict = "trap";
+  if (newest?.index === count - 1 && newest.reason === exitReasonName(ExitReason.NestedFault) && guest.end)
+    newest.address = guest.end.value;
   return { id: guest.id, name: guest.name, state: guest.state, vendor: vendorName(vendor), modes: modesOf(traceModes), count, exits };
 }
 

@@ -75,6 +75,8 @@ function operands(reason: ExitReason, raw: RawExit, vendor: typeof vmx): Operand
       return { register: Number(rcx & 0xffff_ffffn), value: low(rax, 4) };
     case ExitReason.Exception:
       return { vector: vendor.vector(raw) };
+    case ExitReason.NestedFault:
+      return { direction: vendor.access(raw) };
     case ExitReason.TaskSwitch:
       return { selector: low(qualification, 2) };
     case ExitReason.Rdtsc:

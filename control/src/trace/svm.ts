@@ -2,6 +2,7 @@
 // Citations: AMD APM vol. 2, revision 3.40 (January 2023), as in hv/machine/svm.ts.
 import { ExitReason } from "../../../protocol/state.js";
 import type { RawExit } from "../hypervisor/traced.js";
+import type { Access } from "./access.js";
 
 /** Exit codes (appendix C) whose EXITINFO1 says which way they go, or that lie beyond the table. */
 const IO = 0x7b;
@@ -39,6 +40,12 @@ export function port(qualification: bigint) {
 
 export function vector({ reason }: RawExit): number {
   return reason - EXCEPTION;
+}
+
+/** EXITINFO1 of a nested page fault is a page fault's error code (15.25.6). */
+export function access({ qualification }: RawExit): Access {
+  if (qualification & 16n) return "fetch";
+  return qualification & 2n ? "write" : "read";
 }
 
 /** The exit code names the register: reads 00h-0Fh, writes 10h-1Fh (15.8.1). */

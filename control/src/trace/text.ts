@@ -1,5 +1,6 @@
 // A recorded exit in words: "OUT 3F8h 'L'", "RDMSR IA32_EFER". Numbers as the manuals write them.
 import type { TracedExit } from "../api/trace.js";
+import type { Access } from "./access.js";
 import { msrName } from "./msrs.js";
 
 /** What the guest did, and what came of it. */
@@ -49,6 +50,11 @@ function operation(exit: TracedExit): string {
       return `MOV ${exit.direction === "read" ? `from CR${register}` : `to CR${register}`}`;
     case "xsetbv":
       return `XSETBV XCR${register}, EAX=${padded(value, 4)}`;
+    case "nested-fault": {
+      const where = exit.address === undefined ? "memory" : `${digits(exit.address).padStart(8, "0")}h`;
+      const what = { fetch: "fetch from", write: "write to", read: "read of" }[exit.direction as Access];
+      return `${what} ${where}${exit.address === undefined ? " that" : ", which"} the machine does not have`;
+    }
     case "exception":
       return EXCEPTIONS[exit.vector ?? -1] ?? `exception ${exit.vector}`;
     case "task-switch":
@@ -66,7 +72,6 @@ const PLAIN: Readonly<Record<string, string>> = {
   hlt: "HLT",
   "interrupt-window": "interrupts can be taken",
   "nmi-window": "an NMI can be taken",
-  "nested-fault": "memory that the machine does not have",
   "triple-fault": "triple fault",
   "cache-control": "INVD or WBINVD",
   undefined: "an instruction that its CPU does not have",

@@ -2,6 +2,7 @@
 // Citations: Intel SDM, edition 079 (March 2023), as in hv/machine/vmx.ts.
 import { ExitReason } from "../../../protocol/state.js";
 import type { RawExit } from "../hypervisor/traced.js";
+import type { Access } from "./access.js";
 
 /** Basic exit reason (vol. 3, appendix C): its qualification says which way it goes. */
 const IO = 30;
@@ -34,6 +35,12 @@ export function port(qualification: bigint) {
 
 export function vector({ reason }: RawExit): number {
   return reason & 0xff;
+}
+
+/** Exit qualification for EPT violations (table 28-7). */
+export function access({ qualification }: RawExit): Access {
+  if (qualification & 4n) return "fetch";
+  return qualification & 2n ? "write" : "read";
 }
 
 /** Exit qualification for control-register accesses (table 28-3): CLTS and LMSW write CR0. */

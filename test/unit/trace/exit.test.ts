@@ -73,6 +73,11 @@ describe.each(VENDORS)("%s", (_name, vendor) => {
     expect(text({ reason: vendor === Vendor.Vmx ? 0x311 : 0x51 })).toBe("#AC");
     expect(text({ reason: vendor === Vendor.Vmx ? 2 : 0x7f, verdict: Verdict.Stop })).toBe("triple fault, and the guest ends");
     expect(text({ reason: vendor === Vendor.Vmx ? 12 : 0x78, verdict: Verdict.Halt })).toBe("HLT");
+    const [violation, write, fetch] = vendor === Vendor.Vmx ? [48, 2n, 4n] : [0x400, 0x1_0000_0006n, 0x1_0000_0014n];
+    const ended = { reason: violation, verdict: Verdict.Stop };
+    expect(text({ ...ended, qualification: write })).toBe("write to memory that the machine does not have, and the guest ends");
+    expect(text({ ...ended, qualification: fetch })).toMatch(/^fetch from memory/);
+    expect(text({ ...ended, qualification: 1n })).toMatch(/^read of memory/);
     expect(text({ reason: 200, qualification: 5n })).toBe("unknown (raw C8h, 5h)");
   });
 

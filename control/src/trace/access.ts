@@ -1,0 +1,3 @@
+// What a guest wanted of memory that is not there.
+
+export type Access = "read" | "write" | "fetch";
