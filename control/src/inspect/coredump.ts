@@ -45,8 +45,14 @@ const CHUNK = 1 << 20;
 
 /** RAM, at RAM_OFFSET. */
 export async function copyRam(sink: CoreSink, memory: PhysicalMemory, onProgress: CoreOptions["onProgress"]): Promise<void> {
+  const read = (at: number): Promise<Uint8Array> => memory.read(at, Math.min(CHUNK, memory.bytes - at));
+  let next = read(0);
   for (let at = 0; at < memory.bytes; at += CHUNK) {
-    const part = await memory.read(at, Math.min(CHUNK, memory.bytes - at));
+    const part = await next;
+    if (at + CHUNK < memory.bytes) {
+      next = read(at + CHUNK);
+      next.catch(() => undefined); // taken up at the next turn, if there is one
+    }
     for (const { start, end } of usedRuns(part)) await sink.write(part.subarray(start, end), RAM_OFFSET + at + start);
     onProgress(at + part.length, memory.bytes);
   }
