@@ -82,13 +82,14 @@ export const storm: Rule = ({ running, standing }) => {
     const [reason, count] = top;
     if (count >= STORM && count * 100n >= activity.exits * STORM_SHARE) {
       const [instruction] = standing.code;
-      const port = portText(standing);
+      const port = reason.startsWith("io-") ? portText(standing) : undefined;
       findings.push({
         code: "exit-storm",
-        certainty: "likely",
+        certainty: "certain",
         text: `It exits for '${reason}' over and over: ${perSecond(count, activity.ns)}, ${percent(count, activity.exits)} of all its exits.`,
         evidence: [
-          ...(instruction ? [`RIP ${hex(instruction.address)}: ${instruction.text}${port}`] : []),
+          ...(port === undefined ? [] : [port]),
+          ...(instruction ? [`RIP ${hex(instruction.address)}: ${instruction.text}`] : []),
           ...[...activity.byReason].map(([name, seen]) => `${name}: ${seen}`),
         ],
         hint: HINTS[reason] ?? null,
@@ -117,15 +118,23 @@ const HINTS: Readonly<Record<string, string>> = {
   cpuid: "It executes CPUID in a loop: a delay, or a serializing instruction in one.",
 };
 
-/** The port of an IN or OUT at RIP. */
-function portText({ code: [instruction], registers }: Standing): string {
-  const match = instruction && /^(?:in|out) (.*)$/.exec(instruction.text);
-  if (!match) return "";
-  const operand = /\b(dx|0x[0-9a-f]+|\d+)\b/.exec(match[1] ?? "")?.[1];
-  const port = operand === "dx" ? Number(register(registers, "rdx") & 0xffffn) : Number(operand);
+/** The IN or OUT that was done last, or is next: its port by number and name. */
+function portText({ code: [next], before, registers }: Standing): string | undefined {
+  const dx = Number(register(registers, "rdx") & 0xffffn);
+  const [first = 0, last = 0] = before;
+  const match = next && /^(?:in|out) .*?\b(dx|0x[0-9a-f]+|\d+)\b/.exec(next.text);
+  let port: number;
+  if (match) port = match[1] === "dx" ? dx : Number(match[1]);
+  else if (BY_NUMBER.includes(first)) port = last;
+  else if (BY_DX.includes(last)) port = dx;
+  else return undefined;
   const name = PORTS.find(([from, to]) => port >= from && port <= to)?.[2];
-  return ` (port ${port.toString(16).toUpperCase()}h${name === undefined ? "" : `, ${name}`})`;
+  return `port ${port.toString(16).toUpperCase()}h${name === undefined ? "" : `, ${name}`}`;
 }
+
+/** Opcodes of IN and OUT with the port in the instruction, and with it in DX (SDM vol. 2). */
+const BY_NUMBER = [0xe4, 0xe5, 0xe6, 0xe7];
+const BY_DX = [0xec, 0xed, 0xee, 0xef];
 
 const PORTS: [number, number, string][] = [
   [0x20, 0x21, "master PIC"],

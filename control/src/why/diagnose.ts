@@ -8,7 +8,7 @@ import { halted } from "./halted.js";
 import { stands, waitsForCpu } from "./stands.js";
 import { milliseconds } from "./text.js";
 
-const RULES: readonly Rule[] = [ended, stands, halted, spinning, storm, waitsForCpu];
+const RULES: readonly Rule[] = [ended, stands, halted, storm, spinning, waitsForCpu];
 
 export function diagnose(evidence: Evidence): Finding[] {
   const findings = RULES.flatMap((rule) => rule(evidence));

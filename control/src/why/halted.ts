@@ -17,10 +17,7 @@ export const halted: Rule = ({ running, standing }) => {
   if (!running || !standing || !isHalted(running)) return [];
   const { machine } = standing;
   const kept = [...requests(machine), ...machine.uarts.flatMap(uartBlocked)];
-  const evidence = [
-    ...standingText(standing),
-    `of ${milliseconds(running.activity.ns)} it was halted ${milliseconds(running.activity.haltNs)}`,
-  ];
+  const evidence = [...standingText(standing), `it was halted at all of ${running.samples.length} looks`];
   if (kept.length > 0) {
     // While something else wakes it, what is kept back need not be what it waits for.
     const certainty = woke(running) ? "possible" : "certain";

@@ -220,13 +220,7 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
   async guestTraced(): Promise<TracedExits> {
     return { count: 0, exits: [] };
   }
-  /** All zeros: a control block that nobody has filled. */
-  async guestExplain(guest: number): Promise<bigint[]> {
-    this.get(guest);
-    return Array.from({ length: SvmField.Count }, () => 0n);
-  }
   async guestNmi(): Promise<void> {}
-
   /** As the vendor of hello; a control block of zeros. */
   async guestExplain(): Promise<bigint[]> {
     return Array.from({ length: SvmField.Count }, () => 0n);

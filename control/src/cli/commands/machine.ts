@@ -102,7 +102,7 @@ function pitText({ mode, modeName, state, reload, next, count, out, gate, bcd, h
 }
 
 function uartText(uart: UartState): string {
-  const show = (bytes: Uint8Array): string => `${bytes.length} bytes ${JSON.stringify(Buffer.from(bytes).toString("latin1"))}`;
+  const show = (bytes: Uint8Array): string => `${bytes.length} bytes "${[...bytes].map(printable).join("")}"`;
   const fifo = [
     uart.received.length > 0 ? `to be read: ${show(uart.received)}` : "nothing to be read",
     uart.waiting > 0 ? `${uart.waiting} more bytes of input wait` : "",
@@ -167,6 +167,9 @@ function recordTexts(records: Records) {
   return Object.fromEntries(Object.entries(records).map(([name, record]) => [name, fields(record)]));
 }
 
+/** Nothing that a terminal would obey. */
+const printable = (byte: number): string =>
+  byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c ? String.fromCharCode(byte) : `\\x${hex(byte, 2)}`;
 const onOff = (on: boolean): string => (on ? "on" : "off");
 const seconds = (ns: bigint): string => `${(Number(ns / 1000n) / 1e6).toFixed(6)} s`;
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0");

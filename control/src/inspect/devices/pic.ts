@@ -110,7 +110,7 @@ export function fateText(irq: number, fate: IrqFate): string | undefined {
     case "initializing":
       return `the ${name} PIC's initialization is not complete: it waits for another ICW`;
     case "in-service":
-      return `${irqText(fate.by)} is still in service: no EOI was written for it, and it keeps back ${irqText(irq)}`;
+      return `${irqText(fate.by)} is still in service: no EOI was written for it, which keeps back ${fate.by === irq ? "the next one" : irqText(irq)}`;
     case "idle":
     case "taken":
       return undefined;

@@ -30,7 +30,7 @@ describe("PIC", () => {
     expect(board.acknowledge()).toBe(0x30);
     board.run(SECOND / 1000n);
     expect(board.pending).toBe(false);
-    expect(fate(board, 0)).toBe("IRQ0 (timer) is still in service: no EOI was written for it, and it keeps back IRQ0 (timer)");
+    expect(fate(board, 0)).toBe("IRQ0 (timer) is still in service: no EOI was written for it, which keeps back the next one");
     board.out(0x20, 0x11); // an initialization that is broken off
     board.run(SECOND / 1000n);
     expect(fate(board, 0)).toBe("the master PIC's initialization is not complete: it waits for another ICW");
