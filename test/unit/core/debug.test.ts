@@ -31,7 +31,7 @@ test.each([DebugFlag.Hardware, DebugFlag.Trap, 1n << 32n])("the hypervisor's own
 });
 
 test("not while the guest runs", () => {
-  rig.ok(Op.GuestResume, [0, ResumeClock.Frozen]);
+  rig.ok(Op.GuestResume, [0, ResumeClock.Frozen, 0]);
   const refused = rig.call(Op.GuestDebug, [0, STEP, 0, 0, 0, 0, 0]);
   expect(refused).toMatchObject({ status: Status.BadState, words: [BigInt(RunState.Runnable)] });
 });
@@ -63,7 +63,7 @@ test("registers and the FPU of a guest that stands are written, and nothing else
 });
 
 test("a pause that the guest's own stop has overtaken is no defect", () => {
-  rig.ok(Op.GuestResume, [0, ResumeClock.Frozen]);
+  rig.ok(Op.GuestResume, [0, ResumeClock.Frozen, 0]);
   let looks = 0;
   const state = { get: () => (looks++ === 0 ? RunState.Runnable : RunState.Paused) };
   Object.defineProperty(rig.host.guest(0), "state", state);

@@ -16,7 +16,7 @@ let guest: number;
 beforeEach(() => {
   rig = Rig.open();
   guest = Number(rig.ok(Op.GuestCreate, creation(4 * MIB, 0)).words[0]);
-  rig.ok(Op.GuestStart, [guest, GuestKind.BootSector, 0, 64]);
+  rig.ok(Op.GuestStart, [guest, GuestKind.BootSector, 0, 64, 0]);
   setFields({});
 });
 
@@ -91,7 +91,7 @@ describe("the news of an end", () => {
     rig.host.end(guest, EndReason.EntryFailed, 0xffff_ffffn);
     expect(endedWords()?.slice(GuestEndedWords.Failure)).toEqual([0n, 0n]);
     const other = Number(rig.ok(Op.GuestCreate, creation(4 * MIB, 0)).words[0]);
-    rig.ok(Op.GuestStart, [other, GuestKind.BootSector, 0, 64]);
+    rig.ok(Op.GuestStart, [other, GuestKind.BootSector, 0, 64, 0]);
     rig.host.end(other, EndReason.TripleFault, 0n);
     rig.settle();
     expect(rig.news.at(-1)?.words.slice(GuestEndedWords.Failure)).toEqual([0n, 0n]);
