@@ -89,26 +89,6 @@ export function singleFrame(): u32 {
   return NO_FRAME;
 }
 
-/** The first of `count` clean frames in a row, at a multiple of `count`, a power of two; or NO_FRAME. From the end of a block, away from where
- *  single ones are taken. */
-export function alignedFrames(count: u32): u32 {
-  let candidate: u32 = blocks;
-  for (let block: u32 = 0; block < blocks; block++) {
-    const kind = kindOf(block);
-    if (kind == BlockKind.Clean) candidate = block;
-    if ((kind & (BlockKind.Carved | BlockKind.HasClean)) != (BlockKind.Carved | BlockKind.HasClean)) continue;
-    for (let end = BLOCK_FRAMES; end > 0; end -= count) {
-      const first = block * BLOCK_FRAMES + end - count;
-      let frame = first;
-      while (frame < first + count && (<u32>host.frame(frame) & 0xff) == FrameState.Clean) frame++;
-      if (frame == first + count) return first;
-    }
-  }
-  if (candidate == blocks) return NO_FRAME;
-  setKind(candidate, BlockKind.Carved | BlockKind.HasClean);
-  return (candidate + 1) * BLOCK_FRAMES - count;
-}
-
 function nextCarved(): bool {
   carvedIndex = 0;
   let candidate: u32 = blocks;

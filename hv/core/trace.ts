@@ -2,26 +2,49 @@
 
 import { GuestStatReply, HostImport, Status } from "../../protocol/messages";
 import { GuestTraceArgs, GuestTracedArgs, TraceMode, TraceRecord, TraceRing } from "../../protocol/trace";
-import { alignedFrames, classifyCarved, FRAME_BYTES, freeFrames, NO_FRAME } from "./frames";
+import { BLOCK_FRAMES, BlockKind, blocks, classifyCarved, FRAME_BYTES, freeFrames, kindOf, setKind } from "./frames";
 import * as host from "./host";
 import { added, arg, data, dataRoom, failWith, failWithTwo, refused, word } from "./message";
 import { scrubAgain } from "./scrub";
+
+/** that a block has room for */
+const RINGS: u32 = BLOCK_FRAMES / TraceRing.Frames;
+const RING_BYTES: u64 = TraceRing.Frames * FRAME_BYTES;
 
 export function guestTrace(slot: u32): u32 {
   const modes = arg(GuestTraceArgs.Modes);
   if (modes > <u64>TraceMode.All) return failWith(Status.BadRequest, modes);
   const before = tracing(slot);
-  let frame: u32 = 0;
   if (<u32>modes & ~before & TraceMode.Ring) {
-    frame = alignedFrames(TraceRing.Frames);
-    if (frame == NO_FRAME) return failWithTwo(Status.NoMemory, <u64>TraceRing.Frames * FRAME_BYTES, freeFrames() * FRAME_BYTES);
+    return withRing(slot, <u32>modes) ? Status.Ok : failWithTwo(Status.NoMemory, RING_BYTES, freeFrames() * FRAME_BYTES);
   }
-  if (!host.guestTrace(slot, <u32>modes, frame)) return refused(HostImport.GuestTrace);
+  if (!host.guestTrace(slot, <u32>modes, 0)) return refused(HostImport.GuestTrace);
   if (before & ~(<u32>modes) & TraceMode.Ring) {
     classifyCarved();
     scrubAgain();
   }
   return Status.Ok;
+}
+
+/** With frames in a row of a carved block: the host knows which are clean. From the block's end, away from where single ones are taken. A block
+ *  is carved when no carved one has such. */
+function withRing(slot: u32, modes: u32): bool {
+  let whole: u32 = blocks;
+  for (let block: u32 = 0; block < blocks; block++) {
+    const kind = kindOf(block);
+    if (kind == BlockKind.Clean) whole = block;
+    else if (kind & BlockKind.Carved && kind & BlockKind.HasClean) {
+      for (let rings: u32 = RINGS; rings > 0; rings--) if (host.guestTrace(slot, modes, ringAt(block, rings))) return true;
+    }
+  }
+  if (whole == blocks) return false;
+  setKind(whole, BlockKind.Carved | BlockKind.HasClean);
+  return host.guestTrace(slot, modes, ringAt(whole, RINGS));
+}
+
+/** First frame of the last ring, when a block had room for so many. */
+function ringAt(block: u32, rings: u32): u32 {
+  return block * BLOCK_FRAMES + (rings - 1) * TraceRing.Frames;
 }
 
 export function guestTraced(slot: u32): u32 {
