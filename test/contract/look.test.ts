@@ -15,17 +15,8 @@ import { onEachEngine } from "./support/targets.js";
 
 /** Modes of test/guests/hang. */
 const HANG = {
-  sleep: 0,
-  masked: 1,
-  noEoi: 2,
-  noPic: 3,
-  noOut2: 4,
-  waits: 5,
-  polls: 6,
-  spins: 7,
-  ticks: 8,
-  noGates: 9,
-  noStack: 10,
+  ...{ sleep: 0, masked: 1, noEoi: 2, noPic: 3, noOut2: 4, waits: 5, polls: 6, spins: 7, ticks: 8, noGates: 9, noStack: 10 },
+  ...{ storm: 11, noIer: 12, noRts: 13, cascade: 14 },
 } as const;
 
 onEachEngine("looking inside", (target) => {
@@ -90,6 +81,7 @@ onEachEngine("looking inside", (target) => {
         ["masked", "interrupt-masked", "certain", /IRQ0 \(timer\) is masked in the master PIC's IMR \(bit 0 of port 21h\)/],
         ["noEoi", "no-eoi", "certain", /IRQ0 \(timer\) is still in service/],
         ["noPic", "pic-not-initialized", "certain", /the master PIC was never initialized/],
+        ["cascade", "interrupt-masked", "certain", /IRQ8 \(RTC\) comes through the cascade, IRQ2, which is masked/],
         ["waits", "waits-for-input", "likely", /waits for input on COM1/],
         ["ticks", "idle", "likely", /a timer wakes it/],
       ] as const;
@@ -105,12 +97,21 @@ onEachEngine("looking inside", (target) => {
     });
 
     test("input that no interrupt tells of", async () => {
-      const guest = await hang(HANG.noOut2);
-      await finds(guest, "no-timer");
-      await client.call("console.write", { guest, port: 0, data: Buffer.from("abc").toString("base64") });
-      const [finding] = await finds(guest, "uart-gate-closed");
-      expect(finding).toMatchObject({ certainty: "certain", text: expect.stringMatching(/MCR\.OUT2 is 0/) });
-      const machine = await json<{ uarts: object[]; clockNs: string }>("machine", guest);
+      const silent = [
+        ["noOut2", "uart-gate-closed", /MCR\.OUT2 is 0/],
+        ["noIer", "uart-interrupt-off", /its IER does not let received data interrupt/],
+        ["noRts", "uart-rts-off", /3 bytes of input wait for COM1, but the guest holds RTS down/],
+      ] as const;
+      const guests = await Promise.all(
+        silent.map(async ([mode, code, text]) => {
+          const guest = await hang(HANG[mode]);
+          await client.call("console.write", { guest, port: 0, data: Buffer.from("abc").toString("base64") });
+          const [finding] = await finds(guest, code);
+          expect(finding).toMatchObject({ code, certainty: "certain", text: expect.stringMatching(text) });
+          return guest;
+        }),
+      );
+      const machine = await json<{ uarts: object[] }>("machine", guests[0] as string);
       expect(machine.uarts[0]).toMatchObject({ port: "COM1", received: "616263", waiting: 0, cause: "received data", gateOpen: false });
     });
 
@@ -120,6 +121,8 @@ onEachEngine("looking inside", (target) => {
       const polls = await finds(await hang(HANG.polls), "exit-storm");
       expect(polls[0]).toMatchObject({ code: "exit-storm", text: expect.stringMatching(/'io-in'/) });
       expect(polls[0]?.evidence.join()).toMatch(/port 64h, keyboard controller's status/);
+      const storm = await finds(await hang(HANG.storm), "interrupt-storm");
+      expect(found(storm, "interrupt-storm")).toMatchObject({ certainty: "likely", evidence: ["IRQ4 (COM1) is up or in service"] });
     });
 
     test("a turn that does not come", async () => {

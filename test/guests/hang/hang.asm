@@ -8,7 +8,15 @@
 %include "power.inc"
 
 %define COM1_IER 0x3F9
+%define IER_RECEIVED 0x01
+%define IER_EMPTY 0x02
 %define COM1_MCR 0x3FC
+%define MCR_DTR 0x01
+%define MCR_RTS 0x02
+%define MCR_OUT2 0x08
+%define ELCR1 0x4D0
+%define CMOS_INDEX 0x70
+%define CMOS_DATA 0x71
 %define KEYBOARD_STATUS 0x64
 %define UNMAPPED 0x0000700000000000         ; canonical, and in no table of multiboot.inc
 
@@ -53,11 +61,32 @@ no_pic:
 
 ; Input on COM1, whose interrupt OUT2 keeps from the PIC.
 no_out2:
-  mov ecx, 0x03                             ; DTR, RTS
+  mov ecx, MCR_DTR | MCR_RTS
+  mov ebx, IER_RECEIVED
+  jmp input
+; Input that the guest holds back by RTS.
+no_rts:
+  mov ecx, MCR_DTR | MCR_OUT2
+  mov ebx, IER_RECEIVED
+  jmp input
+; Input that is not to interrupt.
+no_ier:
+  mov ecx, MCR_DTR | MCR_RTS | MCR_OUT2
+  xor ebx, ebx
+  jmp input
+; A transmitter that is empty, a level, and a handler that leaves it so.
+storm:
+  mov edx, ELCR1
+  mov al, 1 << 4
+  out dx, al
+  mov ecx, MCR_DTR | MCR_RTS | MCR_OUT2
+  mov ebx, IER_EMPTY
   jmp input
 ; Input that comes.
 waits:
-  mov ecx, 0x0B                             ; and OUT2
+  mov ecx, MCR_DTR | MCR_RTS | MCR_OUT2
+  mov ebx, IER_RECEIVED
+; In: ECX MCR, EBX IER
 input:
   mov eax, PIT_HZ / 100
   call timer_init
@@ -73,8 +102,19 @@ input:
   mov eax, ecx
   out dx, al
   mov edx, COM1_IER
-  mov al, 1                                 ; received data
+  mov eax, ebx
   out dx, al
+  jmp sleep
+
+; The RTC's update interrupt, by a cascade that is masked.
+cascade:
+  mov eax, PIT_HZ / 100
+  call timer_init
+  out_byte PIT_MODE, 0x30                   ; no ticks
+  out_byte PIC1_DATA, 0xFF
+  out_byte PIC2_DATA, 0xFE
+  out_byte CMOS_INDEX, 0x0B
+  out_byte CMOS_DATA, 0x12                  ; UIE, 24 hours
   jmp sleep
 
 ; HLT, with interrupts on and nothing that could interrupt.
@@ -125,6 +165,7 @@ nothing:
 align 8
 modes:
   dq sleep, masked, no_eoi, no_pic, no_out2, waits, polls, spins, ticks_on, no_gates, no_stack
+  dq storm, no_ier, no_rts, cascade
 .end:
 zeros_pointer:
   dw 32 * 16 - 1
