@@ -197,8 +197,29 @@ export function vmxChange(): void {
       if (oneIn(2)) flip(VmxField.GuestDebugctl, (<u64>1) << below(40));
       else set(VmxField.PendingDebug, (<u64>1) << (24 + below(40)));
       break;
+    case 23:
+      segment();
+      break;
     default:
       guestField();
+  }
+}
+
+/** A segment's limit or granularity, its type, or its levels. */
+function segment(): void {
+  const first = <u32>VmxField.GuestEsSelector + below(8) * SEGMENT_FIELDS;
+  switch (below(4)) {
+    case 0:
+      set(first + 2, oneIn(2) ? 0x100000 : 0xfffff);
+      break;
+    case 1:
+      flip(first + 2, <u64>1 << below(32));
+      break;
+    case 2:
+      flip(first + 3, oneIn(2) ? 0x8000 : <u64>1 << below(5));
+      break;
+    default:
+      flip(first, 1 + below(7));
   }
 }
 
