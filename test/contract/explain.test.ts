@@ -10,6 +10,7 @@ import { ruleCode, vendorNameOf } from "../../control/src/explain/rules.js";
 import { entryFailure } from "../../control/src/explain/texts.js";
 import type { EntryFailure } from "../../control/src/hypervisor/hypervisor.js";
 import { EndReason } from "../../protocol/messages.js";
+import { SvmField, VmxField } from "../../protocol/vcb.js";
 import { build } from "../../scripts/lib/build.mjs";
 import type { Machine } from "./support/machine.js";
 import { useMachine, within } from "./support/suite.js";
@@ -85,6 +86,10 @@ onEachEngine("explain", (target) => {
         expect(tutorial).toContain(rule);
         expect(why).toMatch(/^[A-Z].* is [0-9A-F]+h\.$/);
         expect(await failedOf(machine(), guest.slot)).toEqual([`${rule} ${fieldKey(vendorNameOf(vendor), found.field)}`]);
+        // The state is the guest's, whatever the CPU leaves in a block that it refused: real mode, as a boot sector finds it.
+        const values = await machine().hypervisor.guestExplain(guest.slot);
+        const [cr0, limit] = vendorNameOf(vendor) === "vmx" ? [VmxField.GuestCr0, VmxField.GuestCsLimit] : [SvmField.Cr0, SvmField.CsLimit];
+        expect([(values[cr0] ?? 0n) & 0x8000_0011n, values[limit]]).toEqual([0x10n, 0xffffn]);
         if (vendorNameOf(vendor) === "vmx") expect(await shown(machine(), guest.slot)).toMatch(documented);
       },
       within(target, 60),
