@@ -135,7 +135,7 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
       for (const [register, value] of values) {
         if (register === Register.Cr0 && value === 0n)
           throw statusError("GuestRegistersWrite", Status.RegisterRefused, [BigInt(register), value]);
-        this.registers[register] = value;
+        if (register < Register.Count) this.registers[register] = value;
       }
     },
     guestPending: async () => ({ inject: 0n, halted: false }),
@@ -160,9 +160,9 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
   async guestDigest(): Promise<bigint> {
     return 0xabcn;
   }
-  async guestStart({ guest }: { guest: number }): Promise<void> {
+  async guestStart({ guest, paused }: { guest: number; paused?: boolean }): Promise<void> {
     if (this.startError) throw this.startError;
-    this.get(guest).state = RunState.Runnable;
+    this.get(guest).state = paused ? RunState.Paused : RunState.Runnable;
     this.calls.push(`start ${guest}`);
   }
   async guestPause(guest: number): Promise<void> {
