@@ -23,8 +23,8 @@ import { stringIo } from "./strings";
 import { codeBytes, gpr, setGpr, setRip } from "./vcpu";
 import {
   crAccess,
-  drAccess,
   detailedReason,
+  drAccess,
   exception,
   faultAddress,
   ioString,
