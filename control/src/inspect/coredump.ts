@@ -1,5 +1,5 @@
-// A guest as an ELF core file (System V ABI; ET_CORE as Linux and QEMU write it): RAM as it lies, then notes and program headers, which can be
-// made when RAM was copied: the guest's page tables are read from the copy. gdb, readelf and crash(8) open it.
+// A guest as an ELF core file (System V ABI; ET_CORE, in the form that QEMU writes): RAM as it lies, then notes and program headers, which can be
+// made when RAM was copied: the guest's page tables are read from the copy. gdb and readelf open it.
 //
 //   0        ELF header
 //   1000     guest-physical memory, byte for byte; pages of zeros are holes

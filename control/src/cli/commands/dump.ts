@@ -13,10 +13,10 @@ import { withClient } from "../session.js";
 
 export const dump = () =>
   new Command("dump")
-    .description("write a guest to an ELF core file, for gdb, readelf and crash")
+    .description("write a guest to an ELF core file, for gdb")
     .argument("<guest>", "name or id")
     .option("-o, --output <file>", "the file; by default GUEST.core")
-    .option("-p, --physical", "segments by guest-physical address: for crash(8), and for all of RAM")
+    .option("-p, --physical", "one segment, by guest-physical address: all of RAM")
     .option("--json", "print {guest, file, bytes, segments, architecture}")
     .addHelpText(
       "after",
