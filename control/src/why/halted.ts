@@ -3,28 +3,34 @@ import type { Machine } from "../inspect/devices/machine.js";
 import { fateText, irqText } from "../inspect/devices/pic.js";
 import type { UartState } from "../inspect/devices/uart.js";
 import { standingText } from "./ended.js";
-import type { Running, Standing } from "./evidence.js";
+import type { Running, Sample, Standing } from "./evidence.js";
 import type { Finding, Rule } from "./finding.js";
 import { milliseconds } from "./text.js";
 
 const IRQS = Array.from({ length: 16 }, (_, irq) => irq).filter((irq) => irq !== 2);
 
-/** Halted at every look, and hardly any time spent on anything else. */
-const isHalted = ({ samples }: Running): boolean => samples.length > 0 && samples.every(({ halted }) => halted);
+/** Halted at three looks of four: what wakes it now and then does a little work. */
+const isHalted = ({ samples }: Running): boolean => samples.length > 0 && 4 * haltedLooks(samples) >= 3 * samples.length;
+const haltedLooks = (samples: readonly Sample[]): number => samples.filter(({ halted }) => halted).length;
 const woke = ({ activity }: Running): boolean => activity.injected > 0n;
 
 export const halted: Rule = ({ running, standing }) => {
   if (!running || !standing || !isHalted(running)) return [];
   const { machine } = standing;
   const kept = [...requests(machine), ...machine.uarts.flatMap(uartBlocked)];
-  const evidence = [...standingText(standing), `it was halted at all of ${running.samples.length} looks`];
+  const evidence = [...standingText(standing), looksText(running.samples)];
   if (kept.length > 0) {
     // While something else wakes it, what is kept back need not be what it waits for.
-    const certainty = woke(running) ? "possible" : "certain";
+    const certainty = woke(running) || haltedLooks(running.samples) < running.samples.length ? "possible" : "certain";
     return kept.map(({ code, text, hint }) => ({ code, certainty, text: `It waits in HLT, and ${text}.`, evidence, hint }));
   }
   return [idle(running, standing, evidence)];
 };
+
+function looksText(samples: readonly Sample[]): string {
+  const looks = haltedLooks(samples);
+  return looks === samples.length ? `it was halted at all of ${looks} looks` : `it was halted at ${looks} of ${samples.length} looks`;
+}
 
 interface Kept {
   code: string;
@@ -98,7 +104,7 @@ function idle(running: Running, { machine }: Standing, evidence: string[]): Find
     ({ enabled, gateOpen, irq }) => enabled.includes("received data") && gateOpen && !machine.pics.master.masked.includes(irq),
   );
   const names = inputs.map(({ port }) => port).join(" and ");
-  if (timer !== undefined || woke(running)) {
+  if (timer !== undefined || woke(running) || haltedLooks(running.samples) < running.samples.length) {
     const next =
       timer === undefined ? [] : [`the next timer is the ${timer.source}'s, in ${milliseconds(timer.inNs > 0n ? timer.inNs : 0n)}`];
     return {

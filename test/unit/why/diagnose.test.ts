@@ -43,6 +43,17 @@ describe("a guest in HLT", () => {
     expect(codes(evidence({ standing: standing({ records, ...HLT }), running: asleep(30n) }))).toEqual(["interrupt-masked possible"]);
   });
 
+  it("may be seen at work now and then", () => {
+    const seen = [...samples(10, true), ...samples(2, false)];
+    const [finding] = diagnose(evidence({ standing: standing(HLT), running: running({ samples: seen, activity: { injected: 3n } }) }));
+    expect(finding).toMatchObject({ code: "idle", certainty: "likely" });
+    expect(finding?.evidence).toContain("it was halted at 10 of 12 looks");
+    const kept = standing({ records: { "picMaster.irr": 1n, "picMaster.imr": 1n }, ...HLT });
+    expect(codes(evidence({ standing: kept, running: running({ samples: seen }) }))).toEqual(["interrupt-masked possible"]);
+    const busier = [...samples(8, true), ...samples(4, false)];
+    expect(codes(evidence({ standing: standing(HLT), running: running({ samples: busier }) }))).toEqual(["working possible"]);
+  });
+
   it("has its evidence: where it stands, and what it was seen to do", () => {
     const [finding] = diagnose(evidence({ standing: standing(HLT), running: asleep() }));
     expect(finding?.evidence).toEqual([
