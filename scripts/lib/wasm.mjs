@@ -9,7 +9,12 @@ const modules = {
   // Layout.Data of hv/machine/layout.ts is the memory base.
   machine: { base: 0x8000, pages: 1, besideInstance: true },
   // Small code: nothing of it is on the way of an exit.
-  core: { base: 0x1000, pages: 4, optimize: "-O3s", cFlags: "-Oz -fno-inline-functions-called-once -fno-jump-tables -fno-tree-dominator-opts".split(" ") },
+  core: {
+    base: 0x1000,
+    pages: 4,
+    optimize: "-O3s",
+    cFlags: "-Oz -fno-inline-functions-called-once -fno-jump-tables -fno-tree-dominator-opts".split(" "),
+  },
   // For Node alone.
   explain: { base: 0x400, pages: 1, optimize: "-O3s" },
 };

@@ -75,6 +75,12 @@ describe("explain", () => {
 });
 
 describe("ps", () => {
+  it("says why an entry failed", () => {
+    const end = { code: "entry-failed", text: "", value: "0xffffffff", rip: "0x0", rule: "svm.Asid", why: "The ASID is 0h." };
+    const shown = showGuests([{ ...guest, state: "exited", endedAt: at(3), end }], now);
+    expect(shown).toMatch(/ {3}exited \(entry-failed 0xffffffff\) 3 seconds ago: The ASID is 0h\.$/);
+  });
+
   it("shows each state", () => {
     const end = { code: "debug-exit", text: "", value: "0x21", rip: "0x0" };
     const guests: GuestSummary[] = [

@@ -39,6 +39,14 @@ describe("texts", () => {
     expect(codes.every((code) => /^[a-z]+(-[a-z]+)*$/.test(code))).toBe(true);
     expect(texts.endReasonCode(EndReason.TripleFault)).toBe("triple-fault");
     expect(texts.describeEnd(EndReason.UnbackedMemory, 0xfee00000n)).toContain("FEE00000h");
+    const entries = [0x8000_0021n, 0x8000_0030n, 7n, 99n, 0xffff_ffffn].map((value) => texts.describeEnd(EndReason.EntryFailed, value));
+    expect(entries.map((text) => text.replace("The CPU refused to enter the guest: ", ""))).toEqual([
+      "exit reason 33, invalid guest state.",
+      "exit reason 48.",
+      "VM-instruction error 7, invalid control fields.",
+      "VM-instruction error 99.",
+      "VMEXIT_INVALID.",
+    ]);
     expect([texts.endReasonCode(200), texts.describeEnd(200, 1n)]).toEqual(["unknown-200", "It ended for unknown reason 200 (1h)."]);
   });
 
