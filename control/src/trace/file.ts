@@ -32,7 +32,7 @@ export function readTrace(path: string): TraceFile {
   } catch (error) {
     const known = fileError(error, path);
     if (known instanceof HvkitError) throw known;
-    throw bad(path, (error as Error).message);
+    throw new HvkitError("E_TRACE_FILE", `${path} cannot be read: ${(error as Error).message}`, { data: { path }, cause: error });
   }
   const [first = "", ...rest] = text.split("\n");
   const header = parse(traceHeader, first, path, 1);
