@@ -61,7 +61,6 @@ exit_timed:
     mov r13d, edx
     rdtsc
     mov r14d, eax
-    mov edx, edx
     shl rdx, 32
     or r14, rdx
     mov edx, r13d

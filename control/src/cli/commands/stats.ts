@@ -10,7 +10,7 @@ export const stats = () =>
     .description("print a guest's exits by reason, its times and its overhead")
     .argument("<guest>", "name or id")
     .addOption(
-      new Option("--time <when>", "time the handling of its exits from now on: each takes some 20 instructions more").choices([
+      new Option("--time <when>", "time the handling of its exits from now on: each then takes 15 instructions more").choices([
         "on",
         "off",
       ] as const),

@@ -19,7 +19,7 @@ export const top = () =>
     .description("what the guests and the CPUs do: where time goes, exits, interrupts, the link (q leaves)")
     .option("-i, --interval <seconds>", "time between two looks", "2")
     .option("-n, --number <count>", "leave after so many; without a terminal, one is the default")
-    .option("--time", "time the handling of the guests' exits meanwhile: it makes each exit some 20 instructions longer")
+    .option("--time", "time the handling of the guests' exits meanwhile: each is then 15 instructions longer")
     .option("--json", "print one JSON object a line for each look")
     .addHelpText(
       "after",
