@@ -32,7 +32,6 @@ import { RemoteDebugger } from "./debugger.js";
 import type {
   CpuStatInfo,
   GuestCreateOptions,
-  GuestMachineInfo,
   GuestStartOptions,
   GuestStateInfo,
   GuestStatInfo,
@@ -44,7 +43,7 @@ import type {
   RamRun,
 } from "./hypervisor.js";
 import type { RequestOptions } from "./requests.js";
-import type { CpuidRow, SavedState } from "./saved.js";
+import type { CpuidRow, GuestMachineInfo, SavedState } from "./saved.js";
 import { type ConnectOptions, checkVersion, Session } from "./session.js";
 import { loadState, readCpuid, readMachine, readReasons, saveState } from "./state.js";
 import { decodeTraced, type TracedExits } from "./traced.js";

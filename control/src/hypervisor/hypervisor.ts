@@ -3,7 +3,7 @@
 import type { EndReason, GuestKind, ResumeClock, RunState, Vendor } from "../../../protocol/messages.js";
 import type { LinkStatistics } from "../link/link.js";
 import type { DebuggerCalls } from "./debugger.js";
-import type { CpuidRow, CpuModel, SavedState } from "./saved.js";
+import type { CpuidRow, CpuModel, GuestMachineInfo, SavedState } from "./saved.js";
 import type { TracedExits } from "./traced.js";
 
 export interface HelloInfo {
@@ -83,22 +83,6 @@ export interface NestedWalk {
   root: number;
   /** in NestedBit's form (protocol/state.ts), from the PML4's on */
   entries: bigint[];
-}
-
-export interface GuestMachineInfo {
-  /** the event that the next entry delivers, in ExitField.Inject's form */
-  inject: bigint;
-  halted: boolean;
-  /** EventBit bits (hv/machine/layout.ts) that the machine was not told yet */
-  events: number;
-  /** of the guest's time */
-  clockNs: bigint;
-  tsc: bigint;
-  tscKhz: number;
-  /** bytes of console input that it has not read, COM1 and COM2 */
-  inputBytes: [number, number];
-  /** the state region, from its start to the end of its last record */
-  region: Uint8Array;
 }
 
 export interface HostStatInfo {

@@ -37,3 +37,20 @@ export interface SavedState {
   /** bytes in the console rings that nobody has taken yet: input that the guest has not read, by UART */
   consoleInput: [Uint8Array, Uint8Array];
 }
+
+/** The machine around the vCPU of a guest in whatever state. */
+export interface GuestMachineInfo {
+  /** the event that the next entry delivers, in ExitField.Inject's form */
+  inject: bigint;
+  halted: boolean;
+  /** EventBit bits (hv/machine/layout.ts) that the machine was not told yet */
+  events: number;
+  /** of the guest's time */
+  clockNs: bigint;
+  tsc: bigint;
+  tscKhz: number;
+  /** bytes of console input that it has not read, COM1 and COM2 */
+  inputBytes: [number, number];
+  /** the state region, from its start to the end of its last record */
+  region: Uint8Array;
+}

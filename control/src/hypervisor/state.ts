@@ -6,8 +6,7 @@ import { ExitField, Register } from "../../../protocol/state.js";
 import { HvkitError } from "../errors.js";
 import { type Message, roomBeside } from "./codec.js";
 import { CPUID_BYTES, decodeCpuid, encodeCpuid } from "./cpuid.js";
-import type { GuestMachineInfo } from "./hypervisor.js";
-import type { CpuidRow, SavedState } from "./saved.js";
+import type { CpuidRow, GuestMachineInfo, SavedState } from "./saved.js";
 import { transplant } from "./transplant.js";
 
 export interface StateCalls {

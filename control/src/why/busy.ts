@@ -4,8 +4,8 @@ import { fateText, irqText } from "../inspect/devices/pic.js";
 import type { Instruction } from "../inspect/disasm.js";
 import { register } from "../inspect/view.js";
 import type { Running, Standing } from "./evidence.js";
-import { type Finding, hex, type Rule } from "./finding.js";
-import { percent, perSecond } from "./text.js";
+import type { Finding, Rule } from "./finding.js";
+import { hex, percent, perSecond } from "./text.js";
 
 /** bytes of code that the samples of a loop lie within */
 const LOOP_BYTES = 128n;

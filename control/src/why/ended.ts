@@ -5,7 +5,8 @@ import { fateText, irqText } from "../inspect/devices/pic.js";
 import { register } from "../inspect/view.js";
 import type { Standing } from "./evidence.js";
 import type { FaultChain } from "./fault.js";
-import { type Finding, hex, type Rule } from "./finding.js";
+import type { Finding, Rule } from "./finding.js";
+import { hex } from "./text.js";
 import { vectorName } from "./vectors.js";
 
 const ALL_IRQS = Array.from({ length: 16 }, (_, irq) => irq);

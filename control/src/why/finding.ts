@@ -22,5 +22,3 @@ const ORDER: Record<Certainty, number> = { certain: 0, likely: 1, possible: 2 };
 /** The surest first; of the same certainty in the order in which the rules stand. */
 export const ranked = (findings: readonly Finding[]): Finding[] =>
   findings.toSorted((one, other) => ORDER[one.certainty] - ORDER[other.certainty]);
-
-export const hex = (value: bigint | number): string => `0x${value.toString(16)}`;

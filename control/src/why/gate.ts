@@ -4,7 +4,7 @@ import { HvkitError } from "../errors.js";
 import { readLinear } from "../inspect/memory.js";
 import { pagingOf, privilege, type Registers, register } from "../inspect/view.js";
 import { type PhysicalMemory, walkPages } from "../inspect/walk.js";
-import { hex } from "./finding.js";
+import { hex } from "./text.js";
 import { vectorName } from "./vectors.js";
 
 export interface GateCheck {

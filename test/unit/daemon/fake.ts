@@ -7,7 +7,6 @@ import type { DebuggerCalls, DebugWish } from "../../../control/src/hypervisor/d
 import type {
   CpuStatInfo,
   GuestCreateOptions,
-  GuestMachineInfo,
   GuestStatInfo,
   HelloInfo,
   HostStatInfo,
@@ -16,7 +15,7 @@ import type {
   NestedWalk,
   RamRun,
 } from "../../../control/src/hypervisor/hypervisor.js";
-import type { CpuidRow, SavedState } from "../../../control/src/hypervisor/saved.js";
+import type { CpuidRow, GuestMachineInfo, SavedState } from "../../../control/src/hypervisor/saved.js";
 import { statusError } from "../../../control/src/hypervisor/texts.js";
 import type { TracedExits } from "../../../control/src/hypervisor/traced.js";
 import { EndReason, GuestLimit, ResumeClock, RunState, Status, Vendor } from "../../../protocol/messages.js";
