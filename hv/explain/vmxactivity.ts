@@ -3,20 +3,7 @@
 import { VmxRule } from "../../protocol/rules";
 import { VmxField } from "../../protocol/vcb";
 import { check, get, only } from "./state";
-import {
-  ActivityState,
-  Blocking,
-  CR0_PG,
-  CR4_PAE,
-  DB,
-  DEBUGCTL_BTF,
-  MC,
-  Pin,
-  RFLAGS_IF,
-  RFLAGS_TF,
-  Secondary,
-  Type,
-} from "./vmxbits";
+import { ActivityState, Blocking, CR0_PG, CR4_PAE, DB, DEBUGCTL_BTF, MC, Pin, RFLAGS_IF, RFLAGS_TF, Secondary, Type } from "./vmxbits";
 import { address, dpl, long, secondary } from "./vmxcommon";
 import { eventType, eventVector } from "./vmxcontrols";
 

@@ -213,10 +213,10 @@ function segment(): void {
       set(first + 2, oneIn(2) ? 0x100000 : 0xfffff);
       break;
     case 1:
-      flip(first + 2, <u64>1 << below(32));
+      flip(first + 2, (<u64>1) << below(32));
       break;
     case 2:
-      flip(first + 3, oneIn(2) ? 0x8000 : <u64>1 << below(5));
+      flip(first + 3, oneIn(2) ? 0x8000 : (<u64>1) << below(5));
       break;
     default:
       flip(first, 1 + below(7));
