@@ -5,7 +5,7 @@
 %include "host.inc"
 
 global debug_stopped
-extern vendor_read, vendor_write, vendor_debug, core_hold, core_pending
+extern vendor_read, vendor_write, vendor_debug, core_hold, core_pending, boot_vendor, vector_stubs, traps_end, __rodata_end, __image_end
 
 DR7_TAKEN       equ 0xFFFF03FF                  ; LEN, R/W, GE, LE, G, L: not GD, not RTM
 
@@ -19,13 +19,15 @@ IMPORT guestDebug                               ; ESI slot, EDX DebugFlag.Given 
     sub eax, RunState_Runnable
     cmp eax, RunState_Halted - RunState_Runnable
     ja .no
-    mov r8d, edx
+    mov r11d, edx
     mov edx, 5 * 8
     call core_range
     jc .no
+    call apart
+    jc .no
     push rbx
     push rbp
-    mov ebx, r8d
+    mov ebx, r11d
     and ebx, DebugFlag_Given
     mov rbp, rcx
     call unstep
@@ -77,6 +79,60 @@ IMPORT guestDebug                               ; ESI slot, EDX DebugFlag.Given 
 .no:
     xor eax, eax
     DONE
+
+; Where the host's DR7 is the debugger's, too (svm_vcpu.asm), the host's own hits must have an end: none on what it writes while it takes one,
+; its stacks among it, and no breakpoint in the code that does. In: RCX DR0-3, DR7  Out: CF=1 there is one  Clobbers: RAX RDX RSI R8-R10
+apart:
+    cmp dword [boot_vendor], Vendor_Svm
+    jne .apart
+    mov r8d, [rcx + 4 * 8]                      ; L and G, two bits each
+    mov r9d, r8d
+    shr r9d, 16                                 ; R/W and LEN, four bits each
+    xor r10d, r10d
+.next:
+    mov rdx, [rcx + r10 * 8]
+    test r8b, 3
+    jz .fits
+    test r9b, 3
+    jnz .data
+    sub rdx, vector_stubs
+    mov eax, traps_end
+    sub eax, vector_stubs
+    cmp rdx, rax
+    jb .done
+    jmp .fits
+.data:
+    lea rsi, [rdx + 7]                          ; of at most eight bytes
+    sub rsi, __rodata_end
+    mov eax, __image_end
+    sub eax, __rodata_end
+    add eax, 7
+    cmp rsi, rax
+    jb .done
+    shr rdx, 39                                 ; by entries of the PML4: windows, stacks, the direct map
+    and edx, 511
+    lea eax, [rdx - (WINDOWS >> 39)]
+    cmp eax, WINDOW_COUNT / 32 + 1
+    jb .done
+    mov eax, edx
+    and eax, ~1 & 511
+    cmp eax, (DIRECT_MAP >> 39) & 511
+    je .refused
+    cmp edx, STACKS >> 39
+    je .refused
+.fits:
+    shr r8d, 2
+    shr r9d, 4
+    inc r10d
+    cmp r10d, 4
+    jb .next
+.apart:
+    clc
+.done:
+    ret
+.refused:
+    stc
+    ret
 
 IMPORT guestStop                                ; ESI slot
     GUEST refused

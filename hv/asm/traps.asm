@@ -3,7 +3,7 @@
 ; Stubs save all general registers; generated code is compiled without a red zone, so the interrupted stack may be used.
 %include "hv.inc"
 
-global vector_stubs
+global vector_stubs, traps_end
 extern panic, kick_interrupt, timer_interrupt, serial_interrupt, machine_trapped
 
 ; what a stub leaves on the stack, from RSP up
@@ -177,6 +177,8 @@ exception:
     mov rdi, [exception_names + rax * 8]
     mov rsi, rsp
     jmp panic
+
+traps_end:
 
 section .rodata
 unexpected: db "unexpected interrupt", 0

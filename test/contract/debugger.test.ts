@@ -96,16 +96,42 @@ onEachEngine("debugger", (target) => {
   );
 
   test(
+    "a watchpoint on what the hypervisor has at that address is refused, or watches the guest alone",
+    async () => {
+      const guest = await machine().run("steps");
+      await places(guest);
+      const { direct, cpu, runner } = await attach(guest);
+      // The image's data and stacks end below 2 MiB; the run loop's stack.
+      for (const address of [0x13_0000n, 0x6400_0000_8000n]) {
+        runner.breakpoints.add({ type: BreakpointType.Access, address, length: 8 });
+        const run = runner.continue();
+        if (target.vendor === "AMD SVM") await expect(run).rejects.toMatchObject({ code: "E_HV_REFUSED" });
+        else {
+          await stopRun(direct, runner, run);
+        }
+        runner.breakpoints.clear();
+        cpu.forget();
+      }
+      // Where the host executes, it passes over: the guest's own place is reached.
+      const { round } = await places(guest);
+      runner.breakpoints.add({ type: BreakpointType.Hardware, address: round, length: 1 });
+      for (let place = 1n; place < 4n; place++)
+        runner.breakpoints.add({ type: BreakpointType.Hardware, address: 0x10_2000n + place, length: 1 });
+      expect(await runner.continue()).toMatchObject({ why: "breakpoint", breakpoint: { address: round } });
+      await machine().hypervisor.ping();
+      await direct.detach();
+    },
+    within(target, 60),
+  );
+
+  test(
     "a guest that waits in HLT: a step ends at the handler of the interrupt that wakes it",
     async () => {
       const guest = await machine().run("hello64", { append: "hz=20" });
       await guest.shows("tick 1");
       const { direct, cpu, runner } = await attach(guest);
       for (let tries = 0; !(await cpu.pending()).halted && tries < 20; tries++) {
-        void runner.continue();
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        await direct.pause();
-        cpu.forget();
+        await runBriefly(direct, runner);
       }
       expect((await cpu.pending()).halted).toBe(true);
       expect(await runner.step()).toEqual({ why: "step" });
@@ -129,6 +155,19 @@ onEachEngine("debugger", (target) => {
     within(target, 120),
   );
 });
+
+async function runBriefly(direct: DirectTarget, runner: Runner): Promise<void> {
+  await stopRun(direct, runner, runner.continue());
+}
+
+/** Some of the guest's time after it was let go. */
+async function stopRun(direct: DirectTarget, runner: Runner, run: Promise<unknown>): Promise<void> {
+  const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+  while (!runner.running) await sleep(2);
+  await sleep(30);
+  await direct.pause();
+  await run;
+}
 
 /** The address of the `call report` before the jump back to `round`. */
 async function reportCall(cpu: Cpu, round: bigint): Promise<bigint> {

@@ -78,7 +78,11 @@ export class Debuggers {
     await this.guests.debugging(guest, async (slot, set) => {
       const session = this.#standing(guest, connection);
       const flags = DebugFlag.Attached | (step ? DebugFlag.Step : 0) | (pops ? DebugFlag.Pops : 0);
-      await session.debuggee.prepare({ flags, addresses: addresses.map(BigInt), dr7, software });
+      await session.debuggee.prepare({ flags, addresses: addresses.map(BigInt), dr7, software }).catch(async (error: unknown) => {
+        await session.debuggee.attach();
+        await session.debuggee.settle();
+        throw error instanceof HvkitError && error.code === "E_HV_REFUSED" ? notApart(guest.name) : error;
+      });
       // Before the call: it may stop before the reply is here.
       session.running = true;
       set("running");
@@ -184,6 +188,13 @@ export class Debuggers {
     this.#sessions.delete(guest);
     guest.debuggee = undefined;
   }
+}
+
+function notApart(name: string): HvkitError {
+  return new HvkitError("E_DEBUG_PLACE", "a watchpoint or hardware breakpoint is where the hypervisor's own data or handlers are", {
+    hint: "Under SVM the CPU's debug registers see the hypervisor, too. Use `break`, watch another place, or boot it in Bochs.",
+    data: { guest: name },
+  });
 }
 
 function refused(name: string, value: string): HvkitError {
