@@ -1,4 +1,4 @@
-// The stub's door: a TCP port on loopback, or a Unix socket's place in a test; one gdb at a time. The guest is taken when gdb connects, and given
+// The stub's door: a TCP port on loopback, or a Unix socket in the user's own folder; one gdb at a time. The guest is taken when gdb connects, and given
 // back when it leaves, by whatever way.
 import { createServer, type Server, type Socket } from "node:net";
 import { HvkitError } from "../errors.js";
@@ -6,8 +6,8 @@ import { type Monitor, Stub } from "./stub.js";
 import type { Target } from "./target.js";
 
 export interface StubServerOptions {
-  /** 0: any that is free */
-  port: number;
+  /** of loopback, 0: any that is free; or a Unix socket's path */
+  at: number | string;
   /** takes the guest */
   attach: () => Promise<Target>;
   monitor: Monitor;
@@ -30,8 +30,9 @@ export class StubServer {
   static async listen(options: StubServerOptions): Promise<StubServer> {
     const server = new StubServer(options);
     await new Promise<void>((resolve, reject) => {
-      server.#server.once("error", (error: NodeJS.ErrnoException) => reject(noPort(options.port, error)));
-      server.#server.listen({ port: options.port, host: LOOPBACK, exclusive: true }, resolve);
+      server.#server.once("error", (error: NodeJS.ErrnoException) => reject(noPort(options.at, error)));
+      const { at } = options;
+      server.#server.listen(typeof at === "string" ? { path: at } : { port: at, host: LOOPBACK, exclusive: true }, resolve);
     });
     return server;
   }
@@ -90,10 +91,14 @@ export class StubServer {
   }
 }
 
-function noPort(port: number, error: NodeJS.ErrnoException): HvkitError {
-  return new HvkitError("E_DEBUG_PORT", `nothing can listen on port ${port} of ${LOOPBACK}: ${error.message}`, {
-    hint: "Choose another one with --port, or leave it out: then a free one is taken.",
-    cause: error,
-    data: { port },
-  });
+function noPort(port: number | string, error: NodeJS.ErrnoException): HvkitError {
+  return new HvkitError(
+    "E_DEBUG_PORT",
+    `nothing can listen on ${typeof port === "string" ? port : `port ${port} of ${LOOPBACK}`}: ${error.message}`,
+    {
+      hint: "Choose another one with --port, or leave it out: then a free one is taken.",
+      cause: error,
+      data: { port },
+    },
+  );
 }

@@ -1,6 +1,7 @@
 // hvkit debug: a port that gdb connects to, for a guest or for the hypervisor itself; and gdb, wired to it.
 import { join } from "node:path";
 import { Command } from "@commander-js/extra-typings";
+import { runtimePaths } from "../../api/paths.js";
 import { projectRoot } from "../../api/root.js";
 import type { Client } from "../../client/client.js";
 import { HvkitError } from "../../errors.js";
@@ -58,8 +59,10 @@ In gdb, 'monitor help' lists what else the guest can be asked for.`,
         const { StubServer } = await import("../../debug/server.js");
         const { RpcTarget } = await import("../../debug/rpctarget.js");
         const { Client } = await import("../../client/client.js");
+        // gdb that is run here needs no port that others could connect to.
+        const own = (gdb || gdbArguments.length > 0) && wanted === 0 ? join(runtimePaths().folder, `gdb-${process.pid}.sock`) : undefined;
         const server = await StubServer.listen({
-          port: wanted,
+          at: own ?? wanted,
           attach: async () => {
             // A connection of its own is what the daemon knows a debugger by.
             return RpcTarget.attach(await Client.connect(), found.id);
@@ -69,7 +72,7 @@ In gdb, 'monitor help' lists what else the guest can be asked for.`,
           note: (line) => note(`hvkit: ${line}`),
         });
         try {
-          const target = `127.0.0.1:${server.port}`;
+          const target = own ?? `127.0.0.1:${server.port}`;
           if (gdb || gdbArguments.length > 0) {
             process.exitCode = await runGdb(target, file, gdbArguments);
             return;
