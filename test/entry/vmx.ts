@@ -21,7 +21,6 @@ const CR0_PE: u64 = 1;
 const CR0_PG: u64 = 0x80000000;
 const CR4_PAE: u64 = 0x20;
 const RFLAGS_IF: u64 = 0x200;
-const RFLAGS_VM: u64 = 0x20000;
 const EVENT_VALID: u64 = 0x80000000;
 const SEGMENT_FIELDS: u32 = 4;
 
