@@ -26,13 +26,14 @@ global vendor_choose
 
 section .bss
 alignb 8
-vendor_table:   resq 18
     ROUTINES ALL
+vendor_table:   resq i
 
 section .rodata
 align 8
 vmx_table: TABLE vmx_, ALL
 svm_table: TABLE svm_, ALL
+tables_end:
 
 section .text
 
@@ -44,6 +45,6 @@ vendor_choose:
     mov rsi, svm_table
 .copy:
     mov rdi, vendor_table
-    mov ecx, 18
+    mov ecx, (tables_end - svm_table) / 8
     rep movsq
     ret
