@@ -37,6 +37,8 @@ export interface ConsoleLimits {
   consoleTotalBytes?: number;
 }
 
+/** for one more guest */
+const NO_ROOM = ["E_HV_NO_MEMORY", "E_HV_NO_SLOT"];
 const LIVE: readonly GuestState[] = ["running", "paused", "restarting"];
 
 export class Guests extends EventEmitter<GuestsEvents> {
@@ -94,7 +96,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
     return this.#exclusive(guest, async () => {
       this.host.require();
       let slot = await origin.load(guest.options).catch((error: unknown) => {
-        if (guest.slot === undefined || !(error instanceof HvkitError) || error.code !== "E_HV_NO_MEMORY") throw error;
+        if (guest.slot === undefined || !(error instanceof HvkitError) || !NO_ROOM.includes(error.code)) throw error;
         return undefined;
       });
       this.#resets.cancel(guest);
@@ -311,9 +313,10 @@ export class Guests extends EventEmitter<GuestsEvents> {
     }
     this.#set(guest, "restarting");
     this.#resets.schedule(guest, () => {
-      this.#exclusive(guest, () => this.#restart(guest)).catch((error: unknown) =>
-        this.log.error({ err: error, guest: guest.name }, "reset"),
-      );
+      // By its turn it may have gone back to a snapshot, or been made anew: that came later than its reset.
+      this.#exclusive(guest, async () => {
+        if (guest.state === "restarting") await this.#restart(guest);
+      }).catch((error: unknown) => this.log.error({ err: error, guest: guest.name }, "reset"));
     });
   }
 

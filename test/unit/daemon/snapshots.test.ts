@@ -311,6 +311,37 @@ describe("revert", () => {
     expect(harness.hypervisor.calls).toEqual(["start 1", "save 1", "destroy 1", "load 2"]);
   });
 
+  it("ends the guest first where all slots are taken", async () => {
+    await run();
+    await create();
+    const { hypervisor } = harness;
+    const guestCreate = hypervisor.guestCreate.bind(hypervisor);
+    hypervisor.guestCreate = (options) =>
+      hypervisor.guests.size > 0 ? Promise.reject(new HvkitError("E_HV_NO_SLOT", "All slots are taken")) : guestCreate(options);
+    expect(await harness.call(client, "revert", { guest: "web", snapshot: "one" })).toMatchObject({ state: "running", slot: 2 });
+    expect(hypervisor.calls).toEqual(["start 1", "save 1", "destroy 1", "load 2"]);
+  });
+
+  it("of a guest that resets itself meanwhile is what it ends with", async () => {
+    await run();
+    await create();
+    const { hypervisor } = harness;
+    const guestStateLoad = hypervisor.guestStateLoad.bind(hypervisor);
+    hypervisor.guestStateLoad = async (slot, state) => {
+      hypervisor.end(1, EndReason.Reset);
+      await new Promise((resolve) => setTimeout(resolve, 20)); // its start is due by now
+      await guestStateLoad(slot, state);
+    };
+    await client.call("revert", { guest: "web", snapshot: "one" });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await harness.call(client, "inspect", { guest: "web" })).toMatchObject({
+      state: "running",
+      restarts: 0,
+      snapshot: { name: "one" },
+    });
+    expect(hypervisor.calls).not.toContain("start 4");
+  });
+
   it("that fails leaves the guest as it was", async () => {
     await run();
     await create();
