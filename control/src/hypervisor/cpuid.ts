@@ -25,19 +25,33 @@ export function decodeCpuid(table: Uint8Array): CpuidRow[] {
 
 type RowValues = [number, number, number, number];
 
+const PLACES = new Map(
+  Array.from({ length: CpuidTable.Rows }, (_, row) => {
+    const { leaf, subleaf } = leafOf(row);
+    return [`${leaf}.${subleaf}`, row];
+  }),
+);
+
+/** The row for a leaf; undefined: no guest has it. */
+function rowOf({ leaf, subleaf }: Pick<CpuidRow, "leaf" | "subleaf">): number | undefined {
+  const row = PLACES.get(`${leaf}.${subleaf}`);
+  return row === CpuidTable.Empty ? undefined : row;
+}
+
+/** Of these rows the leaves that no guest of this build has. */
+export function strangeLeaves(rows: readonly CpuidRow[]): string[] {
+  return rows
+    .filter((row) => rowOf(row) === undefined)
+    .map(({ leaf, subleaf }) => `${leaf.toString(16)}h${subleaf > 0 ? `.${subleaf}` : ""}`);
+}
+
 /** Throws E_STATE for a leaf that no guest has. */
 export function encodeCpuid(rows: readonly CpuidRow[]): Uint8Array {
   const table = new Uint8Array(CpuidTable.Rows * ROW_BYTES);
   const view = new DataView(table.buffer);
-  const places = new Map(
-    Array.from({ length: CpuidTable.Rows }, (_, row) => {
-      const { leaf, subleaf } = leafOf(row);
-      return [`${leaf}.${subleaf}`, row];
-    }),
-  );
   for (const { leaf, subleaf, eax, ebx, ecx, edx } of rows) {
-    const row = places.get(`${leaf}.${subleaf}`);
-    if (row === undefined || row === CpuidTable.Empty) {
+    const row = rowOf({ leaf, subleaf });
+    if (row === undefined) {
       throw new HvkitError("E_STATE", `The saved state does not fit: its CPUID has a leaf ${leaf.toString(16)}h that no guest has.`);
     }
     for (const [index, value] of [eax, ebx, ecx, edx].entries()) view.setUint32(row * ROW_BYTES + 4 * index, value, true);

@@ -2,6 +2,7 @@
 // before it changes anything. The file itself was checked by reader.ts before.
 import { TscRate } from "../../../protocol/state.js";
 import { HvkitError } from "../errors.js";
+import { strangeLeaves } from "../hypervisor/cpuid.js";
 import type { CpuidRow } from "../hypervisor/saved.js";
 import { missingFeatures, vendorString } from "./cpuidbits.js";
 import type { Layout } from "./format.js";
@@ -60,13 +61,12 @@ function layoutObstacles(snapshot: Snapshot, { layout }: Target): Obstacle[] {
 }
 
 function cpuObstacles({ header }: Snapshot, { cpuid }: Target): Obstacle[] {
-  if (!cpuid) return [];
   const wanted = header.cpu.cpuid.map(([leaf, subleaf, eax, ebx, ecx, edx]) => ({ leaf, subleaf, eax, ebx, ecx, edx }));
-  const obstacles: Obstacle[] = missingFeatures(wanted, cpuid).map((name) => ({
-    code: "cpu-feature",
-    severity: "error",
-    text: `the CPU lacks ${name}`,
-  }));
+  const obstacles: Obstacle[] = [
+    ...strangeLeaves(wanted).map((leaf) => `no guest here has CPUID leaf ${leaf}`),
+    ...missingFeatures(wanted, cpuid ?? wanted).map((name) => `the CPU lacks ${name}`),
+  ].map((text) => ({ code: "cpu-feature", severity: "error", text }));
+  if (!cpuid) return obstacles;
   const [saved, here] = [vendorString(wanted), vendorString(cpuid)];
   if (header.cpu.model === "host" && saved !== here) {
     obstacles.push({

@@ -42,6 +42,18 @@ describe("a snapshot", () => {
     expect(findObstacles(snapshot, target({ cpuid: cpuid(1, { ecx: 0xffff_ffff, edx: 0xffff_ffff }) }))).toEqual([]);
   });
 
+  it("of a build whose guests have other leaves is refused, whatever the CPU has", () => {
+    const strange = { ...snapshot, header: sampleHeader() };
+    strange.header.cpu.cpuid.push([0x20, 0, 1, 0, 0, 0], [0xd, 9, 8, 0, 0, 0]);
+    for (const found of [sampleState().cpuid, null]) {
+      expect(findObstacles(strange, target({ cpuid: found })).map(({ code, text }) => [code, text])).toEqual([
+        ["cpu-feature", "no guest here has CPUID leaf 20h"],
+        ["cpu-feature", "no guest here has CPUID leaf dh.9"],
+      ]);
+    }
+    expect(() => requireCpu(strange, target())).toThrow(expect.objectContaining({ code: "E_SNAPSHOT_CPU" }));
+  });
+
   it("with the model of its host needs the vendor", async () => {
     const intel = { ebx: 0x756e_6547, edx: 0x4965_6e69, ecx: 0x6c65_746e };
     expect(findObstacles(snapshot, target({ cpuid: cpuid(0, intel) }))).toEqual([]);
