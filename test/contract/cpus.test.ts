@@ -1,6 +1,7 @@
 // Two CPUs and more: all come; guests share them fairly, stay where they may be, move, wake, and stand when core works on them.
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { cpuLoads } from "../../control/src/daemon/cpuload.js";
 import { RunState } from "../../protocol/messages.js";
 import { Register } from "../../protocol/state.js";
 import { hostLoad } from "../support/load.js";
@@ -59,6 +60,20 @@ onEachEngine(
         expect(Math.min(...then.map(Number))).toBeGreaterThanOrEqual(1);
       },
       within(target, 90),
+    );
+
+    test(
+      "each CPU's load is what it does: all of the one that a guest spins on, little of the other",
+      async () => {
+        const guest = (await spinners(1, SECOND))[0] as Guest;
+        const [first, second] = await cpuLoads(machine().hypervisor, within(target, 1));
+        expect(first).toMatchObject({ index: 0, guest: undefined });
+        expect(first?.loadPercent).toBeLessThan(50);
+        expect(second).toMatchObject({ index: 1, guest: guest.slot });
+        expect(second?.loadPercent).toBeGreaterThan(95);
+        expect(second?.busyNs).toBeGreaterThan(0n);
+      },
+      within(target, 60),
     );
 
     test(
