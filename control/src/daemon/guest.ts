@@ -60,6 +60,8 @@ export class Guest {
   snapshot: GuestDetail["snapshot"] = null;
   /** when it was saved, while it is restored and has not gone on yet */
   savedAt: Date | undefined;
+  /** since when it stands still, while it is paused */
+  pausedAt: Date | undefined;
   /** while a debugger has it */
   debuggee: Debuggee | undefined;
   /** id of the guest that was run, from which this one comes by restores */

@@ -27,6 +27,8 @@ export interface GuestsEvents {
 export interface Origin {
   snapshot: { name: string; createdAt: string };
   lineage: string;
+  /** when the saved guest's clocks stopped */
+  clockAt: Date;
   load: (options: GuestOptions) => Promise<number>;
 }
 
@@ -112,18 +114,18 @@ export class Guests extends EventEmitter<GuestsEvents> {
     });
   }
 
-  /** The guest stands still while `work` is done; then it goes on if it did before. */
-  standing<T>(guest: Guest, work: (slot: number) => Promise<T>): Promise<T> {
+  /** The guest stands still while `work` is done; then it goes on if it did before: if it had not `stood`. */
+  standing<T>(guest: Guest, work: (slot: number, stood: boolean) => Promise<T>): Promise<T> {
     return this.#exclusive(guest, async () => {
       const slot = requireState(guest, ["running", "paused"], "save");
       const stood = guest.state === "paused";
-      if (stood) return work(slot);
+      if (stood) return work(slot, stood);
       const { hypervisor } = this.host;
       await hypervisor.guestPause(slot);
       if (guest.state === "running") this.#set(guest, "paused");
       try {
         await guest.debuggee?.lift();
-        return await work(slot);
+        return await work(slot, stood);
       } finally {
         await guest.debuggee?.plant().catch((error: unknown) => this.log.warn({ err: error, guest: guest.name }, "breakpoints"));
         // A hypervisor that was lost meanwhile took the guest with it, and that is told elsewhere.
@@ -245,9 +247,9 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   /** The guest gets the slot that was loaded, and goes on. */
-  async #goOn(guest: Guest, slot: number, { snapshot, lineage }: Origin, paused: boolean): Promise<void> {
+  async #goOn(guest: Guest, slot: number, { snapshot, lineage, clockAt }: Origin, paused: boolean): Promise<void> {
     this.slots.adopt(guest, slot);
-    guest.savedAt = paused ? new Date(snapshot.createdAt) : undefined;
+    guest.savedAt = paused ? clockAt : undefined;
     Object.assign(guest, { snapshot, lineage, end: undefined, endedAt: undefined, startedAt: new Date(), timings: null, placements: [] });
     this.#set(guest, "paused");
     try {
@@ -337,6 +339,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   #set(guest: Guest, state: GuestState): void {
+    guest.pausedAt = state === "paused" ? (guest.pausedAt ?? new Date()) : undefined;
     guest.state = state;
     this.emit("changed", guest);
   }

@@ -61,9 +61,9 @@ export class Snapshots {
     let header: SnapshotHeader | undefined;
     let bytes = 0;
     const path = await this.store.write(name, replace, async (sink) => {
-      const writer = await this.guests.standing(guest, async (slot) => {
+      const writer = await this.guests.standing(guest, async (slot, stood) => {
         const state = await hypervisor.guestStateSave(slot);
-        header = this.#header(guest, name, description, state);
+        header = this.#header(guest, name, description, state, stood);
         const begun = await SnapshotWriter.begin(sink, header);
         await begun.state(state, this.#booted().layout);
         await captureRam(hypervisor, slot, guest.options.memoryBytes, begun, (done, total) => progress("save", done, total));
@@ -140,6 +140,7 @@ export class Snapshots {
     return {
       snapshot: { name: header.name, createdAt: header.createdAt },
       lineage: header.guest.lineage,
+      clockAt: new Date(header.clockAt ?? header.createdAt),
       load: (options) =>
         this.guests.slots.load(options, state, (put) =>
           readRam(source, snapshot, put, (done, total) => progress("restore", done * BLOCK_BYTES, total * BLOCK_BYTES)),
@@ -154,12 +155,14 @@ export class Snapshots {
     return affinity === undefined || affinity.length === 0 ? {} : { affinity };
   }
 
-  #header(guest: Guest, name: string, description: string, state: SavedState): SnapshotHeader {
+  #header(guest: Guest, name: string, description: string, state: SavedState, stood: boolean): SnapshotHeader {
     const { engine, choice, layout, hypervisor } = this.#booted();
+    const clockAt = stood ? (guest.savedAt ?? guest.pausedAt) : undefined;
     return headerSchema.parse({
       name,
       description,
       createdAt: new Date().toISOString(),
+      ...(clockAt === undefined ? {} : { clockAt: clockAt.toISOString() }),
       guest: { id: guest.id, name: guest.name, lineage: guest.lineage },
       image: {
         reference: guest.image.reference,

@@ -89,6 +89,8 @@ export const headerSchema = z.strictObject({
   name,
   description: text,
   createdAt: z.iso.datetime(),
+  /** when the guest's clocks stopped: before that where it was paused; left out: then */
+  clockAt: z.iso.datetime().optional(),
   guest: z.strictObject({
     id: guestId,
     name,

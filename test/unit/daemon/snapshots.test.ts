@@ -174,6 +174,19 @@ describe("restore", () => {
     expect(harness.hypervisor.get(slot).resumed).toEqual({ clock: ResumeClock.CatchUp, behindNs: 0n });
   });
 
+  it("of a guest that was paused catches up with that time too, and so does one that was saved again", async () => {
+    await run();
+    await client.call("pause", { guest: "web" });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await create("one");
+    await client.call("restore", { snapshot: "one", name: "two", paused: true });
+    await client.call("snapshot.create", { guest: "two", name: "later" });
+    await client.call("restore", { snapshot: "later", name: "three", paused: true });
+    const slot = Math.max(...harness.hypervisor.guests.keys());
+    await client.call("unpause", { guest: "three", clock: "catch-up" });
+    expect(Number(harness.hypervisor.get(slot).resumed?.behindNs)).toBeGreaterThanOrEqual(299e6);
+  });
+
   it("that fails leaves nothing", async () => {
     await run();
     await create();
