@@ -20,7 +20,7 @@ export const tracedExit = z.strictObject({
   port: z.int().optional(),
   /** width of the I/O: 1, 2, 4 */
   bytes: z.int().optional(),
-  /** io-string, cr-access, nested-fault */
+  /** io-string, cr-access, dr-access, nested-fault */
   direction: z.enum(["in", "out", "read", "write", "fetch"]).optional(),
   /** nested-fault: the guest-physical address, of the exit that ended the guest */
   address: address.optional(),
@@ -30,7 +30,7 @@ export const tracedExit = z.strictObject({
   leaf: address.optional(),
   subleaf: address.optional(),
   msr: address.optional(),
-  /** CR or XCR */
+  /** CR, DR or XCR */
   register: z.int().optional(),
   /** exception */
   vector: z.int().optional(),

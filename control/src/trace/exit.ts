@@ -71,6 +71,10 @@ function operands(reason: ExitReason, raw: RawExit, vendor: typeof vmx): Operand
       const { register, read } = vendor.register(raw);
       return { register, direction: read ? "read" : "write" };
     }
+    case ExitReason.DrAccess: {
+      const { register, read } = vendor.debugRegister(raw);
+      return { register, direction: read ? "read" : "write" };
+    }
     case ExitReason.Xsetbv:
       return { register: Number(rcx & 0xffff_ffffn), value: low(rax, 4) };
     case ExitReason.Exception:

@@ -11,6 +11,7 @@ const NESTED_PAGE_FAULT = 0x400;
 const INVALID = 0xffff_ffff;
 const EXCEPTION = 0x40;
 const CR_WRITE = 0x10;
+const DR_WRITE = 0x30;
 /** a write of CR0 that changes more than TS and MP (15.9) */
 const CR0_SELECTIVE_WRITE = 0x65;
 
@@ -51,4 +52,9 @@ export function access({ qualification }: RawExit): Access {
 /** The exit code names the register: reads 00h-0Fh, writes 10h-1Fh (15.8.1). */
 export function register({ reason }: RawExit): { register: number; read: boolean } {
   return reason === CR0_SELECTIVE_WRITE ? { register: 0, read: false } : { register: reason & 15, read: reason < CR_WRITE };
+}
+
+/** The exit code names the register: reads 20h-2Fh, writes 30h-3Fh (15.8.2). */
+export function debugRegister({ reason }: RawExit): { register: number; read: boolean } {
+  return { register: reason & 15, read: reason < DR_WRITE };
 }

@@ -48,6 +48,8 @@ function operation(exit: TracedExit): string {
       return `WRMSR ${msr(exit.msr)}, EAX=${padded(value, 4)}`;
     case "cr-access":
       return `MOV ${exit.direction === "read" ? `from CR${register}` : `to CR${register}`}`;
+    case "dr-access":
+      return `MOV ${exit.direction === "read" ? `from DR${register}` : `to DR${register}`}`;
     case "xsetbv":
       return `XSETBV XCR${register}, EAX=${padded(value, 4)}`;
     case "nested-fault": {
@@ -76,6 +78,7 @@ const PLAIN: Readonly<Record<string, string>> = {
   "cache-control": "INVD or WBINVD",
   undefined: "an instruction that its CPU does not have",
   pause: "PAUSE",
+  "entry-failed": "the entry failed",
 };
 
 /** SDM vol. 3, table 6-1. */

@@ -48,3 +48,8 @@ export function register({ qualification }: RawExit): { register: number; read: 
   const kind = Number((qualification >> 4n) & 3n);
   return { register: kind < 2 ? Number(qualification & 15n) : 0, read: kind === 1 };
 }
+
+/** Exit qualification for MOV DR (table 28-4). */
+export function debugRegister({ qualification }: RawExit): { register: number; read: boolean } {
+  return { register: Number(qualification & 7n), read: (qualification & 16n) !== 0n };
+}

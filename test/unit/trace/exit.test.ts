@@ -69,6 +69,9 @@ describe.each(VENDORS)("%s", (_name, vendor) => {
     expect(text({ reason: vendor === Vendor.Vmx ? 31 : msr, rcx: 0x123n, result: 9n })).toBe("RDMSR 123h, then EAX=00000009h");
     expect(text({ reason: cr, qualification: 4n })).toBe("MOV to CR4");
     expect(text({ reason: vendor === Vendor.Vmx ? cr : 3, qualification: 0x13n })).toBe("MOV from CR3");
+    const [toDr7, fromDr6] = vendor === Vendor.Vmx ? [29, 29] : [0x37, 0x26];
+    expect(text({ reason: toDr7, qualification: 7n })).toBe("MOV to DR7");
+    expect(text({ reason: fromDr6, qualification: 0x316n })).toBe("MOV from DR6");
     expect(text({ reason: vendor === Vendor.Vmx ? 0x306 : 0x46 })).toBe("#UD");
     expect(text({ reason: vendor === Vendor.Vmx ? 0x311 : 0x51 })).toBe("#AC");
     expect(text({ reason: vendor === Vendor.Vmx ? 2 : 0x7f, verdict: Verdict.Stop })).toBe("triple fault, and the guest ends");
@@ -92,10 +95,11 @@ describe.each(VENDORS)("%s", (_name, vendor) => {
   });
 });
 
-test("every exit reason has its words", () => {
+test("every exit reason that a machine knows has its words", () => {
   const reasons = new Uint8Array(256).map((_, index) => index);
+  const unknown = [ExitReason.HostInterrupt, ExitReason.Init, ExitReason.Unknown];
   for (let reason = 1; reason < ExitReason.Count; reason++) {
     const exit = neutralExit(raw({ reason }), { vendor: Vendor.Vmx, reasons, firstEntryTsc: 0n, tscKhz: 1000 });
-    expect(describeExit(exit).length).toBeGreaterThan(2);
+    expect([ExitReason[reason], / \(raw /.test(describeExit(exit))]).toEqual([ExitReason[reason], unknown.includes(reason)]);
   }
 });
