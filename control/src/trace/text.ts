@@ -1,5 +1,6 @@
 // A recorded exit in words: "OUT 3F8h 'L'", "RDMSR IA32_EFER". Numbers as the manuals write them.
 import type { TracedExit } from "../api/trace.js";
+import { vectorName } from "../inspect/vectors.js";
 import type { Access } from "./access.js";
 import { msrName } from "./msrs.js";
 
@@ -58,7 +59,7 @@ function operation(exit: TracedExit): string {
       return `${what} ${where}${exit.address === undefined ? " that" : ", which"} the machine does not have`;
     }
     case "exception":
-      return EXCEPTIONS[exit.vector ?? -1] ?? `exception ${exit.vector}`;
+      return vectorName(exit.vector ?? -1);
     case "task-switch":
       return `task switch to ${padded(exit.selector, 2)}`;
     case "rdtsc":
@@ -81,28 +82,6 @@ const PLAIN: Readonly<Record<string, string>> = {
   "entry-failed": "the entry failed",
 };
 
-/** SDM vol. 3, table 6-1. */
-const EXCEPTIONS: Readonly<Record<number, string>> = {
-  0: "#DE",
-  1: "#DB",
-  2: "NMI",
-  3: "#BP",
-  4: "#OF",
-  5: "#BR",
-  6: "#UD",
-  7: "#NM",
-  8: "#DF",
-  10: "#TS",
-  11: "#NP",
-  12: "#SS",
-  13: "#GP",
-  14: "#PF",
-  16: "#MF",
-  17: "#AC",
-  18: "#MC",
-  19: "#XM",
-};
-
 /** Without 0x. */
 const digits = (address: string): string => address.slice(2).toUpperCase();
 const number = (address = "0x0"): string => `${digits(address)}h`;
@@ -113,7 +92,7 @@ function msr(address = "0x0"): string {
   return msrName(Number(address)) ?? number(address);
 }
 
-/** The data ports of COM1, COM2, the keyboard, and E9h: their bytes are mostly characters. */
+/** The data ports of COM1 and COM2, and E9h: their bytes are mostly characters. */
 const TEXT_PORTS: readonly number[] = [0x3f8, 0x2f8, 0xe9];
 
 function character({ port = 0, bytes, value }: TracedExit): string {

@@ -2,12 +2,12 @@
 
 import { bitNames } from "../inspect/bits.js";
 import { fateText, irqText } from "../inspect/devices/pic.js";
+import { vectorName } from "../inspect/vectors.js";
 import { register } from "../inspect/view.js";
 import type { Standing } from "./evidence.js";
 import type { FaultChain } from "./fault.js";
 import type { Finding, Rule } from "./finding.js";
 import { hex } from "./text.js";
-import { vectorName } from "./vectors.js";
 
 const ALL_IRQS = Array.from({ length: 16 }, (_, irq) => irq);
 

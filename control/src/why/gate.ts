@@ -2,10 +2,10 @@
 // (SDM vol. 3, 6.12 and 6.14), by the guest's own tables. Stops at the first step that fails.
 import { HvkitError } from "../errors.js";
 import { readLinear } from "../inspect/memory.js";
+import { vectorName } from "../inspect/vectors.js";
 import { pagingOf, privilege, type Registers, register } from "../inspect/view.js";
 import { type PhysicalMemory, walkPages } from "../inspect/walk.js";
 import { hex } from "./text.js";
-import { vectorName } from "./vectors.js";
 
 export interface GateCheck {
   vector: number;
