@@ -1,4 +1,4 @@
-; hang: hangs, in the way that `mode=N` says: what `hvkit why` has to find out (test/contract/why.test.ts names the modes).
+; hang: hangs, in the way that `mode=N` says: what `hvkit why` has to find out (test/contract/look.test.ts names the modes).
 
 %include "multiboot.inc"
 %include "serial.inc"
