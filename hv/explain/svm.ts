@@ -6,6 +6,10 @@ import { SvmField } from "../../protocol/vcb";
 import { check, get, only, pat } from "./state";
 
 const INTERCEPT_VMRUN: u64 = 1;
+/** Bytes of the permission maps (15.10.1, 15.11). */
+const IOPM_BYTES: u64 = 0x3000;
+const MSRPM_BYTES: u64 = 0x2000;
+const OFFSET: u64 = 0xfff;
 const NESTED: u64 = 1;
 const CR0_PE: u64 = 1;
 const CR0_WP: u64 = 0x10000;
@@ -44,8 +48,14 @@ export function svm(): void {
 function control(): void {
   check(SvmRule.InterceptVmrun, SvmField.Intercepts2, (get(SvmField.Intercepts2) & INTERCEPT_VMRUN) != 0);
   check(SvmRule.Asid, SvmField.Asid, get(SvmField.Asid) != 0);
-  only(SvmRule.IopmAddress, SvmField.IopmBase, ~beyond);
-  only(SvmRule.MsrpmAddress, SvmField.MsrpmBase, ~beyond);
+  map(SvmRule.IopmAddress, SvmField.IopmBase, IOPM_BYTES);
+  map(SvmRule.MsrpmAddress, SvmField.MsrpmBase, MSRPM_BYTES);
+}
+
+/** All of a map lies within the physical-address width; bits 11:0 of its address do not count. */
+function map(rule: u32, field: u32, bytes: u64): void {
+  const base = get(field) & ~OFFSET;
+  check(rule, field, ((base | (base + bytes - 1)) & beyond) == 0);
 }
 
 /** The event that the entry injects (15.20). */

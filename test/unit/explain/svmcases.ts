@@ -6,12 +6,16 @@ import type { Case } from "./vmxcases.js";
 
 const base = stateWith("svm");
 const of = (field: F): bigint => base.get(field) ?? 0n;
+/** of what the state's CPU has for physical addresses */
+const TOP = 1n << (of(F.AddressBits) & 255n);
 
 export const svmCases: Case[] = [
   { rule: R.InterceptVmrun, field: F.Intercepts2, broken: { [F.Intercepts2]: of(F.Intercepts2) & ~1n } },
   { rule: R.Asid, field: F.Asid, broken: { [F.Asid]: 0n } },
   { rule: R.IopmAddress, field: F.IopmBase, broken: { [F.IopmBase]: 1n << 40n } },
+  { rule: R.IopmAddress, field: F.IopmBase, before: { [F.IopmBase]: TOP - 0x3000n }, broken: { [F.IopmBase]: TOP - 0x2000n } },
   { rule: R.MsrpmAddress, field: F.MsrpmBase, broken: { [F.MsrpmBase]: 1n << 63n } },
+  { rule: R.MsrpmAddress, field: F.MsrpmBase, before: { [F.MsrpmBase]: TOP - 0x2000n }, broken: { [F.MsrpmBase]: TOP - 0x1000n } },
   { rule: R.EventType, field: F.EventInjection, broken: { [F.EventInjection]: 0x8000_0130n } },
   { rule: R.EventVector, field: F.EventInjection, broken: { [F.EventInjection]: 0x8000_0302n } },
   { rule: R.EferSvme, field: F.Efer, broken: { [F.Efer]: 0x500n } },
