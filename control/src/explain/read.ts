@@ -27,7 +27,8 @@ function refuse(what: string, data: Record<string, unknown> = {}): HvkitError {
 
 export function readState(text: string, name: string): ReadState {
   if (text.trimStart().startsWith("{")) return readJson(text, name);
-  const lines = text.split("\n");
+  // A file that ends within a line may end within a number, which then would be another one.
+  const lines = text.replace(/[0-9a-fx]+$/i, "").split("\n");
   const begins = lines.flatMap((line, index) => (VMX_BEGINS.test(line) || SVM_BEGINS.test(line) ? [index] : []));
   const last = begins.at(-1);
   if (last === undefined) {

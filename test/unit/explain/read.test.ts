@@ -23,7 +23,7 @@ describe.each(["vmx", "svm"] as const)("a kernel's log: %s", (vendor) => {
 
   test.each(prefixes)("with %s, old or new", (_what, before) => {
     for (const age of ["new", "old"] satisfies Age[]) {
-      const text = ["something else: RIP = 0x1", "cr0: 12", ...logs[vendor](fields, age)].map(before).join("\n");
+      const text = ["something else: RIP = 0x1", "cr0: 12", ...logs[vendor](fields, age)].map(before).concat("").join("\n");
       const read = readState(text, "log");
       expect([read.vendor, read.dumps]).toEqual([vendor, 1]);
       for (const [field, value] of read.fields)
@@ -34,7 +34,7 @@ describe.each(["vmx", "svm"] as const)("a kernel's log: %s", (vendor) => {
 
   test("finds what is wrong, and says what it cannot know", () => {
     const broken = stateWith(vendor, vendor === "vmx" ? { [V.GuestTrAccess]: 0x89n } : { [S.Efer]: 0x500n });
-    const read = readState(logs[vendor](broken).join("\n"), "log");
+    const read = readState(`${logs[vendor](broken).join("\n")}\n`, "log");
     const { failed, notMade, absent, assumedWidths } = explain(read);
     expect(failed.map(({ rule }) => ruleCode(vendor, rule))).toEqual([vendor === "vmx" ? "vmx.TrType" : "svm.EferSvme"]);
     expect(assumedWidths).toEqual({ physical: 52, linear: 48 });
@@ -59,6 +59,15 @@ describe.each(["vmx", "svm"] as const)("a kernel's log: %s", (vendor) => {
     expect(cut.fields.size).toBeGreaterThan(3);
     expect(explain(cut).failed).toEqual([]);
     expect(explain(cut).notMade.length).toBeGreaterThan(10);
+  });
+
+  test("one that is cut within a number has what is before it: wherever it ends, no check fails", () => {
+    const text = logs[vendor](stateWith(vendor)).join("\n");
+    const begins = text.search(vendor === "vmx" ? "CR0: actual" : "cr_read");
+    for (let end = begins + 40; end < text.length; end += 7) {
+      const { failed } = explain(readState(text.slice(0, end), "log"));
+      expect([text.slice(end - 20, end), failed.map(({ rule }) => ruleCode(vendor, rule))]).toEqual([text.slice(end - 20, end), []]);
+    }
   });
 });
 
