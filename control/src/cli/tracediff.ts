@@ -8,7 +8,11 @@ import { EXIT_FAILED, print, printJson, style } from "./output.js";
 /** The exit code: 0, or 1 when they part. */
 export function showDiff(pathA: string, pathB: string, json: boolean): number {
   const [a, b] = [readTrace(pathA), readTrace(pathB)];
-  const comparison = compareTraces(a.exits, b.exits);
+  const comparison = compareTraces(
+    a.exits,
+    b.exits,
+    [a, b].some(({ header }) => header.filtered),
+  );
   if (json) printJson({ a: summary(a), b: summary(b), ...comparison });
   else print(showComparison(a, b, comparison));
   return comparison.difference ? EXIT_FAILED : 0;
@@ -23,6 +27,10 @@ export function showComparison(a: TraceFile, b: TraceFile, { alike, leftOut, los
   const left = leftOut.a + leftOut.b;
   const notes = [
     ...(left > 0 ? [`left out: ${leftOut.a} of A and ${leftOut.b} of B (${LEFT_OUT.join(", ")})`] : []),
+    ...[a, b].flatMap(({ path, header, exits: [first] }) => {
+      if (header.filtered) return [`${path} has only exits that were chosen: none is known to be missing`];
+      return first && first.index > 0 ? [`${path} begins with exit ${first.index}: what was before is not in it`] : [];
+    }),
     ...[...(lost.a ? [a] : []), ...(lost.b ? [b] : [])].map(({ path }) => `${path} has a gap: it is compared up to there`),
   ];
   if (!difference) return [...names, ...notes, `they are alike: ${alike} exits`].join("\n");

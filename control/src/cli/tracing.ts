@@ -38,7 +38,7 @@ export async function saveTrace(
 ): Promise<void> {
   const found = await read(client, guest, filter, last ?? TraceRing.Records);
   async function* parts() {
-    yield Buffer.from(lineOf(headerOf(found)) + found.exits.map(lineOf).join(""));
+    yield Buffer.from(lineOf(headerOf(found, !isEmpty(filter))) + found.exits.map(lineOf).join(""));
   }
   await writeOutput(output, parts());
   const { name, count, exits } = found;
@@ -84,10 +84,10 @@ export async function followTrace(
       let written = 0;
       async function* parts() {
         for await (const exit of exits()) {
-          if (written++ === 0 && header) yield Buffer.from(lineOf(headerOf(header)));
+          if (written++ === 0 && header) yield Buffer.from(lineOf(headerOf(header, !isEmpty(filter))));
           yield Buffer.from(lineOf(exit));
         }
-        if (written === 0 && header) yield Buffer.from(lineOf(headerOf(header)));
+        if (written === 0 && header) yield Buffer.from(lineOf(headerOf(header, !isEmpty(filter))));
       }
       await writeOutput(output, parts());
       if (json) printJson({ name: header?.name ?? guest, lost, written, file: output });

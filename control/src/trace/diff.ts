@@ -57,9 +57,12 @@ export interface TraceComparison {
   before: TracedExit[];
 }
 
-/** @param context how many of the exits before the difference to give */
-export function compareTraces(a: readonly TracedExit[], b: readonly TracedExit[], context = 5): TraceComparison {
-  const [left, right] = [comparable(a), comparable(b)];
+/** how many of the exits before the difference are given */
+const CONTEXT = 5;
+
+/** @param filtered only some exits were recorded: what is missing is no gap */
+export function compareTraces(a: readonly TracedExit[], b: readonly TracedExit[], filtered = false): TraceComparison {
+  const [left, right] = [comparable(a, filtered), comparable(b, filtered)];
   const leftOut = { a: a.length - left.exits.length - left.cut, b: b.length - right.exits.length - right.cut };
   const lost = { a: left.cut > 0, b: right.cut > 0 };
   const common = Math.min(left.exits.length, right.exits.length);
@@ -68,7 +71,7 @@ export function compareTraces(a: readonly TracedExit[], b: readonly TracedExit[]
     leftOut,
     lost,
     difference,
-    before: left.exits.slice(Math.max(0, alike - context), alike),
+    before: left.exits.slice(Math.max(0, alike - CONTEXT), alike),
   });
   for (let index = 0; index < common; index++) {
     const [one, two] = [left.exits[index], right.exits[index]];
@@ -84,9 +87,9 @@ export function compareTraces(a: readonly TracedExit[], b: readonly TracedExit[]
 }
 
 /** What is compared, up to the first exit that was lost; and how many come after that. */
-function comparable(exits: readonly TracedExit[]): { exits: TracedExit[]; cut: number } {
+function comparable(exits: readonly TracedExit[], filtered: boolean): { exits: TracedExit[]; cut: number } {
   const first = exits[0]?.index ?? 0;
-  const gap = exits.findIndex(({ index }, place) => index !== first + place);
+  const gap = filtered ? -1 : exits.findIndex(({ index }, place) => index !== first + place);
   const whole = gap < 0 ? exits : exits.slice(0, gap);
   return { exits: whole.filter(({ reason }) => !LEFT_OUT.includes(reason)), cut: exits.length - whole.length };
 }

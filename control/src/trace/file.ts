@@ -1,5 +1,5 @@
 // A file of recorded exits (`hvkit trace -o`): JSON, an object a line. The first says what it is, each further one is an exit. A number that is
-// missing between two lines was lost.
+// missing between two lines was lost, unless the exits were chosen.
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { type Trace, type TracedExit, tracedExit } from "../api/trace.js";
@@ -12,6 +12,8 @@ export const traceHeader = z.strictObject({
   hvkitTrace: z.literal(VERSION),
   guest: z.string(),
   vendor: z.string(),
+  /** only some of the exits were written: numbers that are missing were not lost */
+  filtered: z.boolean().optional(),
 });
 export type TraceHeader = z.infer<typeof traceHeader>;
 
@@ -21,7 +23,12 @@ export interface TraceFile {
   exits: TracedExit[];
 }
 
-export const headerOf = ({ name, vendor }: Pick<Trace, "name" | "vendor">): TraceHeader => ({ hvkitTrace: VERSION, guest: name, vendor });
+export const headerOf = ({ name, vendor }: Pick<Trace, "name" | "vendor">, filtered = false): TraceHeader => ({
+  hvkitTrace: VERSION,
+  guest: name,
+  vendor,
+  ...(filtered ? { filtered } : {}),
+});
 
 export const lineOf = (value: TraceHeader | TracedExit): string => `${JSON.stringify(value)}\n`;
 

@@ -73,9 +73,11 @@ describe("comparison", () => {
     expect(compareTraces([], three).difference).toMatchObject({ a: null, b: { index: 0 } });
   });
 
-  test("from a gap on nothing is said", () => {
+  test("from a gap on nothing is said; what was chosen has none", () => {
     const gap = [exit(0), exit(2, { value: "0x99" })];
     expect(compareTraces(three, gap)).toMatchObject({ alike: 1, difference: null, lost: { a: false, b: true } });
+    expect(compareTraces(gap, gap, true)).toMatchObject({ alike: 2, difference: null, lost: { a: false, b: false } });
+    expect(compareTraces([exit(0), exit(2)], gap, true).difference).toMatchObject({ alike: 1, differs: ["value"] });
   });
 });
 
@@ -126,6 +128,15 @@ describe("file", () => {
       they are alike: 3 exits"
     `);
     expect([showDiff(path, path, true), showDiff(path, other, true)]).toEqual([0, 1]);
+    const late = { ...a, path: "a", exits: [exit(7)] };
+    const chosen = { ...late, header: headerOf({ name: "web", vendor: "AMD SVM" }, true) };
+    expect(showComparison(late, chosen, compareTraces(late.exits, chosen.exits, true))).toMatchInlineSnapshot(`
+      "A  a: 1 exits of web (AMD SVM)
+      B  a: 1 exits of web (AMD SVM)
+      a begins with exit 7: what was before is not in it
+      a has only exits that were chosen: none is known to be missing
+      they are alike: 1 exits"
+    `);
   });
 });
 
