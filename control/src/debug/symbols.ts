@@ -33,12 +33,13 @@ const SYSCALL_ENTRY = "entry_SYSCALL_64";
 
 /** For gdb; undefined: there are none, and `note` was told why. `lstar`: the guest's register of that name. */
 export async function symbolsOf(
-  guest: Pick<GuestDetail, "image" | "kind" | "append">,
+  guest: Pick<GuestDetail, "image" | "kind" | "append" | "launch">,
   lstar: () => Promise<bigint>,
   note: (line: string) => void,
 ): Promise<Symbols | undefined> {
   try {
-    const { manifest, filesFolder } = await new Catalog(projectRoot()).find(guest.image);
+    // A folder that was named by its path may have an image's name.
+    const { manifest, filesFolder } = await new Catalog(projectRoot()).find(guest.launch?.image ?? guest.image);
     const kernel = join(filesFolder, manifest.files.kernel);
     if (guest.kind === "multiboot") return hasSections(kernel) ? { file: kernel, offset: 0n } : undefined;
     if (guest.kind !== "linux") return undefined;

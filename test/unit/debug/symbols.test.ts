@@ -11,7 +11,7 @@ import { readKallsyms } from "../../../control/src/debug/kallsyms.js";
 import { unpackLz4 } from "../../../control/src/debug/lz4.js";
 import { debugFrame } from "../../../control/src/debug/orc.js";
 import { symbolFile } from "../../../control/src/debug/symbolfile.js";
-import { slideOf } from "../../../control/src/debug/symbols.js";
+import { slideOf, symbolsOf } from "../../../control/src/debug/symbols.js";
 import { readSections, type Section } from "../../../control/src/debug/vmlinux.js";
 import { parseSymbols } from "../../../control/src/hypervisor/symbols.js";
 
@@ -219,4 +219,30 @@ describe("the file for gdb", () => {
     expect(debugFrame([...sections, section(".orc_header", BASE, Buffer.alloc(20))])).toBeUndefined();
     expect(debugFrame([])).toBeUndefined();
   });
+});
+
+test("a guest of a folder has the folder's symbols, whatever its image is called", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "hvkit-symbols-"));
+  try {
+    const files = { kernel: "mine.elf" };
+    writeFileSync(
+      join(folder, "image.json"),
+      JSON.stringify({ name: "hello64", description: "mine", kind: "multiboot", memory: "4M", files }),
+    );
+    // ELF32 with a table of sections
+    const elf = Buffer.alloc(64);
+    elf.writeUInt32BE(0x7f454c46);
+    elf[4] = 1;
+    elf.writeUInt32LE(52, 0x20);
+    writeFileSync(join(folder, files.kernel), elf);
+    const guest = { image: "hello64", kind: "multiboot" as const, append: "", launch: { image: folder } };
+    const found = await symbolsOf(
+      guest,
+      async () => 0n,
+      () => {},
+    );
+    expect(found).toEqual({ file: join(folder, files.kernel), offset: 0n });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
