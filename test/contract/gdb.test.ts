@@ -105,6 +105,7 @@ onEachEngine("gdb", (target) => {
         await until(async () => (await stateOf("web")) === "paused", 20);
         expect(await gdb("web", "info registers rip")).toContain("E_DEBUG_ATTACHED");
         expect((await hvkit("unpause", "web")).output).toContain("E_DEBUG_ATTACHED");
+        expect(await ok("why", "web")).toContain("in a debugger's hands");
         first.kill("SIGKILL");
         await until(async () => (await stateOf("web")) === "running", 20);
         // The port serves the next one.

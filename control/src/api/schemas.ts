@@ -74,6 +74,8 @@ export const guestDetail = guestSummary.extend({
   snapshot: z.strictObject({ name: z.string(), createdAt: time }).nullable(),
   /** the hypervisor's number for it, while it is there */
   slot: z.int().nullable(),
+  /** a debugger has it: when it is paused, that lets it go on, and `unpause` does not */
+  debugged: z.boolean(),
   cpuModel: z.enum(cpuModels),
   append: z.string(),
   added: z.array(z.strictObject({ path: z.string(), bytes: z.int() })),

@@ -24,8 +24,8 @@ const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(
 
 export async function collectEvidence(client: Client, guest: string): Promise<Evidence> {
   const view = await liveView(client, guest);
-  const { name, state, end, slot } = view.detail;
-  const bare: Evidence = { guest: name, state, end, standing: undefined, running: undefined, fault: undefined };
+  const { name, state, end, slot, debugged } = view.detail;
+  const bare: Evidence = { guest: name, state, end, debugged, standing: undefined, running: undefined, fault: undefined };
   if (slot === null) return bare;
   if (state === "running") return withRunning(client, view, bare);
   return withLast(client, view, bare);
@@ -55,9 +55,9 @@ async function withRunning(client: Client, view: MachineView, bare: Evidence): P
   const registers = await view.registers();
   const standing = await standingOf(view, registers);
   const after = await client.call("stats", { guest });
-  const detail = await client.call("inspect", { guest });
+  const { state, end, debugged } = await client.call("inspect", { guest });
   // It has ended or been paused meanwhile: then that is the answer.
-  if (detail.state !== "running") return withLast(client, view, { ...bare, state: detail.state, end: detail.end });
+  if (state !== "running") return withLast(client, view, { ...bare, state, end, debugged });
   const activity = activityOf(before, after, standing.machine.clockNs - clockNs);
   const unchanged = GENERAL.every((name) => register(first, name) === register(registers, name));
   const hardly = activity.runNs * 100n < activity.ns * HARDLY;

@@ -134,6 +134,7 @@ export class Guest {
       launch: this.options.launch ?? null,
       snapshot: this.snapshot,
       slot: this.slot ?? null,
+      debugged: this.debuggee !== undefined,
       cpuModel: this.options.cpuModel,
       append: this.options.append,
       added: this.addedFiles(),

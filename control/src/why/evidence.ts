@@ -49,6 +49,8 @@ export interface Evidence {
   guest: string;
   state: GuestState;
   end: GuestEnd | null;
+  /** a debugger has it */
+  debugged: boolean;
   /** undefined: the hypervisor has it no more */
   standing: Standing | undefined;
   /** while it runs */

@@ -2,8 +2,18 @@
 import type { Rule } from "./finding.js";
 import { milliseconds } from "./text.js";
 
-export const stands: Rule = ({ state, guest }) => {
+export const stands: Rule = ({ state, guest, debugged }) => {
   const said = { certainty: "certain" as const, evidence: [] };
+  if (state === "paused" && debugged) {
+    return [
+      {
+        ...said,
+        code: "debugged",
+        text: "It stands in a debugger's hands, which lets it go on.",
+        hint: "`continue` or `detach` in gdb; when its `hvkit debug` ends, it goes on.",
+      },
+    ];
+  }
   if (state === "paused") {
     return [{ ...said, code: "paused", text: "It is paused: it stands until somebody lets it go on.", hint: `hvkit unpause ${guest}` }];
   }

@@ -153,6 +153,7 @@ describe("a guest that executes", () => {
 describe("a guest that does not run", () => {
   it("is paused, lost, or has not begun", () => {
     expect(codes(evidence({ state: "paused", standing: standing() }))).toEqual(["paused certain"]);
+    expect(codes(evidence({ state: "paused", standing: standing(), debugged: true }))).toEqual(["debugged certain"]);
     expect(codes(evidence({ state: "restarting" }))).toEqual(["starting certain"]);
     expect(codes(evidence({ state: "lost" }))).toEqual(["lost certain"]);
   });

@@ -76,6 +76,7 @@ export const evidence = (change: Partial<Evidence> = {}): Evidence => ({
   guest: "web",
   state: "running",
   end: null,
+  debugged: false,
   standing: undefined,
   running: undefined,
   fault: undefined,
