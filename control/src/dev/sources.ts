@@ -52,13 +52,14 @@ export class Sources {
 
   async #wait(signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, LOOK_MS);
-      this.#wake = (): void => {
+      const wake = (): void => {
         clearTimeout(timer);
-        signal.removeEventListener("abort", this.#wake);
+        signal.removeEventListener("abort", wake);
         resolve();
       };
-      signal.addEventListener("abort", this.#wake, { once: true });
+      const timer = setTimeout(wake, LOOK_MS);
+      this.#wake = wake;
+      signal.addEventListener("abort", wake, { once: true });
     });
   }
 

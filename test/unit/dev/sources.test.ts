@@ -1,4 +1,5 @@
 // What `hvkit dev` sees of a save: written, replaced, made, removed, several at once; and what it does not look at.
+import { getEventListeners } from "node:events";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -54,4 +55,14 @@ test("what an editor keeps beside a file is none, and the signal ends the wait",
   write("hv/b.ts~", "1");
   setTimeout(() => ended.abort(), 200);
   expect(await next).toBeUndefined();
+});
+
+test("a wait of many looks leaves one listener behind, and none at its end", async () => {
+  const ended = new AbortController();
+  const next = sources.next(ended.signal);
+  await new Promise((resolve) => setTimeout(resolve, 2500)); // longer than between two looks
+  expect(getEventListeners(ended.signal, "abort")).toHaveLength(1);
+  ended.abort();
+  expect(await next).toBeUndefined();
+  expect(getEventListeners(ended.signal, "abort")).toHaveLength(0);
 });
