@@ -31,9 +31,16 @@ Examples:
     .action(async (guest, { output, physical = false, json }) => {
       await withClient(async (client) => {
         const view = await liveView(client, guest);
-        const { id, state } = view.detail;
+        const { id, name, state, debugged } = view.detail;
         const path = output ?? `${view.name}.core`;
         const running = state === "running";
+        // A pause would be a stop to the debugger, and its breakpoints lie in RAM.
+        if (running && debugged) {
+          throw new HvkitError("E_DEBUG_ATTACHED", `guest '${name}' runs in a debugger's hands`, {
+            hint: "Stop it there, by ^C in gdb, or detach.",
+            data: { guest: name },
+          });
+        }
         const resume = async (): Promise<void> => void (await client.call("unpause", { guest: id }));
         await withDraft(path, async (file) => {
           if (running) await client.call("pause", { guest: id });
