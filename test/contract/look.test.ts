@@ -118,9 +118,11 @@ onEachEngine("looking inside", (target) => {
     test("a loop, with the instruction; of one exit, with the port", async () => {
       const spins = await finds(await hang(HANG.spins), "spinning");
       expect(spins[0]).toMatchObject({ certainty: "certain", evidence: expect.arrayContaining([expect.stringMatching(/ jmp short /)]) });
-      const polls = await finds(await hang(HANG.polls), "exit-storm");
+      const deaf = await hang(HANG.polls);
+      const polls = await finds(deaf, "exit-storm");
       expect(polls[0]).toMatchObject({ code: "exit-storm", text: expect.stringMatching(/'io-in'/) });
       expect(polls[0]?.evidence.join()).toMatch(/port 64h, keyboard controller's status/);
+      expect(found(await finds(deaf, "spinning-interrupts-off"), "spinning-interrupts-off").text).toMatch(/, with interrupts off: /);
       const storm = await finds(await hang(HANG.storm), "interrupt-storm");
       expect(found(storm, "interrupt-storm")).toMatchObject({ certainty: "likely", evidence: ["IRQ4 (COM1) is up or in service"] });
     });
