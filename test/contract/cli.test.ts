@@ -144,6 +144,13 @@ onEachEngine("command line", (target) => {
       expect(await ok("trace", "--diff", file, file)).toMatch(/they are alike: [1-9]\d* exits/);
       await ok("trace", "hello", "--off");
       await fails("E_HV_NOT_TRACED", "trace", "hello");
+      // What was begun for a reader ends with it.
+      const main = join(root, "build/js/control/src/cli/main.js");
+      await new Promise((resolve) => {
+        const env = { ...process.env, XDG_RUNTIME_DIR: folder };
+        execFile("sh", ["-c", `"${process.execPath}" "${main}" trace hello -f | head -3`], { env }, resolve);
+      });
+      expect(await json("stats", "hello")).toMatchObject({ traced: false });
     },
     within(target, 60),
   );

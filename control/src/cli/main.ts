@@ -100,8 +100,11 @@ function version(): string {
 }
 
 const args = process.argv.slice(2);
-// A reader that goes away (`hvkit logs | head`) is no failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : EXIT_FAILED));
+// A reader that goes away (`hvkit logs | head`) is no failure. A command that has something to take back first listens, too.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") process.exit(EXIT_FAILED);
+  if (process.stdout.listenerCount("error") === 1) process.exit(0);
+});
 main(args).catch((error: unknown) => {
   if (error instanceof CommanderError) {
     // Help that was asked for is no error; help for want of a command is.

@@ -58,6 +58,7 @@ export async function followTrace(
   };
   process.on("SIGINT", leave);
   process.on("SIGTERM", leave);
+  process.stdout.on("error", leave); // nobody reads
   const { traced } = await client.call("stats", { guest });
   if (!traced) await client.call("trace.set", { guest, ring: true });
   let header: Trace | undefined;
@@ -100,6 +101,7 @@ export async function followTrace(
   } finally {
     process.off("SIGINT", leave);
     process.off("SIGTERM", leave);
+    process.stdout.off("error", leave);
     if (!traced) await client.call("trace.set", { guest, ring: false }).catch(() => {}); // it may be gone
   }
 }

@@ -61,6 +61,7 @@ async function watch(client: Client, ms: number, rounds: number, screen: boolean
   const keys = screen && stdin.isTTY;
   process.on("SIGINT", leave);
   process.on("SIGTERM", leave);
+  process.stdout.on("error", leave); // nobody reads
   if (keys) stdin.setRawMode(true).on("data", onKey).resume();
   if (screen) stdout.write("\x1b[?1049h\x1b[?25l"); // a screen of its own, without a cursor
   try {
@@ -81,6 +82,7 @@ async function watch(client: Client, ms: number, rounds: number, screen: boolean
   } finally {
     process.off("SIGINT", leave);
     process.off("SIGTERM", leave);
+    process.stdout.off("error", leave);
     if (keys) stdin.setRawMode(false).off("data", onKey).pause();
     if (screen) stdout.write("\x1b[?25h\x1b[?1049l");
   }
