@@ -1,5 +1,5 @@
 // AMD SVM: raw exits to the neutral record. Mirrors vmx.ts: the same functions in the same order.
-// Citations: AMD APM vol. 2, revision 3.40 (January 2023).
+// Citations: AMD APM vol. 2, 24593 rev. 3.41.
 
 import { ExitReason, Register } from "../../protocol/state";
 import { decodeCr, decodeString } from "./decode";

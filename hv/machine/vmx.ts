@@ -1,5 +1,5 @@
 // Intel VMX: raw exits to the neutral record. Mirrors svm.ts: the same functions in the same order.
-// Citations: Intel SDM, edition 079 (March 2023).
+// Citations: Intel SDM, 325462-083 (March 2024).
 
 import { ExitField, ExitReason, Register } from "../../protocol/state";
 import { Cr, CrKind, Fault, Io, Vector } from "./exit";

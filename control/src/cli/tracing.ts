@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { TraceRing } from "../../../protocol/trace.js";
 import type { Trace, TracedExit } from "../api/trace.js";
 import type { Client } from "../client/client.js";
+import { HvkitError } from "../errors.js";
 import { headerOf, lineOf } from "../trace/file.js";
 import { isEmpty, passes, type TraceFilter } from "../trace/filter.js";
 import { showExit } from "../trace/text.js";
@@ -64,10 +65,19 @@ export async function followTrace(
   let header: Trace | undefined;
   let lost = 0;
 
+  /** A guest that is removed meanwhile is the end of its exits. */
+  const removed = (error: unknown): undefined => {
+    if (header && error instanceof HvkitError && ["E_NO_GUEST", "E_HV_NO_SUCH_GUEST"].includes(error.code)) return undefined;
+    throw error;
+  };
+
   async function* exits(): AsyncGenerator<TracedExit> {
     let next: number | undefined;
     for (let done = false; !done; ) {
-      const part = await client.call("trace", next === undefined ? { guest, last: Math.max(1, last) } : { guest, from: next });
+      const part = await client
+        .call("trace", next === undefined ? { guest, last: Math.max(1, last) } : { guest, from: next })
+        .catch(removed);
+      if (!part) return;
       header ??= part;
       next ??= Math.max(0, part.count - last);
       const fresh = part.exits.filter(({ index }) => index >= (next ?? 0));

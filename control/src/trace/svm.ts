@@ -1,5 +1,5 @@
 // AMD SVM: what a recorded exit says of itself, neutral. Mirrors vmx.ts: the same functions in the same order.
-// Citations: AMD APM vol. 2, revision 3.40 (January 2023), as in hv/machine/svm.ts.
+// Citations: AMD APM vol. 2, 24593 rev. 3.41, as in hv/machine/svm.ts.
 import { ExitReason } from "../../../protocol/state.js";
 import type { RawExit } from "../hypervisor/traced.js";
 import type { Access } from "./access.js";

@@ -1,5 +1,5 @@
 // Intel VMX: what a recorded exit says of itself, neutral. Mirrors svm.ts: the same functions in the same order.
-// Citations: Intel SDM, edition 079 (March 2023), as in hv/machine/vmx.ts.
+// Citations: Intel SDM, 325462-083 (March 2024), as in hv/machine/vmx.ts.
 import { ExitReason } from "../../../protocol/state.js";
 import type { RawExit } from "../hypervisor/traced.js";
 import type { Access } from "./access.js";
