@@ -318,7 +318,13 @@ export enum CpuStatWord {
   IdleNs = 0,
   /** the guest that is resident on it, and 1; 0: none */
   Guest = 1,
-  Words = 2,
+  /** nanoseconds in turns of guests, the handling of their exits with them; the turn that goes on is not in it */
+  RunNs = 2,
+  /** of guests, handled on it */
+  Exits = 3,
+  /** interrupts and exceptions that guests were given on it */
+  Injected = 4,
+  Words = 5,
 }
 
 export enum GuestArgs {

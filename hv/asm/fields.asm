@@ -257,6 +257,7 @@ field_write:
     jnc .refused
 .inject_some:
     inc qword [r12 + guest.injected]
+    inc qword [gs:pc.injected]
 .inject_none:
     jmp .vendor_quick
 .flag:                                          ; 0 or 1

@@ -297,6 +297,7 @@ IMPORT count                                    ; ESI ExitReason
     cmp esi, ExitReason_Count
     jae .unknown
     inc qword [rdi + guest.exits + rsi * 8]
+    inc qword [gs:pc.exits]
 .unknown:
     ret
 

@@ -234,11 +234,19 @@ IMPORT cpuStat                                  ; ESI CPU, EDX CpuStatWord
     mov esi, esi
     cmp esi, HostLimit_Cpus
     jae refused
+    cmp edx, CpuStatWord_Words
+    jae refused
     cmp edx, CpuStatWord_Guest
+    ja .count
     je .guest
-    ja refused
     call cpu_idle_tsc
     jmp Z_hostZ_fact.to_ns
+.count:
+    shl esi, CPU_SHIFT
+    mov rax, [cpu_pages + rsi + pc.run_tsc + (rdx - CpuStatWord_RunNs) * 8]
+    cmp edx, CpuStatWord_RunNs
+    je Z_hostZ_fact.to_ns
+    ret
 .guest:                                         ; its block is gone only after the CPU has let it go, which core alone asks for
     shl esi, CPU_SHIFT
     mov rcx, [cpu_pages + rsi + pc.guest]

@@ -69,6 +69,7 @@ sched_loop:
     mov rcx, rax
     sub rcx, [gs:pc.entered]
     add [r12 + guest.vrun], rcx
+    add [gs:pc.run_tsc], rcx
     call account_state
     mov eax, [gs:pc.vmcs_accesses]
     add [r12 + guest.vmcs_accesses], rax

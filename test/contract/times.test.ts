@@ -21,6 +21,30 @@ onEachEngine(
     const machine = useMachine(target);
 
     test(
+      "are the CPUs' times too, and its exits and interrupts theirs",
+      async () => {
+        const { hypervisor } = machine();
+        type Counts = { runNs: bigint; exits: bigint; injected: bigint };
+        const sum = (counts: readonly Counts[]): Counts =>
+          counts.reduce(({ runNs, exits, injected }, one) => ({
+            runNs: runNs + one.runNs,
+            exits: exits + one.exits,
+            injected: injected + one.injected,
+          }));
+        const before = sum((await hypervisor.cpuStat()).cpus);
+        const guests = await Promise.all(["hello64", "spin"].map((name) => machine().run(name)));
+        await guests[0]?.shows("hello64: tick 2", 30);
+        await Promise.all(guests.map(({ slot }) => hypervisor.guestPause(slot)));
+        const after = sum((await hypervisor.cpuStat()).cpus);
+        const did = sum(await Promise.all(guests.map(({ slot }) => hypervisor.guestStat(slot))));
+        expect(after.exits - before.exits).toBe(did.exits);
+        expect(after.injected - before.injected).toBe(did.injected);
+        expect(Math.abs(Number(after.runNs - before.runNs) / Number(did.runNs) - 1)).toBeLessThan(0.02);
+      },
+      within(target, 60),
+    );
+
+    test(
       "are its life, when it runs, halts, waits and is paused",
       async () => {
         const { hypervisor } = machine();

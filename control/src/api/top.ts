@@ -6,7 +6,10 @@ export const counters = z.strictObject({
   vendor: z.string(),
   engine: z.strictObject({ name: z.string(), accel: z.string() }),
   uptimeNs: counter,
-  cpus: z.array(z.strictObject({ index: z.int(), idleNs: counter, guest: z.string().nullable() })),
+  /** runNs: in turns of guests, the handling of their exits with them */
+  cpus: z.array(
+    z.strictObject({ index: z.int(), idleNs: counter, runNs: counter, exits: counter, injected: counter, guest: z.string().nullable() }),
+  ),
   guests: z.array(guestStats),
   link,
 });
@@ -20,7 +23,17 @@ export const topSample = z.strictObject({
   engine: z.strictObject({ name: z.string(), accel: z.string() }),
   uptimeNs: counter,
   intervalNs: counter,
-  cpus: z.array(z.strictObject({ index: z.int(), loadPercent: percent, guest: z.string().nullable() })),
+  /** of a CPU's load, guestsPercent is for guests and the handling of their exits, the rest for the hypervisor's other work */
+  cpus: z.array(
+    z.strictObject({
+      index: z.int(),
+      loadPercent: percent,
+      guestsPercent: percent,
+      exitsPerSecond: rate,
+      injectedPerSecond: rate,
+      guest: z.string().nullable(),
+    }),
+  ),
   guests: z.array(
     z.strictObject({
       id: z.string(),

@@ -2,6 +2,8 @@
 import type { GuestStats } from "../api/schemas.js";
 import type { Counters, TopSample } from "../api/top.js";
 
+const NO_CPU = { idleNs: "0", runNs: "0", exits: "0", injected: "0" };
+
 export function topSample(before: Counters, after: Counters): TopSample {
   const passed = since(before.uptimeNs, after.uptimeNs);
   const seconds = passed / 1e9;
@@ -12,9 +14,16 @@ export function topSample(before: Counters, after: Counters): TopSample {
     engine,
     uptimeNs,
     intervalNs: String(passed),
-    cpus: after.cpus.map(({ index, idleNs, guest }) => {
-      const idled = since(before.cpus.find((cpu) => cpu.index === index)?.idleNs ?? "0", idleNs);
-      return { index, loadPercent: share(passed - idled, passed), guest };
+    cpus: after.cpus.map(({ index, guest, ...now }) => {
+      const then = before.cpus.find((cpu) => cpu.index === index) ?? NO_CPU;
+      return {
+        index,
+        loadPercent: share(passed - since(then.idleNs, now.idleNs), passed),
+        guestsPercent: share(since(then.runNs, now.runNs), passed),
+        exitsPerSecond: perSecond(then.exits, now.exits),
+        injectedPerSecond: perSecond(then.injected, now.injected),
+        guest,
+      };
     }),
     guests: after.guests.map((now) => guestRates(before.guests.find(({ id }) => id === now.id) ?? fresh(now), now)),
     link: {

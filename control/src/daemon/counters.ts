@@ -73,7 +73,14 @@ export async function allCounters(host: Host, guests: Guests): Promise<Counters>
     vendor: vendorName(hypervisor.hello.vendor),
     engine: { name: booted?.engine.name ?? "", accel: booted?.engine.accel ?? "" },
     uptimeNs: String(uptimeNs),
-    cpus: cpus.map(({ index, idleNs, guest }) => ({ index, idleNs: String(idleNs), guest: guest === undefined ? null : nameOf(guest) })),
+    cpus: cpus.map(({ index, guest, ...cpu }) => ({
+      index,
+      idleNs: String(cpu.idleNs),
+      runNs: String(cpu.runNs),
+      exits: String(cpu.exits),
+      injected: String(cpu.injected),
+      guest: guest === undefined ? null : nameOf(guest),
+    })),
     guests: live.flat(),
     link: linkCounters(hypervisor, await hypervisor.hostStat()),
   };

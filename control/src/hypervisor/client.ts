@@ -151,7 +151,14 @@ export class RemoteHypervisor implements HypervisorClient {
     const cpus = indexes.map((index, place) => {
       const first = CpuStatReply.Words + CpuStatWord.Words * place;
       const guest = reply.number(first + CpuStatWord.Guest);
-      return { index, idleNs: reply.word(first + CpuStatWord.IdleNs), guest: guest === 0 ? undefined : guest - 1 };
+      return {
+        index,
+        idleNs: reply.word(first + CpuStatWord.IdleNs),
+        runNs: reply.word(first + CpuStatWord.RunNs),
+        exits: reply.word(first + CpuStatWord.Exits),
+        injected: reply.word(first + CpuStatWord.Injected),
+        guest: guest === 0 ? undefined : guest - 1,
+      };
     });
     return { uptimeNs: reply.word(CpuStatReply.UptimeNs), cpus };
   }

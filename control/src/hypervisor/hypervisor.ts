@@ -106,6 +106,12 @@ export interface CpuStatInfo {
     index: number;
     /** halted since the start */
     idleNs: bigint;
+    /** in turns of guests, the handling of their exits with them */
+    runNs: bigint;
+    /** of guests, handled on it */
+    exits: bigint;
+    /** interrupts and exceptions that guests were given on it */
+    injected: bigint;
     /** the guest that is resident on it */
     guest: number | undefined;
   }[];

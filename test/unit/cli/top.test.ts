@@ -40,8 +40,8 @@ const counters = (at: number, guests: GuestStats[]): Counters => ({
   engine: { name: "qemu", accel: "tcg" },
   uptimeNs: String(at * MS),
   cpus: [
-    { index: 0, idleNs: String((at / 4) * MS), guest: "web" },
-    { index: 1, idleNs: String(at * MS), guest: null },
+    { index: 0, idleNs: String((at / 4) * MS), runNs: String((at / 2) * MS), exits: String(at), injected: String(at / 10), guest: "web" },
+    { index: 1, idleNs: String(at * MS), runNs: "0", exits: "0", injected: "0", guest: null },
   ],
   guests,
   link: { bytesIn: String(at), bytesOut: String(8 * at), framesIn: "20", framesOut: "30", ...lost },
@@ -63,7 +63,13 @@ const later = guest({
 describe("a sample", () => {
   test("has shares of the time between, and rates", () => {
     const sample = schema.parse(topSample(counters(10_000, [guest({})]), counters(12_000, [later])));
-    expect(sample).toMatchObject({ intervalNs: String(2000 * MS), cpus: [{ loadPercent: 75 }, { loadPercent: 0 }] });
+    expect(sample).toMatchObject({
+      intervalNs: String(2000 * MS),
+      cpus: [
+        { loadPercent: 75, guestsPercent: 50, exitsPerSecond: 1000, injectedPerSecond: 100 },
+        { loadPercent: 0, guestsPercent: 0, exitsPerSecond: 0, injectedPerSecond: 0 },
+      ],
+    });
     expect(sample.link).toMatchObject({ bytesInPerSecond: 1000, bytesOutPerSecond: 8000, framesResent: "2" });
     expect(sample.guests[0]).toMatchObject({
       runPercent: 50,
@@ -109,8 +115,8 @@ describe("a sample", () => {
   test("is a table", () => {
     expect(showTop(topSample(counters(10_000, [guest({})]), counters(12_000, [later])))).toMatchInlineSnapshot(`
       "hvkit top:  AMD SVM on qemu (tcg), up 12.0 s; the last 2.0 s
-      CPU 0:      75.0% busy, guest web
-      CPU 1:      0.0% busy
+      CPU 0:      75.0% busy, 50.0% for guests, 1000 exits/s, 100 injected/s, guest web
+      CPU 1:      0.0% busy, 0.0% for guests, 0 exits/s, 0 injected/s
       link:       1000 B/s in, 7.81 KiB/s out; since the start 20 frames in (11.7 KiB), 30 out (93.8 KiB), 0 bad, 3 sent again, 0 bytes lost
 
       GUEST   STATE     CPU      RUN   HYPERVISOR   HALTED   WAITING   PAUSED   EXITS/S   INJECTED/S   MOST

@@ -186,7 +186,7 @@ describe("CPUs", () => {
     const { words } = rig.ok(Op.CpuStat);
     expect(words).toHaveLength(CpuStatReply.Words + 2 * CpuStatWord.Words);
     expect(words[CpuStatReply.Cpus]).toBe(0b101n);
-    expect(words.slice(CpuStatReply.Words)).toEqual([0n, 1n, 200n, 201n]);
+    expect(words.slice(CpuStatReply.Words)).toEqual([0n, 1n, 2n, 3n, 4n, 200n, 201n, 202n, 203n, 204n]);
   });
 
   test("a guest gets those that it is to have, if they work", () => {

@@ -84,7 +84,10 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
   async cpuStat(): Promise<CpuStatInfo> {
     const guest = [...this.guests.keys()][0];
     this.uptimeNs += 1_000n;
-    return { uptimeNs: this.uptimeNs, cpus: [{ index: 0, idleNs: this.uptimeNs / 4n, guest }] };
+    return {
+      uptimeNs: this.uptimeNs,
+      cpus: [{ index: 0, idleNs: this.uptimeNs / 4n, runNs: this.uptimeNs / 2n, exits: 7n, injected: 3n, guest }],
+    };
   }
   async shutdown(): Promise<void> {
     this.calls.push("shutdown");

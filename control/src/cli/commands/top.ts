@@ -109,9 +109,15 @@ export function showTop(sample: TopSample): string {
       "hvkit top",
       `${vendor} on ${engine.name} (${engine.accel}), up ${(Number(uptimeNs) / 1e9).toFixed(1)} s; the last ${(Number(intervalNs) / 1e9).toFixed(1)} s`,
     ],
-    ...cpus.map(({ index, loadPercent, guest }): [string, string] => [
+    ...cpus.map(({ index, loadPercent, guestsPercent, exitsPerSecond, injectedPerSecond, guest }): [string, string] => [
       `CPU ${index}`,
-      `${percent(loadPercent)} busy${guest === null ? "" : `, guest ${guest}`}`,
+      [
+        `${percent(loadPercent)} busy`,
+        `${percent(guestsPercent)} for guests`,
+        `${exitsPerSecond} exits/s`,
+        `${injectedPerSecond} injected/s`,
+        ...(guest === null ? [] : [`guest ${guest}`]),
+      ].join(", "),
     ]),
     ["link", `${size(link.bytesInPerSecond)}/s in, ${size(link.bytesOutPerSecond)}/s out; since the start ${showLink(link)}`],
   ]);
