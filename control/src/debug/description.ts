@@ -1,5 +1,6 @@
 // The target description that gdb reads over qXfer:features (gdb manual, appendix G): the registers of registers.ts, with the bits of
 // flags by name.
+import { type Bits, bitTables } from "../inspect/bits.js";
 import type { Feature, RegisterInfo } from "./registers.js";
 
 /** Names that gdb knows; it shows registers of other features under their own names. */
@@ -11,77 +12,22 @@ const features: Readonly<Record<Feature, string>> = {
   system: "hvkit.system",
 };
 
-type Bits = readonly (readonly [string, number])[];
-
-const EFLAGS: Bits = [
-  ["CF", 0],
-  ["PF", 2],
-  ["AF", 4],
-  ["ZF", 6],
-  ["SF", 7],
-  ["TF", 8],
-  ["IF", 9],
-  ["DF", 10],
-  ["OF", 11],
-  ["NT", 14],
-  ["RF", 16],
-  ["VM", 17],
-  ["AC", 18],
-  ["ID", 21],
-];
+/** MXCSR, which no other tool names (SDM vol. 1, 10.2.3). */
 const MXCSR: Bits = [
-  ["IE", 0],
-  ["DE", 1],
-  ["ZE", 2],
-  ["OE", 3],
-  ["UE", 4],
-  ["PE", 5],
-  ["DAZ", 6],
-  ["IM", 7],
-  ["DM", 8],
-  ["ZM", 9],
-  ["OM", 10],
-  ["UM", 11],
-  ["PM", 12],
-  ["FZ", 15],
-];
-const CR0: Bits = [
-  ["PE", 0],
-  ["MP", 1],
-  ["EM", 2],
-  ["TS", 3],
-  ["ET", 4],
-  ["NE", 5],
-  ["WP", 16],
-  ["AM", 18],
-  ["NW", 29],
-  ["CD", 30],
-  ["PG", 31],
-];
-const CR4: Bits = [
-  ["VME", 0],
-  ["PVI", 1],
-  ["TSD", 2],
-  ["DE", 3],
-  ["PSE", 4],
-  ["PAE", 5],
-  ["MCE", 6],
-  ["PGE", 7],
-  ["PCE", 8],
-  ["OSFXSR", 9],
-  ["OSXMMEXCPT", 10],
-  ["UMIP", 11],
-  ["FSGSBASE", 16],
-  ["PCIDE", 17],
-  ["OSXSAVE", 18],
-  ["SMEP", 20],
-  ["SMAP", 21],
-];
-const EFER: Bits = [
-  ["SCE", 0],
-  ["LME", 8],
-  ["LMA", 10],
-  ["NXE", 11],
+  [0, "IE"],
+  [1, "DE"],
+  [2, "ZE"],
+  [3, "OE"],
+  [4, "UE"],
+  [5, "PE"],
+  [6, "DAZ"],
+  [7, "IM"],
+  [8, "DM"],
+  [9, "ZM"],
+  [10, "OM"],
+  [11, "UM"],
+  [12, "PM"],
+  [15, "FZ"],
 ];
 
 const vectors = `<vector id="v4f" type="ieee_single" count="4"/><vector id="v2d" type="ieee_double" count="2"/>
@@ -92,9 +38,9 @@ const vectors = `<vector id="v4f" type="ieee_single" count="4"/><vector id="v2d"
 <field name="uint128" type="uint128"/></union>`;
 
 const types: Readonly<Partial<Record<Feature, string>>> = {
-  core: flags("i386_eflags", 4, EFLAGS),
+  core: flags("i386_eflags", 4, bitTables.rflags),
   sse: `${vectors}\n${flags("i386_mxcsr", 4, MXCSR)}`,
-  system: [flags("x64_cr0", 8, CR0), flags("x64_cr4", 8, CR4), flags("x64_efer", 8, EFER)].join("\n"),
+  system: [flags("x64_cr0", 8, bitTables.cr0), flags("x64_cr4", 8, bitTables.cr4), flags("x64_efer", 8, bitTables.efer)].join("\n"),
 };
 
 export function targetDescription(table: readonly RegisterInfo[]): string {
@@ -118,6 +64,6 @@ function registerElement({ name, bytes, type, feature }: RegisterInfo, number: n
 }
 
 function flags(id: string, size: number, bits: Bits): string {
-  const fields = bits.map(([name, bit]) => `<field name="${name}" start="${bit}" end="${bit}"/>`);
+  const fields = bits.map(([bit, name]) => `<field name="${name}" start="${bit}" end="${bit}"/>`);
   return `<flags id="${id}" size="${size}">${fields.join("")}</flags>`;
 }

@@ -1,6 +1,6 @@
 // Bits of the registers by the manual's names (SDM vol. 1, 3.4.3; vol. 3, 2.5, 2.6, 17.2; vol. 4 for EFER; vol. 1, 13.3 for XCR0).
 
-type Bits = readonly (readonly [bit: number, name: string])[];
+export type Bits = readonly (readonly [bit: number, name: string])[];
 
 const rflags: Bits = [
   [0, "CF"],
@@ -101,16 +101,16 @@ const dr7: Bits = [
   [9, "GE"],
   [13, "GD"],
 ];
-const TABLES = { rflags, cr0, cr4, efer, xcr0, dr6, dr7 };
+export const bitTables = { rflags, cr0, cr4, efer, xcr0, dr6, dr7 };
 
 /** The registers of which the bits have names. */
-export type BitRegister = keyof typeof TABLES;
-export const bitRegisters = Object.keys(TABLES) as BitRegister[];
+export type BitRegister = keyof typeof bitTables;
+export const bitRegisters = Object.keys(bitTables) as BitRegister[];
 
 /** Names of the bits that are set, from the lowest; one without a name is "bit N". Of RFLAGS bit 1 and of DR6 the reserved ones, which are always
  *  1, are left out, and IOPL is "IOPL=N" where it is not 0. */
 export function bitNames(register: BitRegister, value: bigint): string[] {
-  const table = new Map<number, string>(TABLES[register]);
+  const table = new Map<number, string>(bitTables[register]);
   const silent = register === "rflags" ? 0x3002n : register === "dr6" ? 0xffff_0ff0n : register === "dr7" ? 0xffff_0400n : 0n;
   const names: string[] = [];
   for (let bit = 0; bit < 64; bit++) {
