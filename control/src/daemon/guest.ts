@@ -1,10 +1,12 @@
 // One guest as the daemon knows it: its name, its options, its state, its console's log. guests.ts moves it from state to state.
+
 import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { GuestDetail, GuestEnd, GuestState, GuestSummary, Launch } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
 import { fileError } from "../files.js";
+import { hex } from "../hex.js";
 import type { CpuModel } from "../hypervisor/saved.js";
 import type { Image } from "../images/catalog.js";
 import type { CpioFile } from "../images/cpio.js";
@@ -156,8 +158,4 @@ export class Guest {
     for (const log of this.logs) log.remove();
     rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-export function hex(value: number | bigint): string {
-  return `0x${value.toString(16)}`;
 }

@@ -1,10 +1,11 @@
 // What the methods of api/lookmethods.ts do: they ask the hypervisor, and name what it answers.
 import { Vendor } from "../../../protocol/messages.js";
 import { ExitField } from "../../../protocol/state.js";
+import { hex } from "../hex.js";
 import { registerName } from "../hypervisor/texts.js";
 import { readRecords } from "../inspect/records.js";
 import type { Handlers } from "./connection.js";
-import { type Guest, hex } from "./guest.js";
+import type { Guest } from "./guest.js";
 import type { Guests } from "./guests.js";
 import type { Host } from "./host.js";
 

@@ -7,11 +7,12 @@ import { TraceMode } from "../../../protocol/trace.js";
 import type { GuestEnd } from "../api/schemas.js";
 import { cpuMask } from "../cpulist.js";
 import { entryFailure } from "../explain/texts.js";
+import { hex } from "../hex.js";
 import type { HypervisorClient } from "../hypervisor/hypervisor.js";
 import type { SavedState } from "../hypervisor/saved.js";
 import { describeEnd, endReasonCode } from "../hypervisor/texts.js";
 import { loadPlan } from "../images/loader.js";
-import { type Guest, type GuestOptions, hex } from "./guest.js";
+import type { Guest, GuestOptions } from "./guest.js";
 import type { Host } from "./host.js";
 
 export interface SlotsEvents {

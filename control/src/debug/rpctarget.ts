@@ -1,15 +1,15 @@
 // A guest of the daemon as the stub's target. Its connection to the daemon is its hold on the guest: when it closes, however, the guest goes on.
+
 import { DebugFlag } from "../../../protocol/debug.js";
 import { Register } from "../../../protocol/state.js";
 import { MAX_CHUNK, type Notification, type Result } from "../api/methods.js";
 import type { Client } from "../client/client.js";
+import { hex } from "../hex.js";
 import type { PendingEntry } from "../hypervisor/debugger.js";
 import { registerName } from "../hypervisor/texts.js";
 import type { RunWish, Target, TargetEvents } from "./target.js";
 
 const names = Array.from({ length: Register.Count }, (_, index) => registerName(index));
-const hex = (value: bigint): string => `0x${value.toString(16)}`;
-
 export class RpcTarget implements Target {
   events: TargetEvents | undefined;
   /** while the guest stands, and nothing of it is changed */

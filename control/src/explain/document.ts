@@ -1,6 +1,8 @@
 // The document of api/entrystate.ts: made of what the hypervisor sent, or of what was read from a file, with the checks.
+
 import type { EntryDocument, EntryFinding, EntryStateDocument } from "../api/entrystate.js";
 import type { GuestSummary } from "../api/schemas.js";
+import { hex } from "../hex.js";
 import type { HelloInfo } from "../hypervisor/hypervisor.js";
 import type { Failed } from "./checker.js";
 import type { Explanation } from "./explain.js";
@@ -8,8 +10,6 @@ import { fieldKey, fieldOf } from "./fields.js";
 import { vendorNameOf } from "./rules.js";
 import type { EntryState } from "./state.js";
 import { failureText } from "./texts.js";
-
-const hex = (value: bigint): string => `0x${value.toString(16)}`;
 
 const form = { format: "hvkit-entry-state", version: 1 } as const;
 

@@ -1,5 +1,7 @@
 // Memory as the guest's code sees it: bytes at linear addresses, page by page through its own tables (walk.ts).
+
 import { HvkitError } from "../errors.js";
+import { hex } from "../hex.js";
 import { type PagingRegisters, type PhysicalMemory, type Walk, walkPages } from "./walk.js";
 
 /** What is read of a table at once: its neighbours are likely to be asked for next. */
@@ -95,5 +97,3 @@ function outside(linear: bigint, physical: number, memoryBytes: number): HvkitEr
     data: { linear: hex(linear), physical: hex(physical), memoryBytes },
   });
 }
-
-const hex = (value: number | bigint): string => `0x${value.toString(16)}`;

@@ -1,6 +1,7 @@
 // Writes a snapshot: header, the state's sections, RAM block by block as it is read, the end. RAM is compressed and written while the
 // next blocks come; what waits is bounded, so that a guest whose RAM is copied faster than the disk takes it can go on soon.
 // store.ts gives it a file that gets its name when all is there.
+import { hex } from "../hex.js";
 import { type Digest, digestOf, startDigest } from "../hypervisor/digest.js";
 import type { SavedState } from "../hypervisor/saved.js";
 import { compressBlock, packBlock } from "./block.js";
@@ -133,8 +134,4 @@ export class SnapshotWriter {
     this.#bytes += bytes.length;
     await this.#sink(bytes);
   }
-}
-
-function hex(value: bigint): string {
-  return `0x${value.toString(16)}`;
 }

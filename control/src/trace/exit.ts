@@ -1,9 +1,11 @@
 // A recorded exit made neutral: what the vendor's numbers and the registers of the moment say the guest did. Between hypervisor/traced.ts, which
 // has them as they came, and those who show, store or compare them.
+
 import { Verdict } from "../../../hv/machine/layout.js";
 import { Vendor } from "../../../protocol/messages.js";
 import { ExitReason } from "../../../protocol/state.js";
 import type { TracedExit } from "../api/trace.js";
+import { hex } from "../hex.js";
 import { exitReasonName } from "../hypervisor/texts.js";
 import type { RawExit } from "../hypervisor/traced.js";
 import * as svm from "./svm.js";
@@ -89,6 +91,4 @@ function operands(reason: ExitReason, raw: RawExit, vendor: typeof vmx): Operand
       return {};
   }
 }
-
-const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 const low = (value: bigint, bytes: number): string => hex(BigInt.asUintN(8 * bytes, value));

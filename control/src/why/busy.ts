@@ -1,11 +1,12 @@
 // A guest that executes, and gets nowhere: at one place, or by one kind of exit over and over.
 
+import { hex } from "../hex.js";
 import { fateText, irqText } from "../inspect/devices/pic.js";
 import type { Instruction } from "../inspect/disasm.js";
 import { register } from "../inspect/view.js";
 import type { Running, Standing } from "./evidence.js";
 import type { Finding, Rule } from "./finding.js";
-import { hex, percent, perSecond } from "./text.js";
+import { percent, perSecond } from "./text.js";
 
 /** bytes of code that the samples of a loop lie within */
 const LOOP_BYTES = 128n;

@@ -1,5 +1,6 @@
 // A guest that has ended: its reason, and what stood behind it.
 
+import { hex } from "../hex.js";
 import { bitNames } from "../inspect/bits.js";
 import { fateText, irqText } from "../inspect/devices/pic.js";
 import { vectorName } from "../inspect/vectors.js";
@@ -7,7 +8,6 @@ import { register } from "../inspect/view.js";
 import type { Standing } from "./evidence.js";
 import type { FaultChain } from "./fault.js";
 import type { Finding, Rule } from "./finding.js";
-import { hex } from "./text.js";
 
 const ALL_IRQS = Array.from({ length: 16 }, (_, irq) => irq);
 

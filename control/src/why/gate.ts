@@ -1,11 +1,11 @@
 // Whether an exception can be delivered: its gate in the IDT, the handler's code segment, the handler, the stack, step by step as the CPU goes
 // (SDM vol. 3, 6.12 and 6.14), by the guest's own tables. Stops at the first step that fails.
 import { HvkitError } from "../errors.js";
+import { hex } from "../hex.js";
 import { readLinear } from "../inspect/memory.js";
 import { vectorName } from "../inspect/vectors.js";
 import { pagingOf, privilege, type Registers, register } from "../inspect/view.js";
 import { type PhysicalMemory, walkPages } from "../inspect/walk.js";
-import { hex } from "./text.js";
 
 export interface GateCheck {
   vector: number;

@@ -1,7 +1,5 @@
 // Numbers as the diagnoses say them.
 
-export const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
-
 export const milliseconds = (ns: bigint): string => `${(Number(ns) / 1e6).toFixed(ns < 10_000_000n ? 1 : 0)} ms`;
 
 /** of a count in `ns` */
