@@ -12,7 +12,7 @@
 %include "vmcb.inc"
 
 global svm_run, svm_exit
-extern run_look, run_verdict, run_trapped, svm_next_rip
+extern run_look, run_verdict, run_trapped, svm_next_rip, timer_arm, watch_tsc
 
 section .text
 
@@ -37,6 +37,8 @@ svm_run:
     jne .look
     mov rbx, [gs:pc.region]
     mov rbp, [r12 + guest.vcb]
+    test byte [rbp + INTERCEPT_1], WANT_1_VINTR
+    jnz .window
 .go:                                            ; RBX region, RBP VMCB; attention was 0
     mov rax, [rbx + VcpuRecord_Rip]
     mov [rbp + VMCB_RIP], rax
@@ -112,7 +114,39 @@ svm_exit.information:
     jmp svm_exit.machine
 .machine_check:
     int 18                                      ; the host's
+svm_run.window:
+    or byte [rbp + V_INTR + 1], 1               ; V_IRQ
+    cmp dword [svm_next_rip], 0
+    jne svm_run.go
+    cmp dword [rbp + INTERRUPT_SHADOW], 0
+    je svm_run.go
+    and byte [rbp + V_INTR + 1], ~1
+    RDTSC64
+    mov rdi, [watch_tsc]
+    shr rdi, 6                                  ; 10 ms / 64
+    add rdi, rax
+    call timer_arm
+    jmp svm_run.go
+; QEMU's VMRUN (7.2, a CPU without NRIPS) does not take the interrupt shadow up again when a host interrupt came in the middle of one: the
+; guest's window would open inside of it. So the window stays shut until the next host interrupt, which is asked for soon; an exit delivers
+; as always. When that one comes before the guest's first instruction, QEMU has forgotten the shadow: it is set again, eight times at
+; most, for it may be a loop of one instruction.
 svm_exit.host:
+    cmp dword [svm_next_rip], 0
+    jne .take
+    mov eax, 8
+    cmp dword [rbp + INTERRUPT_SHADOW], 0
+    jne .shadow
+    cmp rcx, [rbp + SHADOW_RIP]
+    jne .take
+    mov eax, [rbp + SHADOW_TRIES]
+    dec eax
+    js .take
+    mov byte [rbp + INTERRUPT_SHADOW], 1
+.shadow:
+    mov [rbp + SHADOW_RIP], rcx
+    mov [rbp + SHADOW_TRIES], eax
+.take:
     stgi                                        ; the interrupt or NMI is taken here
     nop
     clgi

@@ -5,9 +5,6 @@
 global svm_read, svm_write, svm_set_cr0, svm_set_cr3, svm_set_cr4, svm_set_efer, svm_set_tsc_offset, svm_set_pdpte
 extern svm_keep
 
-WANT_1_VINTR    equ 1 << 4                      ; intercepts that come and go: VINTR, IRET
-WANT_1_IRET     equ 1 << 20
-
 section .text
 
 ; Register and ExitField -> VMCB offset and width. 0 means: not here (fields.asm has it, or nobody).
@@ -96,9 +93,9 @@ svm_read:
     shr eax, 20
     and eax, 1
     ret
-.window:
-    mov eax, [rcx + V_INTR]
-    shr eax, 8
+.window:                                        ; asked for; V_IRQ waits for the end of a shadow (svm.asm)
+    mov eax, [rcx + INTERCEPT_1]
+    shr eax, 4
     and eax, 1
     ret
 .vectoring:

@@ -3,7 +3,7 @@
 %include "hv.inc"
 %include "apic.inc"
 
-global timer_init, timer_cpu, timer_arm, timer_watch, timer_interrupt, clock_ns, tsc_khz, tsc_base, ns_of_tsc, tsc_of_ns, tsc_from_ns
+global watch_tsc, timer_init, timer_cpu, timer_arm, timer_watch, timer_interrupt, clock_ns, tsc_khz, tsc_base, ns_of_tsc, tsc_of_ns, tsc_from_ns
 extern machine_trapped
 
 ; PIT input clocks in the calibration: 2 ms. Under icount each is an instruction spent (reset to ready has a budget).

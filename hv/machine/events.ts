@@ -79,6 +79,7 @@ export function deliver(flags: u32, shadow: bool, free: bool): bool {
     machine.deferred = 0;
     guest.write(ExitField.Inject, deferred ? <u64>deferred : EVENT_VALID | <u64>interruptAcknowledge());
     set = true;
+    if (window) closeWindow();
   }
   if (!window && (machine.deferred || interruptPending())) {
     window = true;

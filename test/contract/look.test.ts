@@ -62,7 +62,8 @@ onEachEngine("looking inside", (target) => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "hvkit-look-"));
-    await hvkit("up", "--engine", target.engine, "--memory", "256M", ...(target.engine === "qemu" ? ["--accel", target.accel] : []));
+    // One CPU: who waits for it is asked below.
+    await hvkit("up", "--engine", target.engine, "--memory", "256M", "--cpus", "1", ...(target.engine === "qemu" ? ["--accel", target.accel] : []));
     client = await Client.connect(runtimePaths({ XDG_RUNTIME_DIR: folder }).socket);
   }, 120_000);
   afterEach(async () => {

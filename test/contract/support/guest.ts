@@ -99,7 +99,9 @@ export class Guest {
 
   #words(): string {
     const end = this.end ? `\nend: ${describeEnd(this.end.reason, this.end.value)} rip ${this.end.rip.toString(16)}` : "";
-    return `\nconsole: ${this.console.slice(-2000)}${end}`;
+    // What failed may stand far before the end.
+    const failed = this.console.split("\n").filter((line) => line.startsWith("FAIL"));
+    return `${failed.map((line) => `\n${line}`).join("")}\nconsole: ${this.console.slice(-2000)}${end}`;
   }
 
   #wake(): void {
