@@ -63,7 +63,16 @@ onEachEngine("looking inside", (target) => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "hvkit-look-"));
     // One CPU: who waits for it is asked below.
-    await hvkit("up", "--engine", target.engine, "--memory", "256M", "--cpus", "1", ...(target.engine === "qemu" ? ["--accel", target.accel] : []));
+    await hvkit(
+      "up",
+      "--engine",
+      target.engine,
+      "--memory",
+      "256M",
+      "--cpus",
+      "1",
+      ...(target.engine === "qemu" ? ["--accel", target.accel] : []),
+    );
     client = await Client.connect(runtimePaths({ XDG_RUNTIME_DIR: folder }).socket);
   }, 120_000);
   afterEach(async () => {
