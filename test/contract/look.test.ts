@@ -1,6 +1,6 @@
 // The tools that look inside, as a person uses them: daemon, command line, gdb, and guests that stand where the test knows it.
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -8,7 +8,7 @@ import { runtimePaths } from "../../control/src/api/paths.js";
 import { Client } from "../../control/src/client/client.js";
 import { collectEvidence } from "../../control/src/client/collect.js";
 import { diagnose } from "../../control/src/why/diagnose.js";
-import type { Finding } from "../../control/src/why/finding.js";
+import type { Certainty, Finding } from "../../control/src/why/finding.js";
 import { root } from "./support/machine.js";
 import { within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
@@ -16,7 +16,7 @@ import { onEachEngine } from "./support/targets.js";
 /** Modes of test/guests/hang. */
 const HANG = {
   ...{ sleep: 0, masked: 1, noEoi: 2, noPic: 3, noOut2: 4, waits: 5, polls: 6, spins: 7, ticks: 8, noGates: 9, noStack: 10 },
-  ...{ storm: 11, noIer: 12, noRts: 13, cascade: 14 },
+  ...{ storm: 11, noIer: 12, noRts: 13, cascade: 14, unbacked: 15, refused: 16 },
 } as const;
 
 onEachEngine("looking inside", (target) => {
@@ -48,11 +48,12 @@ onEachEngine("looking inside", (target) => {
   const hang = (mode: number): Promise<string> => run("hang", `hang: mode ${mode}\n`, `mode=${mode}`);
 
   /** It may not have come to where it hangs when it is looked at first. */
-  async function finds(guest: string, code: string): Promise<Finding[]> {
+  async function finds(guest: string, code: string, certainty?: Certainty): Promise<Finding[]> {
     const until = Date.now() + within(target, 10);
     for (;;) {
       const findings = diagnose(await collectEvidence(client, guest));
-      if (findings.some((finding) => finding.code === code) || Date.now() > until) {
+      const mine = findings.find((finding) => finding.code === code);
+      if ((mine && (certainty === undefined || mine.certainty === certainty)) || Date.now() > until) {
         expect(findings.map((finding) => finding.code)).toContain(code);
         return findings;
       }
@@ -98,7 +99,7 @@ onEachEngine("looking inside", (target) => {
       // They sleep: none is in another's way.
       await Promise.all(
         waiting.map(async ([mode, code, certainty, text]) => {
-          const [finding, ...others] = await finds(await hang(HANG[mode]), code);
+          const [finding, ...others] = await finds(await hang(HANG[mode]), code, certainty);
           expect(finding).toMatchObject({ code, certainty, text: expect.stringMatching(text) });
           expect(finding?.evidence[0]).toMatch(/just after a HLT/);
           expect(others).toEqual([]);
@@ -116,7 +117,7 @@ onEachEngine("looking inside", (target) => {
         silent.map(async ([mode, code, text]) => {
           const guest = await hang(HANG[mode]);
           await client.call("console.write", { guest, port: 0, data: Buffer.from("abc").toString("base64") });
-          const [finding] = await finds(guest, code);
+          const [finding] = await finds(guest, code, "certain");
           expect(finding).toMatchObject({ code, certainty: "certain", text: expect.stringMatching(text) });
           return guest;
         }),
@@ -173,6 +174,49 @@ onEachEngine("looking inside", (target) => {
       expect(findings).toMatchObject([{ code: "paused", certainty: "certain" }]);
       await client.call("kill", { guest });
       expect((await finds(guest, "killed"))[0]?.text).toMatch(/^It has ended, and does not hang/);
+    });
+
+    test("memory that is not there, a task switch, and a state that no CPU enters", async () => {
+      const unbacked = await finds(await hang(HANG.unbacked), "unbacked-memory");
+      expect(unbacked[0]).toMatchObject({ text: expect.stringMatching(/c0000000/i), hint: expect.stringMatching(/--memory/) });
+      expect(unbacked[0]?.evidence[0]).toMatch(/^RIP 0x[0-9a-f]+: mov byte \[rax\],0$/);
+      const tasks = await run("tasks", "tasks: now\n");
+      const vmx = target.vendor === "Intel VMX";
+      // Under SVM the CPU switches tasks itself, and the second one powers off.
+      const [switched] = await finds(tasks, vmx ? "task-switch" : "power-off");
+      expect(switched?.evidence[0]).toMatch(vmx ? /^RIP 0x[0-9a-f]+: jmp / : /^RIP 0x/);
+      // Under VMX CR0 is the hypervisor's to check, and the guest gets #GP, for which it has no handler but the one that tells of it.
+      const refused = await finds(await hang(HANG.refused), vmx ? "power-off" : "entry-failed");
+      if (!vmx) expect(refused[0]?.hint).toMatch(/`hvkit explain` says which check fails/);
+    });
+
+    test("one that has not begun, and one whose hypervisor is gone", async () => {
+      const image = join(folder, "big");
+      mkdirSync(image);
+      copyFileSync(join(root, "build/test/guests/hang/hang"), join(image, "hang"));
+      writeFileSync(join(image, "data"), Buffer.alloc(64 * 2 ** 20, "no page of zeros"));
+      const files = { kernel: "hang", modules: [{ file: "data" }] };
+      writeFileSync(
+        join(image, "image.json"),
+        JSON.stringify({ name: "big", description: "slow", kind: "multiboot", memory: "80M", files }),
+      );
+      let loaded = false;
+      const running = client.call("run", { image, name: "big" }).finally(() => {
+        loaded = true;
+      });
+      const seen = new Set<string>();
+      while (!loaded && !seen.has("starting")) {
+        const evidence = await collectEvidence(client, "big").catch(() => undefined); // it is not there yet
+        for (const { code } of evidence ? diagnose(evidence) : []) seen.add(code);
+      }
+      const { id } = await running;
+      expect([...seen]).toContain("starting");
+      const { engine } = await client.call("status", {});
+      process.kill(engine?.pid ?? 0, "SIGKILL");
+      await expect.poll(async () => (await client.call("inspect", { guest: id })).state, { timeout: within(target, 20) }).toBe("lost");
+      expect((await finds(id, "lost"))[0]?.text).toBe("It went down with the hypervisor.");
+      // The tests that follow want one.
+      await expect.poll(async () => (await client.call("status", {})).state, { timeout: within(target, 60) }).toBe("running");
     });
   });
 

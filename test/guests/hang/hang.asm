@@ -149,6 +149,21 @@ no_gates:
   mov rax, [rax]
   ud2
 
+; Memory that the machine does not have: 4 GiB are mapped, 4 MiB are there.
+unbacked:
+  mov eax, 0xC0000000
+  mov byte [rax], 0
+  ud2
+
+; CR0.NW without CD, which no CPU runs with: a CPU whose CR0 is the guest's takes it, and its next entry is refused; others raise #GP.
+refused:
+  mov rax, cr0
+  or eax, 1 << 29
+  and eax, ~(1 << 30)
+  mov cr0, rax
+  cpuid
+  ud2
+
 ; A push onto a stack that is not mapped: no handler has one either.
 no_stack:
   mov rax, UNMAPPED
@@ -165,7 +180,7 @@ nothing:
 align 8
 modes:
   dq sleep, masked, no_eoi, no_pic, no_out2, waits, polls, spins, ticks_on, no_gates, no_stack
-  dq storm, no_ier, no_rts, cascade
+  dq storm, no_ier, no_rts, cascade, unbacked, refused
 .end:
 zeros_pointer:
   dw 32 * 16 - 1
