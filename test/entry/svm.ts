@@ -55,6 +55,11 @@ function anyEvent(): u64 {
   return 0x80000000 | ((<u64>below(8)) << 8) | vector | (oneIn(3) ? 0x800 : 0);
 }
 
+/** In the last pages of what can be addressed, or just behind: a map's size decides. */
+function nearTop(): u64 {
+  return ((<u64>1) << (get(SvmField.AddressBits) & 255)) - ((<u64>below(5)) << 12) + below(4096);
+}
+
 export function svmChange(): void {
   const field = <u32>next() % <u32>SvmField.ExitCode;
   switch (below(20)) {
@@ -89,7 +94,10 @@ export function svmChange(): void {
       set(oneIn(2) ? SvmField.Dr6 : SvmField.Dr7, near(0xffff0ff0));
       break;
     case 10:
-      set(oneIn(2) ? SvmField.IopmBase : SvmField.MsrpmBase, get(SvmField.IopmBase) ^ ((<u64>1) << (FIRST_HIGH + below(32))));
+      set(
+        oneIn(2) ? SvmField.IopmBase : SvmField.MsrpmBase,
+        oneIn(2) ? nearTop() : get(SvmField.IopmBase) ^ ((<u64>1) << (FIRST_HIGH + below(32))),
+      );
       break;
     case 11:
       set(SvmField.NestedCr3, get(SvmField.NestedCr3) ^ ((<u64>1) << (FIRST_HIGH + below(32))));
