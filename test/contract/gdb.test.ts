@@ -53,6 +53,11 @@ onEachEngine("gdb", (target) => {
     }
   };
 
+  /** Debian's kernel as 'web', if no test before has left it. */
+  const web = async (): Promise<void> => {
+    if ((await hvkit("inspect", "web")).code !== 0) await ok("run", "linux", "-d", "--name", "web");
+  };
+
   beforeAll(
     async () => {
       folder = mkdtempSync(join(tmpdir(), "hvkit-gdb-"));
@@ -97,6 +102,7 @@ onEachEngine("gdb", (target) => {
   test(
     "one debugger at a time; the second is told why, and a gdb that is killed leaves a guest that runs",
     async () => {
+      await web();
       const { child, port } = await serve("web");
       const first = spawn("gdb", ["-q", "-nx", "-batch", "-ex", `target remote 127.0.0.1:${port}`, "-ex", "shell sleep 60"], {
         stdio: "ignore",
@@ -123,11 +129,14 @@ onEachEngine("gdb", (target) => {
   test(
     "a guest that is reset or removed while it is debugged is told to gdb; all else goes on",
     async () => {
+      await web();
       const { child, port } = await serve("web");
       const commands = [`target remote 127.0.0.1:${port}`, "shell sleep 2", "continue", "info program"];
       const waiting = run("gdb", ["-q", "-nx", "-batch", ...commands.flatMap((command) => ["-ex", command])], 60);
       await until(async () => (await stateOf("web")) === "paused", 20);
       await until(async () => (await stateOf("web")) === "running", 20);
+      // A core file wants a guest that stands, and this one is gdb's to stop.
+      expect((await hvkit("dump", "web", "-o", join(folder, "core"))).output).toContain("E_DEBUG_ATTACHED");
       await ok("rm", "-f", "web");
       const { output } = await waiting;
       expect(output).toMatch(/hvkit: web is not what it was|Program terminated with signal SIGKILL/);
