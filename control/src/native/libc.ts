@@ -1,4 +1,5 @@
-// The few calls of libc that Node does not have, through koffi: mapping a file, ioctl, a socket option. Files are opened by node:fs.
+// The few calls of libc that Node does not have, through koffi: mapping a file, ioctl, a socket option, locks, terminals (their layout is
+// termios.ts's). Files are opened by node:fs.
 // koffi is loaded at the first call: most commands never need it. Linux and macOS, 64 bits.
 import { createRequire } from "node:module";
 import { constants } from "node:os";
@@ -14,6 +15,12 @@ interface Libc {
   munmap: (address: Address, length: number) => number;
   ioctl: (fd: number, request: number, argument: Buffer | null) => number;
   setsockopt: (fd: number, level: number, option: number, value: Buffer, length: number) => number;
+  flock: (fd: number, operation: number) => number;
+  tcgetattr: (fd: number, settings: Buffer) => number;
+  tcsetattr: (fd: number, when: number, settings: Buffer) => number;
+  tcflush: (fd: number, queue: number) => number;
+  cfmakeraw: (settings: Buffer) => void;
+  cfsetspeed: (settings: Buffer, speed: number) => number;
 }
 
 // The same numbers on Linux and macOS (sys/mman.h).
@@ -35,6 +42,12 @@ function libc(): Libc {
     // Declared with fixed arguments: on Linux these go as the variadic ones do. Only Linux has what it is used for.
     ioctl: library.func("int ioctl(int fd, unsigned long request, _Inout_ uint8_t *argument)"),
     setsockopt: library.func("int setsockopt(int fd, int level, int option, const uint8_t *value, uint32_t length)"),
+    flock: library.func("int flock(int fd, int operation)"),
+    tcgetattr: library.func("int tcgetattr(int fd, _Out_ uint8_t *settings)"),
+    tcsetattr: library.func("int tcsetattr(int fd, int when, const uint8_t *settings)"),
+    tcflush: library.func("int tcflush(int fd, int queue)"),
+    cfmakeraw: library.func("void cfmakeraw(_Inout_ uint8_t *settings)"),
+    cfsetspeed: library.func("int cfsetspeed(_Inout_ uint8_t *settings, unsigned long speed)"),
   };
   return loaded;
 }
@@ -71,6 +84,47 @@ const ONE = Buffer.from([1, 0, 0, 0]);
 /** Acknowledges what a TCP socket has received at once (tcp(7)). Not permanent: to be called after each read. */
 export function quickAck(fd: number): void {
   libc().setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, ONE, ONE.length);
+}
+
+// The same numbers on Linux and macOS (sys/file.h).
+const LOCK_EX_NB = 2 | 4;
+
+/** An open file's exclusive lock, which ends with its last descriptor. False: somebody else has it. */
+export function lockFile(fd: number): boolean {
+  if (libc().flock(fd, LOCK_EX_NB) === 0) return true;
+  const error = systemError("flock");
+  if (error.data?.errno === "EAGAIN" || error.data?.errno === "EWOULDBLOCK") return false;
+  throw error;
+}
+
+/** More than a struct termios of any system. */
+const TERMIOS_BYTES = 256;
+const TCSANOW = 0;
+
+/** A terminal's settings, a struct termios. */
+export function tcgetattr(fd: number): Buffer {
+  const settings = Buffer.alloc(TERMIOS_BYTES);
+  if (libc().tcgetattr(fd, settings) !== 0) throw systemError("tcgetattr");
+  return settings;
+}
+
+/** At once. Succeeds when any of the settings could be made (POSIX): who needs all of them reads them back. */
+export function tcsetattr(fd: number, settings: Buffer): void {
+  if (libc().tcsetattr(fd, TCSANOW, settings) !== 0) throw systemError("tcsetattr");
+}
+
+/** Drops what lies in one of a terminal's queues (TCIFLUSH, TCOFLUSH, TCIOFLUSH of the system). */
+export function tcflush(fd: number, queue: number): void {
+  if (libc().tcflush(fd, queue) !== 0) throw systemError("tcflush");
+}
+
+/** Changes settings, not a terminal: bytes as they are. */
+export function cfmakeraw(settings: Buffer): void {
+  libc().cfmakeraw(settings);
+}
+
+export function cfsetspeed(settings: Buffer, speed: number): void {
+  if (libc().cfsetspeed(settings, speed) !== 0) throw systemError("cfsetspeed");
 }
 
 /** E_SYSTEM with the call and errno's name in data. */

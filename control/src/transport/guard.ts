@@ -77,7 +77,8 @@ export function refuse(socket: Duplex, { status, ...error }: Refusal): void {
     `Content-Length: ${Buffer.byteLength(body)}`,
     ...(status === 401 ? ["WWW-Authenticate: Bearer"] : []),
   ];
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  // Whoever keeps its half open does not keep the connection.
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
 }
 
 /** What the other side answered in place of an upgrade, as the error that it is. */

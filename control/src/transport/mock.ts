@@ -1,17 +1,19 @@
 // Two transports joined in memory, with the faults of a bad line on demand: for tests of all that stands on a transport.
 // Bytes arrive in order, later than they were sent, in the pieces in which they were written.
-import type { Transport } from "./transport.js";
+import type { Line } from "./transport.js";
 
 /** What the line does to one written piece: the pieces that arrive in its place. */
 export type Fault = (bytes: Uint8Array) => Uint8Array[];
 
-export class MockTransport implements Transport {
+export class MockTransport implements Line {
   #peer: MockTransport | undefined;
   readonly #fault: Fault;
   readonly #listeners: ((bytes: Uint8Array) => void)[] = [];
   readonly #closeListeners: ((error?: Error) => void)[] = [];
+  readonly #drainListeners: (() => void)[] = [];
   #early: Uint8Array[] = [];
-  #closed = false;
+  #paused = false;
+  #closed: { error: Error | undefined } | undefined;
   pending = 0;
 
   constructor(fault: Fault) {
@@ -35,16 +37,31 @@ export class MockTransport implements Transport {
       this.pending -= copy.length;
       const peer = this.#peer;
       for (const piece of peer ? this.#fault(copy) : []) peer?.arrive(piece);
+      if (this.pending === 0) for (const listener of this.#drainListeners) listener();
     });
+  }
+
+  onDrain(listener: () => void): void {
+    this.#drainListeners.push(listener);
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#deliver();
   }
 
   onData(listener: (bytes: Uint8Array) => void): void {
     this.#listeners.push(listener);
-    for (const bytes of this.#early.splice(0)) listener(bytes);
+    this.#deliver();
   }
 
   onClose(listener: (error?: Error) => void): void {
-    this.#closeListeners.push(listener);
+    if (this.#closed) listener(this.#closed.error);
+    else this.#closeListeners.push(listener);
   }
 
   close(): void {
@@ -54,13 +71,21 @@ export class MockTransport implements Transport {
 
   private arrive(bytes: Uint8Array): void {
     if (this.#closed) return;
-    if (this.#listeners.length === 0) this.#early.push(bytes);
-    for (const listener of this.#listeners) listener(bytes);
+    this.#early.push(bytes);
+    this.#deliver();
+  }
+
+  #deliver(): void {
+    while (!this.#paused && this.#listeners.length > 0) {
+      const bytes = this.#early.shift();
+      if (!bytes) return;
+      for (const listener of this.#listeners) listener(bytes);
+    }
   }
 
   private end(error?: Error): void {
     if (this.#closed) return;
-    this.#closed = true;
+    this.#closed = { error };
     for (const listener of this.#closeListeners.splice(0)) listener(error);
   }
 }

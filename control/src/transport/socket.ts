@@ -4,7 +4,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { HvkitError } from "../errors.js";
 import { quickAck } from "../native/libc.js";
-import type { Transport } from "./transport.js";
+import type { Line } from "./transport.js";
 
 /** A Unix path, or a TCP port on a host (loopback when none is given). */
 export type SocketAddress = { path: string } | { port: number; host?: string };
@@ -16,11 +16,13 @@ export interface SocketOptions {
 }
 
 /** Any two-way stream as a transport; it is the transport's from here on. */
-export class SocketTransport implements Transport {
+export class SocketTransport implements Line {
   readonly #socket: Duplex;
   readonly #quickAckFd: number | undefined;
   readonly #listeners: ((bytes: Uint8Array) => void)[] = [];
   readonly #closeListeners: ((error?: Error) => void)[] = [];
+  readonly #drainListeners: (() => void)[] = [];
+  #paused = false;
   #closing = false;
   #closed: { error?: Error } | undefined;
   #failure: Error | undefined;
@@ -41,7 +43,25 @@ export class SocketTransport implements Transport {
   }
 
   write(bytes: Uint8Array): void {
-    if (!this.#closing && !this.#closed && this.#socket.writable) this.#socket.write(bytes);
+    if (this.#closing || this.#closed || !this.#socket.writable) return;
+    this.#socket.write(bytes, (error) => {
+      if (!error && this.#socket.writableLength === 0) for (const listener of this.#drainListeners) listener();
+    });
+  }
+
+  onDrain(listener: () => void): void {
+    this.#drainListeners.push(listener);
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    // Before anyone listens it stands still anyway.
+    if (this.#listeners.length > 0) this.#socket.resume();
   }
 
   onData(listener: (bytes: Uint8Array) => void): void {
@@ -52,7 +72,8 @@ export class SocketTransport implements Transport {
       for (const each of this.#listeners) each(bytes);
     });
     // An accepted socket was paused by its server.
-    this.#socket.resume();
+    if (this.#paused) this.#socket.pause();
+    else this.#socket.resume();
   }
 
   onClose(listener: (error?: Error) => void): void {

@@ -11,9 +11,8 @@ const TOKEN = /^[0-9a-f]{64}$/;
 /** 256 random bits, in hexadecimal. */
 export const makeToken = (): string => randomBytes(TOKEN_BYTES).toString("hex");
 
-/** A new token in a file that only its user can read. */
-export function writeToken(path: string): string {
-  const token = makeToken();
+/** A token, by default a new one, in a file that only its user can read. */
+export function writeToken(path: string, token = makeToken()): string {
   replaceFile(path, `${token}\n`);
   return token;
 }
