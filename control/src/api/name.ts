@@ -1,4 +1,4 @@
-// Which names guests and snapshots may have, and which descriptions: what a file's name and a terminal take as it is.
+// Which names guests, snapshots and instances may have, and which descriptions: what a file's name and a terminal take as it is.
 import { HvkitError } from "../errors.js";
 
 export const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
@@ -21,9 +21,9 @@ export function checkDescription(text: string): void {
   );
 }
 
-export function checkName(name: string, what: "guest" | "snapshot"): void {
+export function checkName(name: string, what: "guest" | "snapshot" | "instance"): void {
   if (NAME.test(name)) return;
-  throw new HvkitError("E_NAME", `${JSON.stringify(name)} cannot be a ${what}'s name`, {
+  throw new HvkitError("E_NAME", `${JSON.stringify(name)} cannot be ${what === "instance" ? "an" : "a"} ${what}'s name`, {
     hint: "Use 1 to 63 letters, digits, '_', '.' and '-', a letter or digit first.",
     data: { name },
   });

@@ -3,8 +3,11 @@ import { lstatSync, mkdirSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { HvkitError } from "../errors.js";
+import { checkName } from "./name.js";
 
 export interface RuntimePaths {
+  /** HVKIT_INSTANCE; undefined: the one without a name */
+  instance: string | undefined;
   folder: string;
   socket: string;
   /** the running daemon's process, and its engine's */
@@ -17,9 +20,13 @@ export interface RuntimePaths {
 /** sockaddr_un has 108 bytes on Linux and 104 on macOS, with a NUL */
 const MAX_SOCKET_PATH = process.platform === "darwin" ? 103 : 107;
 
+/** Each instance has a folder of its own: whatever two of them do, they do not meet. */
 export function runtimePaths(env: NodeJS.ProcessEnv = process.env): RuntimePaths {
+  const instance = env.HVKIT_INSTANCE || undefined;
+  if (instance !== undefined) checkName(instance, "instance");
   const base = env.XDG_RUNTIME_DIR;
-  const folder = base !== undefined && isAbsolute(base) && isFolder(base) ? join(base, "hvkit") : join(tmpdir(), `hvkit-${userId()}`);
+  const own = base !== undefined && isAbsolute(base) && isFolder(base) ? join(base, "hvkit") : join(tmpdir(), `hvkit-${userId()}`);
+  const folder = instance === undefined ? own : `${own}-${instance}`;
   const socket = join(folder, "daemon.sock");
   if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
     throw new HvkitError("E_RUNTIME_FOLDER", `the socket's path is longer than ${MAX_SOCKET_PATH} bytes: ${socket}`, {
@@ -27,6 +34,7 @@ export function runtimePaths(env: NodeJS.ProcessEnv = process.env): RuntimePaths
     });
   }
   return {
+    instance,
     folder,
     socket,
     lock: join(folder, "daemon.json"),

@@ -179,7 +179,12 @@ export const status = z.strictObject({
   state: z.enum(["starting", "running", "restarting", "failed", "stopping"]),
   pid: z.int(),
   startedAt: time,
+  /** `--instance`; null: the one without a name */
+  instance: z.string().nullable(),
+  /** of its socket, its guests' consoles, its engine's files */
   folder: z.string(),
+  /** the daemon's log */
+  log: z.string(),
   /** gdb: the socket of its own stub, for the hypervisor; null: it has none */
   engine: z
     .strictObject({

@@ -7,6 +7,7 @@ import { Command, CommanderError, type CommandUnknownOpts } from "@commander-js/
 import { projectRoot } from "../api/root.js";
 import { HvkitError } from "../errors.js";
 import { EXIT_FAILED, EXIT_USAGE, printError } from "./output.js";
+import { chooseDaemon, daemonOptions } from "./whichdaemon.js";
 
 type Make = () => CommandUnknownOpts;
 
@@ -53,6 +54,7 @@ Examples:
   hvkit run linux                  run Debian's kernel as a guest and watch its console (^] leaves)
   hvkit ps                         what runs
   hvkit down                       end all
+  hvkit --instance two up          a second hypervisor; each command takes --instance, or HVKIT_INSTANCE
 
 Exit codes:
   0  done
@@ -69,7 +71,9 @@ async function main(argv: string[]): Promise<void> {
     .version(version(), "-V, --version", "print hvkit's version")
     .helpCommand("help [command]", "show what a command does")
     .addHelpText("after", AFTER_HELP)
-    .showSuggestionAfterError();
+    .showSuggestionAfterError()
+    .hook("preAction", (own) => chooseDaemon(own.opts()));
+  for (const option of daemonOptions()) program.addOption(option);
   const wanted = argv[0] !== undefined && Object.hasOwn(COMMANDS, argv[0]) ? [argv[0]] : Object.keys(COMMANDS);
   for (const name of wanted) {
     const make = await COMMANDS[name]?.();

@@ -93,9 +93,15 @@ function ownSocket(): string {
   return socket;
 }
 
+/** The words for an instance that is named, too. */
+function startIt(): string {
+  const { instance } = runtimePaths();
+  return `Start it with \`hvkit up${instance === undefined ? "" : ` --instance ${instance}`}\`.`;
+}
+
 function notUp(cause?: unknown): HvkitError {
   return new HvkitError("E_NOT_UP", "the hypervisor is not up", {
-    hint: "Start it with `hvkit up`.",
+    hint: startIt(),
     ...(cause === undefined ? {} : { cause }),
   });
 }

@@ -68,7 +68,7 @@ export class Daemon {
       catalog,
       snapshots: new Snapshots(this.host, this.guests, catalog, store),
       debuggers: new Debuggers(this.host, this.guests, log),
-      folder: paths.folder,
+      paths,
       startedAt: new Date(),
       down,
     });

@@ -3,6 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import { Feature, ResumeClock } from "../../../protocol/messages.js";
 import type { Params, Result } from "../api/methods.js";
 import { checkName } from "../api/name.js";
+import type { RuntimePaths } from "../api/paths.js";
 import { checkRange } from "../api/range.js";
 import type { Status } from "../api/schemas.js";
 import { parseSize } from "../api/size.js";
@@ -33,7 +34,7 @@ export interface Services {
   catalog: Catalog;
   snapshots: Snapshots;
   debuggers: Debuggers;
-  folder: string;
+  paths: RuntimePaths;
   startedAt: Date;
   /** begins the daemon's end; the reply goes out before */
   down: () => void;
@@ -224,13 +225,15 @@ export function makeHandlers(services: Services): Handlers {
   };
 }
 
-async function status({ host, guests, folder, startedAt }: Services): Promise<Status> {
+async function status({ host, guests, paths, startedAt }: Services): Promise<Status> {
   const { booted } = host;
   return {
     state: host.state,
     pid: process.pid,
     startedAt: startedAt.toISOString(),
-    folder,
+    instance: paths.instance ?? null,
+    folder: paths.folder,
+    log: paths.log,
     engine: booted
       ? {
           name: booted.engine.name,

@@ -123,7 +123,9 @@ describe("status", () => {
       state: "running",
       pid: 7,
       startedAt: at(60),
-      folder: "/run/user/1000/hvkit",
+      instance: "two",
+      folder: "/run/user/1000/hvkit-two",
+      log: "/run/user/1000/hvkit-two/daemon.log",
       engine: { name: "qemu", accel: "tcg", pid: 8, why: "QEMU TCG.", command: ["qemu"], memoryBytes: 2 ** 30, gdb: null },
       hypervisor: {
         version: 1,
@@ -151,6 +153,7 @@ describe("status", () => {
     };
     expect(showStatus(status, now)).toMatchInlineSnapshot(`
       "state:     running, for 60 seconds
+      instance:  two
       engine:    qemu (tcg), process 8
       chosen:    QEMU TCG.
       vendor:    AMD SVM, 2 CPUs at 2500 MHz
@@ -160,7 +163,8 @@ describe("status", () => {
       build:     hvkit 0.1.0
       link:      10 frames in (700 B), 12 out (2 KiB), 2 bad, 1 sent again, 0 bytes lost
       guests:    1 running of 2
-      daemon:    process 7, /run/user/1000/hvkit
+      daemon:    process 7, /run/user/1000/hvkit-two
+      log:       /run/user/1000/hvkit-two/daemon.log
       restarts:  1
       failure:   30 seconds ago: The hypervisor panicked: #GP
                  hvkit: panic: #GP

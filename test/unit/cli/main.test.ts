@@ -132,6 +132,16 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
     expect(await done).toMatchObject({ code: 1, err: "hvkit: E_NOT_UP: the hypervisor is not up. Start it with `hvkit up`.\n" });
   });
 
+  it("speaks to the instance that it is told, by option or environment", async () => {
+    const other = { code: 1, err: "hvkit: E_NOT_UP: the hypervisor is not up. Start it with `hvkit up --instance two`.\n" };
+    expect(await hvkit("ps", "--instance", "two")).toMatchObject(other);
+    expect(await hvkit("--instance", "two", "ps")).toMatchObject(other);
+    const { done, child } = start(["ps"], { ...env, HVKIT_INSTANCE: "two" });
+    child.stdin.end();
+    expect(await done).toMatchObject(other);
+    expect((await hvkit("ps", "--instance", "../two")).err).toContain("E_NAME");
+  });
+
   it("takes a guest through its life", async () => {
     const added = join(harness.folder, "file");
     writeFileSync(added, "added");

@@ -89,6 +89,17 @@ describe("the runtime folder", () => {
     }
   });
 
+  it("is another one for each instance", () => {
+    expect(runtimePaths({ XDG_RUNTIME_DIR: folder, HVKIT_INSTANCE: "two" })).toMatchObject({
+      instance: "two",
+      folder: join(folder, "hvkit-two"),
+    });
+    expect(runtimePaths({ XDG_RUNTIME_DIR: folder, HVKIT_INSTANCE: "" })).toEqual(paths);
+    for (const HVKIT_INSTANCE of ["../x", "a/b", "-x", "x".repeat(64)]) {
+      expect(() => runtimePaths({ XDG_RUNTIME_DIR: folder, HVKIT_INSTANCE })).toThrow(expect.objectContaining({ code: "E_NAME" }));
+    }
+  });
+
   it("has a path that a socket can have", () => {
     const long = join(folder, "x".repeat(100));
     mkdirSync(long);

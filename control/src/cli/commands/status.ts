@@ -25,6 +25,7 @@ const showSeconds = (nanoseconds: string): string => `${(Number(nanoseconds) / 1
 export function showStatus(status: Status, now = Date.now()): string {
   const { engine, hypervisor, lastFailure } = status;
   const rows: [string, string][] = [["state", `${status.state}, for ${showAge(status.startedAt, now)}`]];
+  if (status.instance !== null) rows.push(["instance", status.instance]);
   if (engine) rows.push(["engine", `${engine.name} (${engine.accel}), process ${engine.pid}`], ["chosen", engine.why]);
   if (hypervisor) {
     const { link } = hypervisor;
@@ -48,6 +49,7 @@ export function showStatus(status: Status, now = Date.now()): string {
   rows.push(
     ["guests", `${status.guests.running} running of ${status.guests.total}`],
     ["daemon", `process ${status.pid}, ${status.folder}`],
+    ["log", status.log],
   );
   if (status.restarts > 0) rows.push(["restarts", String(status.restarts)]);
   if (lastFailure) rows.push(["failure", [`${showAge(lastFailure.at, now)} ago: ${lastFailure.reason}`, ...lastFailure.panic].join("\n")]);
