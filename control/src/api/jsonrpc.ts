@@ -35,10 +35,13 @@ const RPC_CODES: Record<string, number> = {
   E_INTERNAL: RPC_INTERNAL_ERROR,
 };
 
+/** characters of an id that is a string: it comes back with the answer */
+const MAX_ID = 128;
+
 export function isRequest(value: unknown): value is RpcRequest {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const { jsonrpc, method, params, id } = value as Record<string, unknown>;
-  const idValid = id === undefined || id === null || typeof id === "string" || typeof id === "number";
+  const idValid = id === undefined || id === null || (typeof id === "string" && id.length <= MAX_ID) || typeof id === "number";
   return (
     jsonrpc === "2.0" && typeof method === "string" && idValid && (params === undefined || (typeof params === "object" && params !== null))
   );

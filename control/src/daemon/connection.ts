@@ -6,12 +6,11 @@ import { type CheckedParams, type MethodName, methods, type Notification, type N
 import { HvkitError } from "../errors.js";
 import type { Guest } from "./guest.js";
 import type { Log } from "./log.js";
+import type { Outbox } from "./outbox.js";
 
 export const limits = {
-  /** unsent bytes above which console bytes and progress are left out; the reader sees the gap and takes the rest from the log */
-  highWater: 2 * 2 ** 20,
-  /** unsent bytes at which the client is let go */
-  overflow: 16 * 2 ** 20,
+  /** bytes of one message, in either direction */
+  message: 2 ** 20,
   /** requests under way at once */
   requests: 64,
   /** requests in one batch */
@@ -21,7 +20,12 @@ export const limits = {
 /** What a client can ask for: handlers.ts makes them. */
 export type Handlers = { [M in MethodName]: (params: CheckedParams<M>, connection: Connection) => Promise<Result<M>> };
 
-const GAP_MS = 50;
+/** How much of what a client wrote stands in an error for it. */
+const MAX_SHOWN = 200;
+const MAX_PROBLEMS = 10;
+/** bytes of the error in place of an answer for which there is no room */
+const MAX_ERROR = 1024;
+/** What is left out for a client that is behind: it sees the gap, and takes the rest from the log. */
 const DROPPABLE: readonly NotificationName[] = ["console", "progress"];
 
 export class Connection {
@@ -31,20 +35,21 @@ export class Connection {
   readonly onClose = new Set<() => void>();
   closed = false;
   readonly #attached = new Map<string, { guest: Guest; port: number }>();
-  #gapTimer: NodeJS.Timeout | undefined;
+  #gap = false;
   #running = 0;
 
   constructor(
-    private readonly socket: WebSocket,
+    socket: WebSocket,
+    private readonly outbox: Outbox,
     private readonly handlers: Handlers,
     private readonly log: Log,
   ) {
+    outbox.onDrain = () => this.#tellGaps();
     socket.on("message", (data: Buffer, isBinary) => {
-      void this.#receive(isBinary ? undefined : data.toString());
+      this.#receive(isBinary ? undefined : data.toString()).catch((error: unknown) => log.error({ err: error }, "an answer"));
     });
     socket.on("error", (error) => log.warn({ err: error }, "client"));
     socket.on("close", () => {
-      clearInterval(this.#gapTimer);
       this.closed = true;
       for (const listener of this.onClose) listener();
     });
@@ -63,18 +68,17 @@ export class Connection {
   }
 
   notify<N extends NotificationName>(method: N, params: Notification<N>): void {
-    if (DROPPABLE.includes(method) && this.socket.bufferedAmount > limits.highWater) {
-      if (method === "console") this.#gapTimer ??= setInterval(() => this.#tellGaps(), GAP_MS);
+    if (DROPPABLE.includes(method) && this.outbox.isBehind) {
+      if (method === "console") this.#gap = true;
       return;
     }
-    this.#send({ jsonrpc: "2.0", method, params });
+    this.outbox.send(JSON.stringify({ jsonrpc: "2.0", method, params }));
   }
 
   /** Once the reader has caught up: where each console is, so that it sees a gap even when no more bytes come. */
   #tellGaps(): void {
-    if (this.socket.bufferedAmount > limits.highWater / 2) return;
-    clearInterval(this.#gapTimer);
-    this.#gapTimer = undefined;
+    if (!this.#gap) return;
+    this.#gap = false;
     for (const { guest, port } of this.#attached.values()) {
       this.notify("console", { id: guest.id, port, offset: guest.logs[port]?.end ?? 0, data: "" });
     }
@@ -86,44 +90,57 @@ export class Connection {
       if (text === undefined) throw new Error("a binary message");
       message = JSON.parse(text);
     } catch (error) {
-      this.#send(failed(null, new HvkitError("E_RPC_PARSE", `not JSON: ${(error as Error).message}`)));
+      this.outbox.send(errorText(null, new HvkitError("E_RPC_PARSE", `not JSON: ${shown((error as Error).message)}`)));
       return;
     }
     if (!Array.isArray(message)) {
       const response = await this.#answer(message);
-      if (response) this.#send(response);
+      if (response !== undefined) this.outbox.send(response);
     } else if (message.length === 0 || message.length > limits.batch) {
-      this.#send(failed(null, new HvkitError("E_RPC_REQUEST", `a batch has 1 to ${limits.batch} requests`)));
+      this.outbox.send(errorText(null, new HvkitError("E_RPC_REQUEST", `a batch has 1 to ${limits.batch} requests`)));
     } else {
-      const responses = (await Promise.all(message.map((request) => this.#answer(request)))).filter((response) => response !== undefined);
-      if (responses.length > 0) this.#send(responses);
+      const texts = await this.#answerAll(message);
+      if (texts.length > 0) this.outbox.send(`[${texts.join(",")}]`);
     }
+  }
+
+  /** What does not fit into one message any more is not kept. */
+  async #answerAll(requests: readonly unknown[]): Promise<string[]> {
+    const texts: (string | undefined)[] = [];
+    let room = limits.message - limits.batch * MAX_ERROR;
+    const take = async (request: unknown, index: number): Promise<void> => {
+      const text = await this.#answer(request);
+      if (text === undefined) return;
+      const kept = Buffer.byteLength(text) + 1 <= room ? text : errorText(isRequest(request) ? (request.id ?? null) : null, tooLong());
+      room -= kept.length + 1;
+      texts[index] = kept;
+    };
+    await Promise.all(requests.map(take));
+    return texts.filter((text) => text !== undefined);
   }
 
   /** Undefined for a notification: it has no answer. */
-  async #answer(request: unknown): Promise<RpcResponse | undefined> {
-    if (!isRequest(request)) return failed(null, new HvkitError("E_RPC_REQUEST", "not a JSON-RPC 2.0 request"));
+  async #answer(request: unknown): Promise<string | undefined> {
+    if (!isRequest(request)) return errorText(null, new HvkitError("E_RPC_REQUEST", "not a JSON-RPC 2.0 request", { hint: REQUEST }));
     const { id } = request;
-    let response: RpcResponse;
+    let text: string;
     try {
-      response = { jsonrpc: "2.0", id: id ?? null, result: await this.#call(request) };
+      const response: RpcResponse = { jsonrpc: "2.0", id: id ?? null, result: await this.#call(request) };
+      text = JSON.stringify(response);
+      if (text.length > limits.message / 3 && Buffer.byteLength(text) > limits.message) throw tooLong();
     } catch (error) {
       if (!(error instanceof HvkitError)) this.log.error({ err: error, method: request.method }, "request failed");
-      response = failed(id ?? null, error);
+      text = errorText(id ?? null, error);
     }
-    return id === undefined ? undefined : response;
+    return id === undefined ? undefined : text;
   }
 
   async #call({ method, params }: RpcRequest): Promise<unknown> {
-    if (!Object.hasOwn(methods, method)) throw new HvkitError("E_RPC_METHOD", `there is no method '${method}'`);
+    if (!Object.hasOwn(methods, method)) throw noMethod(method);
     const name = method as MethodName;
-    const checked = methods[name].params.safeParse(params ?? {});
-    if (!checked.success) {
-      const problems = checked.error.issues.map(
-        ({ path, message }) => `${path.join(".") || "params"}: ${message.replace(/^Invalid input: /, "")}`,
-      );
-      throw new HvkitError("E_RPC_PARAMS", `${method}: ${problems.join("; ")}`, { data: { problems } });
-    }
+    const schema = methods[name].params;
+    const checked = schema.safeParse(params ?? {});
+    if (!checked.success) throw wrongParams(name, checked.error.issues);
     if (this.#running >= limits.requests) throw new HvkitError("E_RPC_BUSY", `more than ${limits.requests} requests at once`);
     this.#running++;
     try {
@@ -133,18 +150,41 @@ export class Connection {
       this.#running--;
     }
   }
-
-  #send(message: unknown): void {
-    if (this.socket.readyState !== this.socket.OPEN) return;
-    if (this.socket.bufferedAmount > limits.overflow) {
-      this.log.warn("a client does not read: let go");
-      this.socket.terminate();
-      return;
-    }
-    this.socket.send(JSON.stringify(message));
-  }
 }
 
-function failed(id: RequestId, error: unknown): RpcResponse {
-  return { jsonrpc: "2.0", id, error: toRpcError(error) };
+const REQUEST = 'Send {"jsonrpc": "2.0", "id": 1, "method": "ps", "params": {}}.';
+
+function noMethod(method: string): HvkitError {
+  const known = Object.keys(methods).sort();
+  return new HvkitError("E_RPC_METHOD", `there is no method '${shown(method)}'`, {
+    hint: `There are ${known.join(", ")}.`,
+    data: { methods: known },
+  });
+}
+
+function wrongParams(method: MethodName, issues: readonly { path: PropertyKey[]; message: string }[]): HvkitError {
+  const problems = issues
+    .slice(0, MAX_PROBLEMS)
+    .map(({ path, message }) => `${shown(path.join(".")) || "params"}: ${shown(message.replace(/^Invalid input: /, ""))}`);
+  if (issues.length > MAX_PROBLEMS) problems.push(`and ${issues.length - MAX_PROBLEMS} more`);
+  const params = Object.keys(methods[method].params.shape);
+  return new HvkitError("E_RPC_PARAMS", `${method}: ${problems.join("; ")}`, {
+    hint: params.length === 0 ? "It takes no parameters." : `It takes ${params.join(", ")}.`,
+    data: { problems, params },
+  });
+}
+
+function tooLong(): HvkitError {
+  return new HvkitError("E_RPC_REPLY", `the answer is longer than the ${limits.message} bytes of a message`, {
+    hint: "Ask for less at once.",
+  });
+}
+
+function errorText(id: RequestId, error: unknown): string {
+  return JSON.stringify({ jsonrpc: "2.0", id, error: toRpcError(error) } satisfies RpcResponse);
+}
+
+/** A client's own words go back to it cut. */
+function shown(text: string): string {
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text;
 }

@@ -10,10 +10,10 @@ import { makeHandlers } from "./handlers.js";
 import { Host } from "./host.js";
 import { writeMark } from "./lock.js";
 import type { Log } from "./log.js";
-import { Server } from "./server.js";
+import { Server, type ServerOptions } from "./server.js";
 import { Snapshots } from "./snapshots.js";
 
-export interface DaemonOptions {
+export interface DaemonOptions extends ServerOptions {
   boot: Boot;
   request: BootRequest;
   paths: RuntimePaths;
@@ -32,12 +32,12 @@ export interface DaemonOptions {
 export class Daemon {
   readonly host: Host;
   readonly guests: Guests;
-  readonly #server: Server;
+  readonly server: Server;
   readonly #paths: RuntimePaths;
   readonly #log: Log;
   #stopping: Promise<void> | undefined;
 
-  constructor({ boot, request, paths, root, log, onLine, onDown, limits, snapshotFolder }: DaemonOptions) {
+  constructor({ boot, request, paths, root, log, onLine, onDown, limits, snapshotFolder, ...serverOptions }: DaemonOptions) {
     this.#paths = paths;
     this.#log = log;
     this.host = new Host({
@@ -72,14 +72,14 @@ export class Daemon {
       startedAt: new Date(),
       down,
     });
-    this.#server = new Server(handlers, log);
+    this.server = new Server(handlers, log, serverOptions);
     this.#forward();
   }
 
   /** Resolves when the hypervisor answers and clients can connect. */
   async start(): Promise<void> {
     await this.host.start();
-    await this.#server.listen(this.#paths.socket);
+    await this.server.listen(this.#paths.socket);
     this.#log.info({ socket: this.#paths.socket }, "ready");
   }
 
@@ -93,13 +93,13 @@ export class Daemon {
     this.#log.info("ending");
     this.guests.close();
     await this.host.stop();
-    await this.#server.close();
+    await this.server.close();
   }
 
   /** What happens goes to the clients that asked for it. */
   #forward(): void {
     const { guests, host } = this;
-    const attached = (guest: Guest, port: number) => this.#server.connections().filter((connection) => connection.isAttached(guest, port));
+    const attached = (guest: Guest, port: number) => this.server.connections().filter((connection) => connection.isAttached(guest, port));
     guests.slots.on("console", (guest, port, offset, bytes) => {
       const readers = attached(guest, port);
       if (readers.length === 0) return;
@@ -109,13 +109,13 @@ export class Daemon {
     guests.on("ended", (guest) => this.#sayEnd(guest, attached));
     guests.on("removed", (guest) => {
       this.#sayEnd(guest, attached);
-      this.#server.broadcast("event", { type: "removed", id: guest.id, name: guest.name });
+      this.server.broadcast("event", { type: "removed", id: guest.id, name: guest.name });
     });
-    guests.on("changed", (guest) => this.#server.broadcast("event", { type: "guest", guest: guest.summary() }));
+    guests.on("changed", (guest) => this.server.broadcast("event", { type: "guest", guest: guest.summary() }));
     guests.slots.on("consoleLost", (guest, port, count) =>
-      this.#server.broadcast("event", { type: "console-lost", id: guest.id, port, count: String(count) }),
+      this.server.broadcast("event", { type: "console-lost", id: guest.id, port, count: String(count) }),
     );
-    host.on("state", (state, reason) => this.#server.broadcast("event", { type: "hypervisor", state, reason, restarts: host.restarts }));
+    host.on("state", (state, reason) => this.server.broadcast("event", { type: "hypervisor", state, reason, restarts: host.restarts }));
   }
 
   #sayEnd(guest: Guest, attached: (guest: Guest, port: number) => ReturnType<Server["connections"]>): void {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Client } from "../../../control/src/client/client.js";
 import { Client as RealClient } from "../../../control/src/client/client.js";
 import { Console } from "../../../control/src/client/console.js";
-import { limits } from "../../../control/src/daemon/connection.js";
+import { outboxLimits } from "../../../control/src/daemon/outbox.js";
 import { EndReason } from "../../../protocol/messages.js";
 import { Harness, until } from "../daemon/harness.js";
 
@@ -89,8 +89,8 @@ describe("a console", () => {
   });
 
   it("loses nothing when it is slower than the guest", async () => {
-    const before = limits.highWater;
-    limits.highWater = 10_000;
+    const before = outboxLimits.highWater;
+    outboxLimits.highWater = 10_000;
     try {
       const { onBytes, text } = collect();
       const console = await Console.open(client, "web", { onBytes });
@@ -103,7 +103,7 @@ describe("a console", () => {
       expect(text() === all).toBe(true);
       console.close();
     } finally {
-      limits.highWater = before;
+      outboxLimits.highWater = before;
     }
   });
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type MethodName, methods, type Params, type Result } from "../../../control/src/api/methods.js";
 import { type RuntimePaths, runtimePaths } from "../../../control/src/api/paths.js";
 import { Client } from "../../../control/src/client/client.js";
-import { Daemon } from "../../../control/src/daemon/daemon.js";
+import { Daemon, type DaemonOptions } from "../../../control/src/daemon/daemon.js";
 import { takeLock } from "../../../control/src/daemon/lock.js";
 import { silentLog } from "../../../control/src/daemon/log.js";
 import { type FakeHypervisor, fakeBoot } from "./fake.js";
@@ -24,6 +24,7 @@ export class Harness {
   private constructor(
     readonly folder: string,
     prepare: Parameters<typeof fakeBoot>[0],
+    options: Partial<DaemonOptions>,
   ) {
     this.paths = runtimePaths({ XDG_RUNTIME_DIR: folder });
     this.root = join(folder, "project");
@@ -55,11 +56,12 @@ export class Harness {
       log: silentLog(),
       snapshotFolder: this.snapshots,
       onDown,
+      ...options,
     });
   }
 
-  static async start(prepare?: Parameters<typeof fakeBoot>[0]): Promise<Harness> {
-    const harness = new Harness(mkdtempSync(join(tmpdir(), "hvkit-daemon-")), prepare);
+  static async start(prepare?: Parameters<typeof fakeBoot>[0], options: Partial<DaemonOptions> = {}): Promise<Harness> {
+    const harness = new Harness(mkdtempSync(join(tmpdir(), "hvkit-daemon-")), prepare, options);
     await takeLock(harness.paths);
     await harness.daemon.start();
     return harness;

@@ -2,7 +2,7 @@ import { request } from "node:http";
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { limits } from "../../../control/src/daemon/connection.js";
+import { outboxLimits } from "../../../control/src/daemon/outbox.js";
 import { Harness } from "./harness.js";
 
 let harness: Harness;
@@ -61,6 +61,35 @@ describe("JSON-RPC 2.0", () => {
   });
 });
 
+it("an error lists the methods, or the parameters, that there are", async () => {
+  const wrong = async (method: string, params: object) =>
+    ((await ask(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }))) as { error: { message: string; data: { hint: string } } })
+      .error;
+  const method = await wrong("fly".repeat(100_000), {});
+  expect(method.message.length).toBeLessThan(300);
+  expect(method.data.hint).toMatch(/^There are .*, ping, ps, .*\.$/);
+  const params = await wrong("mem", { guest: "x", address: 0, size: 4 });
+  expect(params.message).toMatch(/length: .*size/);
+  expect(params.data).toMatchObject({ hint: "It takes guest, address, length.", values: { params: ["guest", "address", "length"] } });
+  const many = await wrong("ps", Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`key ${index}`, index])));
+  expect(many.message.length).toBeLessThan(1000);
+  expect(many.data.hint).toBe("It takes no parameters.");
+});
+
+it("answers that are longer than a message become an error", async () => {
+  const client = await harness.client();
+  const { id } = await client.call("run", { image: "sector", name: "web" });
+  harness.hypervisor.write(1, "x".repeat(2 ** 18));
+  const logs = (number: number) => ({ jsonrpc: "2.0", id: number, method: "logs", params: { guest: id } });
+  const answers = (await ask(JSON.stringify(Array.from({ length: 8 }, (_, number) => logs(number))))) as {
+    result?: { data: string };
+    error?: { data: { code: string } };
+  }[];
+  expect(answers).toHaveLength(8);
+  expect(answers.filter(({ result }) => result?.data.length === 349528)).toHaveLength(2);
+  expect(answers.filter(({ error }) => error?.data.code === "E_RPC_REPLY")).toHaveLength(6);
+});
+
 describe("the door", () => {
   const refused = (socket: WebSocket) =>
     new Promise<number | undefined>((resolve) =>
@@ -101,8 +130,8 @@ describe("the door", () => {
     slow.send('{"jsonrpc":"2.0","id":1,"method":"console.attach","params":{"guest":"web"}}');
     await new Promise((resolve) => slow.once("message", resolve));
     slow.pause();
-    const before = limits.highWater;
-    limits.highWater = 64 * 1024;
+    const before = outboxLimits.highWater;
+    outboxLimits.highWater = 64 * 1024;
     try {
       const line = `${"x".repeat(16383)}\n`;
       for (let count = 0; count < 600; count++) harness.hypervisor.write(1, line);
@@ -115,7 +144,7 @@ describe("the door", () => {
       await new Promise((resolve) => setTimeout(resolve, 200));
       expect(bytes).toBeLessThan(600 * 16384);
     } finally {
-      limits.highWater = before;
+      outboxLimits.highWater = before;
       slow.terminate();
     }
   });
