@@ -5,11 +5,11 @@ import { TraceRing } from "../../../protocol/trace.js";
 import { resumeClocks } from "./clock.js";
 import { debugMethods, debugNotifications } from "./debugmethods.js";
 import { entryState } from "./entrystate.js";
+import { event, eventList } from "./events.js";
 import { lookMethods } from "./lookmethods.js";
 import {
   address,
   bytes,
-  counter,
   guestDetail,
   guestEnd,
   guestState,
@@ -127,8 +127,11 @@ export const methods = {
   "console.attach": method(z.strictObject({ guest, port }), z.strictObject({ guest: guestSummary, offset: z.int(), start: z.int() })),
   "console.write": method(z.strictObject({ guest, port, data: bytes.max(MAX_CHUNK * 2) }), none),
   "console.detach": method(z.strictObject({ guest, port }), none),
-  /** From here on `event` notifications come. */
-  "events.subscribe": method(none, none),
+  /** What happened, from event number `from` on; at most MAX_EVENTS at once. */
+  events: method(z.strictObject({ from: z.int().min(0).default(0) }), eventList),
+  /** From here on `event` notifications come, the first with number `next`. */
+  "events.subscribe": method(none, z.strictObject({ next: z.int() })),
+  "events.unsubscribe": method(none, none),
 };
 
 export const notifications = {
@@ -139,12 +142,7 @@ export const notifications = {
   /** how far a `run`, `snapshot.create`, `restore` or `revert` of this connection is */
   progress: z.strictObject({ stage: z.string(), done: z.int(), total: z.int() }),
   ...debugNotifications,
-  event: z.discriminatedUnion("type", [
-    z.strictObject({ type: z.literal("guest"), guest: guestSummary }),
-    z.strictObject({ type: z.literal("removed"), id: z.string(), name: z.string() }),
-    z.strictObject({ type: z.literal("hypervisor"), state: z.string(), reason: z.string().nullable(), restarts: z.int() }),
-    z.strictObject({ type: z.literal("console-lost"), id: z.string(), port: z.int(), count: counter }),
-  ]),
+  event,
 };
 
 export type MethodName = keyof typeof methods;

@@ -21,6 +21,7 @@ const COMMANDS: Record<string, () => Promise<Make>> = {
   ps: async () => (await import("./commands/ps.js")).ps,
   inspect: async () => (await import("./commands/inspect.js")).inspect,
   logs: async () => (await import("./commands/logs.js")).logs,
+  events: async () => (await import("./commands/events.js")).events,
   console: async () => (await import("./commands/console.js")).console,
   pause: async () => (await import("./commands/pause.js")).pause,
   unpause: async () => (await import("./commands/unpause.js")).unpause,

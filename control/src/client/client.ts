@@ -17,7 +17,8 @@ interface Pending {
   reject: (error: Error) => void;
 }
 
-const MAX_MESSAGE_BYTES = 2 ** 20;
+/** more than the daemon's answers have (daemon/connection.ts) */
+const MAX_MESSAGE_BYTES = 8 * 2 ** 20;
 
 export class Client extends EventEmitter<ClientEvents> {
   readonly #pending = new Map<number, Pending>();

@@ -1,4 +1,5 @@
 // What other programs may use of hvkit.
+export type { EventType, HvkitEvent } from "../api/events.js";
 export type { MethodName, Notification, NotificationName, Params, Result } from "../api/methods.js";
 export type {
   GuestDetail,
@@ -16,4 +17,5 @@ export type {
 export { HvkitError } from "../errors.js";
 export { Client } from "./client.js";
 export { Console, type ConsoleEnd, type ConsoleOptions } from "./console.js";
+export { type EventOptions, events } from "./events.js";
 export { launchDaemon } from "./launch.js";

@@ -4,13 +4,16 @@ import type { WebSocket } from "ws";
 import { isRequest, type RequestId, type RpcRequest, type RpcResponse, toRpcError } from "../api/jsonrpc.js";
 import { type CheckedParams, type MethodName, methods, type Notification, type NotificationName, type Result } from "../api/methods.js";
 import { HvkitError } from "../errors.js";
+import { shorten } from "../shorten.js";
 import type { Guest } from "./guest.js";
 import type { Log } from "./log.js";
 import type { Outbox } from "./outbox.js";
 
 export const limits = {
-  /** bytes of one message, in either direction */
+  /** bytes of one message of a client's */
   message: 2 ** 20,
+  /** bytes of one answer: what ten thousand guests take in `ps` */
+  answer: 4 * 2 ** 20,
   /** requests under way at once */
   requests: 64,
   /** requests in one batch */
@@ -107,7 +110,7 @@ export class Connection {
   /** What does not fit into one message any more is not kept. */
   async #answerAll(requests: readonly unknown[]): Promise<string[]> {
     const texts: (string | undefined)[] = [];
-    let room = limits.message - limits.batch * MAX_ERROR;
+    let room = limits.answer - limits.batch * MAX_ERROR;
     const take = async (request: unknown, index: number): Promise<void> => {
       const text = await this.#answer(request);
       if (text === undefined) return;
@@ -127,7 +130,7 @@ export class Connection {
     try {
       const response: RpcResponse = { jsonrpc: "2.0", id: id ?? null, result: await this.#call(request) };
       text = JSON.stringify(response);
-      if (text.length > limits.message / 3 && Buffer.byteLength(text) > limits.message) throw tooLong();
+      if (text.length > limits.answer / 3 && Buffer.byteLength(text) > limits.answer) throw tooLong();
     } catch (error) {
       if (!(error instanceof HvkitError)) this.log.error({ err: error, method: request.method }, "request failed");
       text = errorText(id ?? null, error);
@@ -175,7 +178,7 @@ function wrongParams(method: MethodName, issues: readonly { path: PropertyKey[];
 }
 
 function tooLong(): HvkitError {
-  return new HvkitError("E_RPC_REPLY", `the answer is longer than the ${limits.message} bytes of a message`, {
+  return new HvkitError("E_RPC_REPLY", `the answer is longer than the ${limits.answer} bytes that one may have`, {
     hint: "Ask for less at once.",
   });
 }
@@ -185,6 +188,4 @@ function errorText(id: RequestId, error: unknown): string {
 }
 
 /** A client's own words go back to it cut. */
-function shown(text: string): string {
-  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text;
-}
+const shown = (text: string): string => shorten(text, MAX_SHOWN);

@@ -4,6 +4,7 @@ import { Catalog } from "../images/catalog.js";
 import { SnapshotStore } from "../snapshot/store.js";
 import type { Boot, BootRequest } from "./boot.js";
 import { Debuggers } from "./debuggers.js";
+import { Events } from "./events.js";
 import type { Guest } from "./guest.js";
 import { type ConsoleLimits, Guests } from "./guests.js";
 import { makeHandlers } from "./handlers.js";
@@ -32,6 +33,7 @@ export interface DaemonOptions extends ServerOptions {
 export class Daemon {
   readonly host: Host;
   readonly guests: Guests;
+  readonly events: Events;
   readonly server: Server;
   readonly #paths: RuntimePaths;
   readonly #log: Log;
@@ -49,6 +51,7 @@ export class Daemon {
       onEngine: (pid) => writeMark(paths.engine, pid),
     });
     this.guests = new Guests(this.host, paths.guests, log, limits);
+    this.events = new Events(this.guests, this.host);
     const down = (): void => {
       // After the reply is on its way.
       setImmediate(() => {
@@ -65,6 +68,7 @@ export class Daemon {
     const handlers = makeHandlers({
       host: this.host,
       guests: this.guests,
+      events: this.events,
       catalog,
       snapshots: new Snapshots(this.host, this.guests, catalog, store),
       debuggers: new Debuggers(this.host, this.guests, log),
@@ -98,7 +102,7 @@ export class Daemon {
 
   /** What happens goes to the clients that asked for it. */
   #forward(): void {
-    const { guests, host } = this;
+    const { guests } = this;
     const attached = (guest: Guest, port: number) => this.server.connections().filter((connection) => connection.isAttached(guest, port));
     guests.slots.on("console", (guest, port, offset, bytes) => {
       const readers = attached(guest, port);
@@ -109,13 +113,8 @@ export class Daemon {
     guests.on("ended", (guest) => this.#sayEnd(guest, attached));
     guests.on("removed", (guest) => {
       this.#sayEnd(guest, attached);
-      this.server.broadcast("event", { type: "removed", id: guest.id, name: guest.name });
     });
-    guests.on("changed", (guest) => this.server.broadcast("event", { type: "guest", guest: guest.summary() }));
-    guests.slots.on("consoleLost", (guest, port, count) =>
-      this.server.broadcast("event", { type: "console-lost", id: guest.id, port, count: String(count) }),
-    );
-    host.on("state", (state, reason) => this.server.broadcast("event", { type: "hypervisor", state, reason, restarts: host.restarts }));
+    this.events.on("event", (event) => this.server.broadcast("event", event));
   }
 
   #sayEnd(guest: Guest, attached: (guest: Guest, port: number) => ReturnType<Server["connections"]>): void {

@@ -7,6 +7,7 @@ import { EventEmitter } from "node:events";
 import { EndReason, type ResumeClock, RunState } from "../../../protocol/messages.js";
 import type { GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
+import { shorten } from "../shorten.js";
 import { ConsoleBudget } from "./consolebudget.js";
 import { CONSOLE_LOG_BYTES } from "./consolelog.js";
 import { Guest, type GuestImage, type GuestOptions } from "./guest.js";
@@ -41,6 +42,8 @@ export interface ConsoleLimits {
 
 /** for one more guest */
 const NO_ROOM = ["E_HV_NO_MEMORY", "E_HV_NO_SLOT"];
+/** characters of why the hypervisor was lost that each of its guests has; `status` and the log have all of it */
+const MAX_REASON = 1000;
 const LIVE: readonly GuestState[] = ["running", "paused", "restarting"];
 
 export class Guests extends EventEmitter<GuestsEvents> {
@@ -327,7 +330,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
     for (const guest of this.all()) {
       this.#resets.cancel(guest);
       if (guest.state === "exited" || guest.state === "lost") continue;
-      this.#finish(guest, killed("lost", `It went down with the hypervisor: ${reason}`), "lost");
+      this.#finish(guest, killed("lost", `It went down with the hypervisor: ${shorten(reason, MAX_REASON)}`), "lost");
     }
   }
 

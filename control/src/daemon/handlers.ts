@@ -19,6 +19,7 @@ import type { Connection, Handlers } from "./connection.js";
 import { allCounters, guestCounters, linkCounters } from "./counters.js";
 import { cpuLoads } from "./cpuload.js";
 import type { Debuggers } from "./debuggers.js";
+import type { Events } from "./events.js";
 import type { Guest } from "./guest.js";
 import type { Guests } from "./guests.js";
 import { summaries } from "./guests.js";
@@ -31,6 +32,7 @@ import { setTrace, trace } from "./tracing.js";
 export interface Services {
   host: Host;
   guests: Guests;
+  events: Events;
   catalog: Catalog;
   snapshots: Snapshots;
   debuggers: Debuggers;
@@ -44,7 +46,7 @@ export interface Services {
 const MAX_ADDED_BYTES = 512 * 2 ** 20;
 
 export function makeHandlers(services: Services): Handlers {
-  const { host, guests, catalog, snapshots, debuggers } = services;
+  const { host, guests, events, catalog, snapshots, debuggers } = services;
   const tell =
     (connection: Connection): Progress =>
     (stage, done, total) =>
@@ -218,8 +220,13 @@ export function makeHandlers(services: Services): Handlers {
       connection.detach(guests.find(reference), port);
       return {};
     },
+    events: async ({ from }) => events.since(from),
     "events.subscribe": async (_params, connection) => {
       connection.subscribed = true;
+      return { next: events.end };
+    },
+    "events.unsubscribe": async (_params, connection) => {
+      connection.subscribed = false;
       return {};
     },
   };

@@ -257,6 +257,10 @@ const endText = (reason: number): EndText | undefined => (endTexts as Record<num
 /** Stable kebab code of an EndReason, such as `triple-fault`. */
 export const endReasonCode = (reason: number): string => endText(reason)?.code ?? `unknown-${reason}`;
 
+/** It ended by its machine's fault, or by the entry that its machine asked for: no guest may bring that about. */
+export const isMachineFault = (code: string): boolean =>
+  Object.values(endTexts).some((text) => text.code === code && text.cause === "machine");
+
 /** Why a guest ended, as one sentence. */
 export const describeEnd = (reason: number, value: bigint): string =>
   endText(reason)?.sentence(value) ?? `It ended for unknown reason ${reason} (${hex(value)}).`;

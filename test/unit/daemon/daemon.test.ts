@@ -226,13 +226,4 @@ describe("the daemon", () => {
     expect(hypervisor.closed).toBe(true);
     expect(harness.engines.stopped()).toBe(1);
   });
-
-  it("tells subscribers what happens", async () => {
-    const events: string[] = [];
-    client.on("event", (event) => events.push(event.type === "guest" ? `${event.guest.name} ${event.guest.state}` : event.type));
-    await harness.call(client, "events.subscribe", {});
-    await harness.call(client, "run", { image: "sector", name: "web" });
-    await harness.call(client, "rm", { guest: "web", force: true });
-    expect(events).toEqual(["web created", "web running", "removed"]);
-  });
 });

@@ -128,9 +128,10 @@ describe("a client that reads nothing costs at most 16 MB", () => {
     const cost = await costOf(async (socket, look) => {
       socket.write(request("events.subscribe"));
       await until(() => harness.daemon.server.connections().some(({ subscribed }) => subscribed));
+      const event = { seq: 0, at: new Date().toISOString(), type: "link.lost", reason: "x".repeat(200) } as const;
       const others = harness.daemon.server.connections().length - 1;
       for (let count = 0; count < 60_000 && harness.daemon.server.connections().length > others; count++) {
-        harness.daemon.server.broadcast("event", { type: "removed", id: "x".repeat(200), name: "x" });
+        harness.daemon.server.broadcast("event", event);
         if (count % 2000 === 0) await look();
       }
       expect(harness.daemon.server.outboxes.unsent).toBe(0);

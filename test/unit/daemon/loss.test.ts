@@ -38,7 +38,7 @@ describe("a lost hypervisor", () => {
     harness = await Harness.start();
     const client = await harness.client();
     const events: string[] = [];
-    client.on("event", (event) => event.type === "hypervisor" && events.push(`${event.state} ${event.reason}`));
+    client.on("event", (event) => events.push("reason" in event ? `${event.type} ${event.reason}` : event.type));
     await client.call("events.subscribe", {});
     const lines = ["hvkit: panic: #GP", "rip core+12 <poll+4>"];
     harness.hypervisor.emit("panic", lines);
@@ -47,7 +47,7 @@ describe("a lost hypervisor", () => {
     const { lastFailure } = await harness.call(client, "status", {});
     expect(lastFailure).toMatchObject({ reason: "The hypervisor panicked: #GP", panic: lines });
     expect(readFileSync(join(harness.paths.folder, "panic-1.txt"), "utf8")).toBe(`${lines.join("\n")}\n`);
-    expect(events).toEqual(["restarting The hypervisor panicked: #GP", "running null"]);
+    expect(events).toEqual(["link.lost The hypervisor panicked: #GP", "link.back"]);
   });
 
   it("is not what a console that cannot be written is: the bytes are lost, and told", async () => {

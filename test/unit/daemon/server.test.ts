@@ -81,13 +81,13 @@ it("answers that are longer than a message become an error", async () => {
   const { id } = await client.call("run", { image: "sector", name: "web" });
   harness.hypervisor.write(1, "x".repeat(2 ** 18));
   const logs = (number: number) => ({ jsonrpc: "2.0", id: number, method: "logs", params: { guest: id } });
-  const answers = (await ask(JSON.stringify(Array.from({ length: 8 }, (_, number) => logs(number))))) as {
+  const answers = (await ask(JSON.stringify(Array.from({ length: 16 }, (_, number) => logs(number))))) as {
     result?: { data: string };
     error?: { data: { code: string } };
   }[];
-  expect(answers).toHaveLength(8);
-  expect(answers.filter(({ result }) => result?.data.length === 349528)).toHaveLength(2);
-  expect(answers.filter(({ error }) => error?.data.code === "E_RPC_REPLY")).toHaveLength(6);
+  expect(answers).toHaveLength(16);
+  expect(answers.filter(({ result }) => result?.data.length === 349528)).toHaveLength(11);
+  expect(answers.filter(({ error }) => error?.data.code === "E_RPC_REPLY")).toHaveLength(5);
 });
 
 describe("the door", () => {

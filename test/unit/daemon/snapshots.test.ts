@@ -26,7 +26,7 @@ describe("a snapshot", () => {
   it("has all of the guest, which goes on", async () => {
     const { id } = await run();
     const states: string[] = [];
-    client.on("event", (event) => event.type === "guest" && states.push(event.guest.state));
+    client.on("event", (event) => states.push(event.type));
     await client.call("events.subscribe", {});
     const stages: string[] = [];
     client.on("progress", ({ stage, done, total }) => stages.push(`${stage} ${done / total}`));
@@ -47,7 +47,7 @@ describe("a snapshot", () => {
     });
     expect(harness.hypervisor.calls).toEqual(["start 1", "save 1"]);
     expect(harness.hypervisor.get(1).state).toBe(RunState.Runnable);
-    expect(states).toEqual(["paused", "running"]);
+    expect(states).toEqual(["guest.paused", "guest.unpaused"]);
     expect(stages.at(-1)).toBe("save 1");
     expect(await harness.call(client, "snapshot.inspect", { snapshot: "one" })).toEqual(made);
     expect(await harness.call(client, "snapshot.ls", {})).toMatchObject([

@@ -116,7 +116,7 @@ function noStub(engine: string | undefined): HvkitError {
 async function removed(client: Client, id: string): Promise<void> {
   const gone = new Promise<void>((resolve, reject) => {
     client.on("event", (event) => {
-      if (event.type === "removed" && event.id === id) resolve();
+      if (event.type === "guest.removed" && event.guest.id === id) resolve();
     });
     client.once("close", (reason) =>
       reject(new HvkitError("E_DAEMON_LOST", `the daemon went away: ${reason}`, { hint: "`hvkit status` says whether it runs." })),

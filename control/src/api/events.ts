@@ -1,0 +1,53 @@
+// What the daemon tells of guests and link while it happens, and keeps for a while: `hvkit events`, `event` notifications.
+import { z } from "zod";
+import { counter, guestEnd, guestState } from "./schemas.js";
+
+/** of a guest: which, and what it is from then on */
+const ofGuest = { guest: z.strictObject({ id: z.string(), name: z.string(), image: z.string() }), state: guestState };
+const reason = z.string();
+
+/** `seq` counts from 0, without gaps, in a daemon's life. */
+const kind = <T extends string, F extends z.ZodRawShape>(type: T, fields: F) =>
+  z.strictObject({ seq: z.int().min(0), at: z.iso.datetime(), type: z.literal(type), ...fields });
+
+export const event = z.discriminatedUnion("type", [
+  kind("guest.created", ofGuest),
+  /** from its beginning, after a reset, or from a snapshot; `state`: it runs, or waits for unpause */
+  kind("guest.started", ofGuest),
+  kind("guest.paused", ofGuest),
+  kind("guest.unpaused", ofGuest),
+  /** it reset itself, or is reset or reverted: it will be started again */
+  kind("guest.restarting", ofGuest),
+  /** with interrupts off, for ever; `guest.ended` follows */
+  kind("guest.halted", { ...ofGuest, end: guestEnd }),
+  /** its machine failed, or the CPU refused to enter it; `guest.ended` follows */
+  kind("guest.trapped", { ...ofGuest, end: guestEnd }),
+  /** for good, until somebody resets it; `state` lost: it went down with the hypervisor */
+  kind("guest.ended", { ...ofGuest, end: guestEnd }),
+  kind("guest.removed", ofGuest),
+  /** bytes of a guest's console that nobody had room for */
+  kind("console.lost", { ...ofGuest, port: z.int(), count: counter }),
+  /** with every guest; the daemon starts the hypervisor again */
+  kind("link.lost", { reason }),
+  /** `restarts`: how often, since `up` */
+  kind("link.back", { restarts: z.int() }),
+  /** it could not be started again: `hvkit down`, `hvkit up` */
+  kind("link.failed", { reason }),
+  /** so many from `seq` on are not kept any more: for a reader that asked too late */
+  kind("events.lost", { count: z.int() }),
+]);
+
+/** A part of what is kept: those from number `from` on, oldest first. */
+export const eventList = z.strictObject({
+  events: z.array(event),
+  /** ask for it next */
+  next: z.int(),
+  /** the next event's number: when `next` is it, there are no more */
+  end: z.int(),
+});
+
+export type HvkitEvent = z.infer<typeof event>;
+export type EventType = HvkitEvent["type"];
+
+/** how many one `events` carries */
+export const MAX_EVENTS = 256;
