@@ -5,6 +5,7 @@
 //   any --reset--> running (made anew, same name and options);  any --revert--> running (as it was);  exited, lost --rm--> gone
 import { EventEmitter } from "node:events";
 import { EndReason, type ResumeClock, RunState } from "../../../protocol/messages.js";
+import { didYouMean } from "../api/nearest.js";
 import type { GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
 import { shorten } from "../shorten.js";
@@ -79,7 +80,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
     if (exact) return exact;
     const close = /^[0-9a-f]+$/.test(reference) ? this.all().filter(({ id }) => id.startsWith(reference)) : [];
     if (close.length === 1 && close[0]) return close[0];
-    if (close.length === 0) throw noGuest(reference);
+    if (close.length === 0) throw noGuest(reference, this.#guests.keys());
     throw new HvkitError("E_GUEST_AMBIGUOUS", `'${reference}' begins the ids of ${close.length} guests`, {
       hint: LISTED,
       data: { guest: reference },
@@ -380,8 +381,9 @@ export function attached(name: string): HvkitError {
 
 const LISTED = "`hvkit ps` lists the guests.";
 
-function noGuest(reference: string): HvkitError {
-  return new HvkitError("E_NO_GUEST", `there is no guest '${reference}'`, { hint: LISTED, data: { guest: reference } });
+function noGuest(reference: string, names: Iterable<string> = []): HvkitError {
+  const hint = `${didYouMean(reference, names)}${LISTED}`;
+  return new HvkitError("E_NO_GUEST", `there is no guest '${reference}'`, { hint, data: { guest: reference } });
 }
 
 export function summaries(guests: readonly Guest[]): GuestSummary[] {

@@ -2,6 +2,7 @@
 // The daemon lists them and takes a guest's boot files from here.
 import { readdir, readFile, stat } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
+import { didYouMean } from "../api/nearest.js";
 import { HvkitError } from "../errors.js";
 import { type Manifest, parseManifest } from "./manifest.js";
 
@@ -26,7 +27,7 @@ export class Catalog {
 
   /** By name, or by the absolute path of a folder that has image.json and the files beside it. */
   async find(reference: string): Promise<Image> {
-    const image = isAbsolute(reference) ? await this.#open(reference, reference) : await this.#named(reference);
+    const image = isAbsolute(reference) ? await this.#open(reference, reference) : await this.#meant(reference);
     await checkFiles(image);
     return image;
   }
@@ -48,6 +49,19 @@ export class Catalog {
       entries.push(entry);
     }
     return entries;
+  }
+
+  /** A name that there is not may be another's, mistyped. */
+  async #meant(name: string): Promise<Image> {
+    try {
+      return await this.#named(name);
+    } catch (error) {
+      if (!(error instanceof HvkitError) || error.code !== "E_NO_IMAGE") throw error;
+      throw noImage(
+        name,
+        (await this.list()).map((entry) => entry.name),
+      );
+    }
   }
 
   async #named(name: string): Promise<Image> {
@@ -95,9 +109,9 @@ async function checkFiles(image: Image): Promise<void> {
   });
 }
 
-function noImage(reference: string): HvkitError {
+function noImage(reference: string, names: readonly string[] = []): HvkitError {
   return new HvkitError("E_NO_IMAGE", `there is no image '${reference}'`, {
-    hint: "`hvkit images` lists them; a folder with an image.json is given by its path, for example ./my-kernel.",
+    hint: `${didYouMean(reference, names)}\`hvkit images\` lists them; a folder with an image.json is given by its path, for example ./my-kernel.`,
     data: { image: reference },
   });
 }

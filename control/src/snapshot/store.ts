@@ -5,6 +5,7 @@ import { type FileHandle, open, rename, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { checkName, NAME } from "../api/name.js";
+import { didYouMean } from "../api/nearest.js";
 import { HvkitError } from "../errors.js";
 import { fileError } from "../files.js";
 import { isAlive, markOf } from "../native/process.js";
@@ -75,7 +76,7 @@ export class SnapshotStore {
 
   /** A snapshot by its name, or a file by its absolute path. */
   async open(reference: string): Promise<OpenSnapshot> {
-    if (!isAbsolute(reference) && !NAME.test(reference)) throw noSnapshot(reference);
+    if (!isAbsolute(reference) && !NAME.test(reference)) throw this.#absent(reference);
     const path = isAbsolute(reference) ? reference : this.#path(reference);
     let file: FileHandle;
     try {
@@ -173,8 +174,16 @@ export class SnapshotStore {
     return join(this.folder, name + SUFFIX);
   }
 
+  /** A name may be mistyped; of a path nobody knows what was meant. */
+  #absent(reference: string): HvkitError {
+    const names = this.#files()
+      .filter((file) => file.endsWith(SUFFIX))
+      .map((file) => file.slice(0, -SUFFIX.length));
+    return noSnapshot(reference, reference.includes("/") ? [] : names);
+  }
+
   #cannotOpen(reference: string, path: string, error: NodeJS.ErrnoException): HvkitError {
-    if (error.code === "ENOENT" || error.code === "ENOTDIR") return noSnapshot(reference);
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return this.#absent(reference);
     return new HvkitError("E_SNAPSHOT_FILE", `${path} cannot be opened: ${error.message}`, { data: { path }, cause: error });
   }
 }
@@ -186,9 +195,9 @@ function cannotWrite(error: unknown, path: string): unknown {
   return new HvkitError("E_SNAPSHOT_FILE", `${path} cannot be written: ${error.message}`, { data: { path }, cause: error });
 }
 
-function noSnapshot(reference: string): HvkitError {
+function noSnapshot(reference: string, names: string[]): HvkitError {
   return new HvkitError("E_NO_SNAPSHOT", `there is no snapshot '${reference}'`, {
-    hint: "`hvkit snapshot ls` lists them; a file elsewhere is given by its path, for example ./web.hvsnap.",
+    hint: `${didYouMean(reference, names)}\`hvkit snapshot ls\` lists them; a file elsewhere is given by its path, for example ./web.hvsnap.`,
     data: { snapshot: reference },
   });
 }
