@@ -22,6 +22,7 @@ export function parseSize(text: string, what = "size"): number {
 
 /** A whole number, decimal or 0x..., for addresses and lengths; sizes such as 4K too. */
 export function parseNumber(text: string, what: string): number {
+  if (/^-\d/.test(text)) throw new HvkitError("E_NUMBER", `${what} ${text} is negative`, { hint: "Write it as 4096, 4K or 0x1000." });
   const value = /^0x[0-9a-f]+$/i.test(text) ? Number(text) : (readSize(text) ?? (/^\d+$/.test(text) ? Number(text) : undefined));
   if (value !== undefined && value > Number.MAX_SAFE_INTEGER) {
     throw new HvkitError("E_NUMBER", `${what} ${text} is too large`, {
