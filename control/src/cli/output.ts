@@ -1,10 +1,13 @@
 // What commands print and how: data on standard output, messages on standard error, colour only on a terminal that wants it.
 import { toRpcError } from "../api/jsonrpc.js";
 import { HvkitError } from "../errors.js";
+import { cut, pad, terminalWidth, textWidth } from "./terminal.js";
 
 /** Documented in `hvkit --help`. */
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
+/** 128 and SIGINT's number, as shells have it */
+export const EXIT_INTERRUPTED = 130;
 
 const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
 type Style = keyof typeof STYLES;
@@ -31,13 +34,37 @@ export function note(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** Columns as wide as their longest text; the last is not padded. */
-export function table(headings: string[], rows: string[][]): string {
-  const widths = headings.map((heading, column) => Math.max(heading.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (cells: string[]): string =>
-    cells.map((cell, column) => (column === cells.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join("   ");
+const GAP = "   ";
+/** a column that must be cut keeps as much */
+const LEAST_COLUMN = 6;
+
+/** Columns as wide as their longest text; the last is not padded. `room`: the terminal's width, to which the widest columns are cut. */
+export function table(headings: string[], rows: string[][], room = terminalWidth(process.stdout)): string {
+  const wanted = headings.map((heading, column) =>
+    Math.max(textWidth(heading), ...rows.map((row) => (row[column] === undefined ? 0 : textWidth(row[column])))),
+  );
+  const widths = room === undefined ? wanted : fit(wanted, room - GAP.length * (headings.length - 1));
+  const line = (cells: string[]): string => {
+    const text = cells
+      .map((cell, column) => pad(cut(cell, widths[column] ?? 0), widths[column] ?? 0))
+      .join(GAP)
+      .trimEnd();
+    return room === undefined ? text : cut(text, room);
+  };
   const [head = "", ...body] = [headings, ...rows].map(line);
-  return [style(head, "bold"), ...body].map((text) => text.trimEnd()).join("\n");
+  return [style(head, "bold"), ...body].join("\n");
+}
+
+/** The widest columns give way, all to the same width; the last one has what remains. */
+function fit(wanted: number[], room: number): number[] {
+  const at = (level: number): number[] => wanted.map((width) => Math.min(width, level));
+  const sum = (widths: number[]): number => widths.reduce((total, width) => total + width, 0);
+  let level = Math.max(...wanted);
+  while (level > LEAST_COLUMN && sum(at(level)) > room) level--;
+  const widths = at(level);
+  const last = widths.length - 1;
+  const rest = room - sum(widths.slice(0, last));
+  return widths.map((width, column) => (column === last ? Math.max(width, Math.min(wanted[last] ?? 0, rest)) : width));
 }
 
 /** "name   value" lines, values under one another. */
@@ -76,8 +103,9 @@ export class ProgressLine {
     const now = Date.now();
     if (!process.stderr.isTTY || now - this.#last < 50) return;
     this.#last = now;
-    process.stderr.write(`\r${text.padEnd(this.#width)}`);
-    this.#width = text.length;
+    const line = cut(text, (terminalWidth(process.stderr) ?? text.length + 1) - 1); // a full line would go on in the next
+    process.stderr.write(`\r${pad(line, this.#width)}`);
+    this.#width = textWidth(line);
   }
 
   clear(): void {

@@ -4,9 +4,7 @@ import { realpathSync, rmSync, statSync } from "node:fs";
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { HvkitError } from "../errors.js";
 import { fileError } from "../files.js";
-
-/** 128 and SIGINT's number, as shells have it */
-const EXIT_INTERRUPTED = 130;
+import { EXIT_INTERRUPTED } from "./output.js";
 
 export async function writeOutput(path: string, parts: AsyncIterable<Uint8Array>): Promise<void> {
   const there = await onDisk(path, async () => statSync(path, { throwIfNoEntry: false }));

@@ -1,33 +1,76 @@
-// A bar for what a request of the daemon's takes long with, as its `progress` notifications tell: how much, and how fast.
+// A bar for what takes long: how much, how fast, and how long it will take. On a terminal only; `progress` notifications of the daemon
+// feed it, or a command's own copying.
 import { showSize } from "../api/size.js";
 import type { Client } from "../client/client.js";
+import { HvkitError } from "../errors.js";
 import { ProgressLine } from "./output.js";
 
 const WIDTH = 24;
 
-/** The bar stands until the request is over. */
-export async function withProgress<T>(client: Client, request: () => Promise<T>, now = () => performance.now()): Promise<T> {
-  const line = new ProgressLine();
-  let stage = "";
-  let begun = 0;
-  const onProgress = (progress: { stage: string; done: number; total: number }): void => {
-    if (progress.stage !== stage) begun = now();
-    stage = progress.stage;
-    line.show(showProgress(progress, now() - begun));
-  };
-  client.on("progress", onProgress);
-  try {
-    return await request();
-  } finally {
-    client.off("progress", onProgress);
-    line.clear();
+export interface Progress {
+  stage: string;
+  done: number;
+  total: number;
+}
+
+/** Of one stage after the other; rate and time left are those of the stage. */
+export class ProgressBar {
+  readonly #line = new ProgressLine();
+  #stage = "";
+  #begun = 0;
+
+  constructor(private readonly now = () => performance.now()) {}
+
+  show(progress: Progress): void {
+    if (progress.stage !== this.#stage) this.#begun = this.now();
+    this.#stage = progress.stage;
+    this.#line.show(showProgress(progress, this.now() - this.#begun));
+  }
+
+  clear(): void {
+    this.#line.clear();
   }
 }
 
-/** "save     [=========               ] 96 MiB of 256 MiB, 310 MiB/s" */
-export function showProgress({ stage, done, total }: { stage: string; done: number; total: number }, ms: number): string {
+/** The bar stands until the request is over. ^C breaks it off: the connection is closed then, and the daemon takes back what it began. */
+export async function withProgress<T>(
+  client: Client,
+  what: string,
+  request: () => Promise<T>,
+  hint = "What it had begun is taken back.",
+): Promise<T> {
+  const bar = new ProgressBar();
+  const onProgress = (progress: Progress): void => bar.show(progress);
+  let interrupt = (): void => {};
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    interrupt = () => reject(new HvkitError("E_INTERRUPTED", `${what} was broken off`, { hint }));
+  });
+  client.on("progress", onProgress);
+  process.once("SIGINT", interrupt);
+  process.once("SIGTERM", interrupt);
+  try {
+    return await Promise.race([request(), interrupted]);
+  } finally {
+    client.off("progress", onProgress);
+    process.off("SIGINT", interrupt);
+    process.off("SIGTERM", interrupt);
+    bar.clear();
+  }
+}
+
+/** "save     [=========               ] 96 MiB of 256 MiB, 310 MiB/s, 1 s left" */
+export function showProgress({ stage, done, total }: Progress, ms: number): string {
   const filled = total === 0 ? WIDTH : Math.floor((done / total) * WIDTH);
   const bar = "=".repeat(filled).padEnd(WIDTH);
-  const rate = ms > 0 ? `, ${showSize((done / ms) * 1000)}/s` : "";
-  return `${stage.padEnd(8)} [${bar}] ${showSize(done)} of ${showSize(total)}${rate}`;
+  const rate = ms > 0 && done > 0 ? `, ${showSize((done / ms) * 1000)}/s` : "";
+  const left = rate !== "" && done < total ? `, ${showDuration((ms / done) * (total - done))} left` : "";
+  return `${stage.padEnd(8)} [${bar}] ${showSize(done)} of ${showSize(total)}${rate}${left}`;
+}
+
+/** "5 s", "3 min 20 s", "2 h 5 min" */
+function showDuration(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }

@@ -7,21 +7,26 @@ import { HvkitError } from "../errors.js";
 
 const DAEMON = fileURLToPath(new URL("../daemon/main.js", import.meta.url));
 
+const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 export async function launchDaemon(request: BootRequest, onLine: (line: string) => void): Promise<number> {
   const child = fork(DAEMON, [JSON.stringify(request)], { detached: true, stdio: ["ignore", "ignore", "pipe", "ipc"], execArgv: [] });
   let words = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     words = (words + text).slice(-4096);
   });
-  // An interrupted `up` takes the half-started hypervisor with it.
+  // An interrupted `up` takes the half-started hypervisor with it: the daemon's end is waited for.
+  let interrupted = false;
   const interrupt = (): void => {
+    interrupted = true;
     child.kill("SIGTERM");
   };
-  process.once("SIGINT", interrupt);
+  for (const signal of INTERRUPTS) process.once(signal, interrupt);
   try {
     await new Promise<void>((resolve, reject) => {
       child.on("error", reject);
       child.on("exit", (code, signal) => {
+        if (interrupted) reject(new HvkitError("E_INTERRUPTED", "the start was broken off", { hint: "Nothing of it stays." }));
         reject(
           new HvkitError("E_DAEMON", `the daemon ended while it started (${signal ?? `code ${code}`})${words ? `:\n${words.trim()}` : ""}`),
         );
@@ -29,11 +34,11 @@ export async function launchDaemon(request: BootRequest, onLine: (line: string) 
       child.on("message", (message: LaunchMessage) => {
         if (message.type === "line") onLine(message.line);
         else if (message.type === "ready") resolve();
-        else reject(fromRpcError(message.error));
+        else if (!interrupted) reject(fromRpcError(message.error));
       });
     });
   } finally {
-    process.off("SIGINT", interrupt);
+    for (const signal of INTERRUPTS) process.off(signal, interrupt);
     child.removeAllListeners();
     if (child.connected) child.disconnect();
     child.stderr?.destroy();

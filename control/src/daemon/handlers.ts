@@ -51,6 +51,13 @@ export function makeHandlers(services: Services): Handlers {
     (connection: Connection): Progress =>
     (stage, done, total) =>
       connection.notify("progress", { stage, done, total });
+  /** Who asked for it may go: then it is broken off, and what was begun is taken back. */
+  const tellOrStop =
+    (connection: Connection): Progress =>
+    (...progress) => {
+      if (connection.closed) throw new HvkitError("E_INTERRUPTED", "who asked for it is gone");
+      tell(connection)(...progress);
+    };
   const slotOf = (guest: Guest): number => {
     if (guest.slot !== undefined) return guest.slot;
     throw new HvkitError("E_GUEST_STATE", `guest '${guest.name}' is ${guest.state}: the hypervisor has it no more`, {
@@ -90,7 +97,7 @@ export function makeHandlers(services: Services): Handlers {
         launch,
         ...(affinity === undefined ? {} : { affinity }),
       };
-      const guest = await guests.run(image, name, options, tell(connection), paused);
+      const guest = await guests.run(image, name, options, tellOrStop(connection), paused);
       return guest.detail(undefined);
     },
     ps: async () => {
@@ -148,7 +155,7 @@ export function makeHandlers(services: Services): Handlers {
 
     ...makeLookHandlers(host, guests, slotOf),
 
-    "snapshot.create": ({ guest, ...options }, connection) => snapshots.create(guests.find(guest), options, tell(connection)),
+    "snapshot.create": ({ guest, ...options }, connection) => snapshots.create(guests.find(guest), options, tellOrStop(connection)),
     "snapshot.ls": () => listSnapshots(snapshots.store),
     "snapshot.inspect": ({ snapshot }) => inspectSnapshot(snapshots.store, snapshot),
     "snapshot.rm": async ({ name }) => {
@@ -157,7 +164,7 @@ export function makeHandlers(services: Services): Handlers {
     },
     "snapshot.check": ({ snapshot, engine }) => snapshots.check(snapshot, engine),
     restore: async ({ snapshot, ...options }, connection) =>
-      (await snapshots.restore(snapshot, options, tell(connection))).detail(undefined),
+      (await snapshots.restore(snapshot, options, tellOrStop(connection))).detail(undefined),
     revert: async ({ guest: reference, snapshot, paused }, connection) => {
       const guest = guests.find(reference);
       await snapshots.revert(guest, snapshot, paused, tell(connection));

@@ -216,13 +216,16 @@ describe("snapshot", () => {
     expect(showCheck({ path: "/x", target: "qemu (tcg), AMD SVM", ok: true, obstacles: [] })).toBe("it can go on at qemu (tcg), AMD SVM");
   });
 
-  it("progress has a bar, how much, and how fast", () => {
+  it("progress has a bar, how much, how fast, and how long", () => {
     expect(showProgress({ stage: "save", done: 96 * MIB, total: 256 * MIB }, 310)).toMatchInlineSnapshot(
-      `"save     [=========               ] 96 MiB of 256 MiB, 310 MiB/s"`,
+      `"save     [=========               ] 96 MiB of 256 MiB, 310 MiB/s, 1 s left"`,
     );
     expect(showProgress({ stage: "save", done: 0, total: 256 * MIB }, 0)).toMatchInlineSnapshot(
       `"save     [                        ] 0 B of 256 MiB"`,
     );
+    expect(showProgress({ stage: "save", done: MIB, total: 256 * MIB }, 1000)).toMatch(/, 1 MiB\/s, 4 min 15 s left$/);
+    expect(showProgress({ stage: "save", done: MIB, total: 2 ** 14 * MIB }, 1000)).toMatch(/, 4 h 33 min left$/);
+    expect(showProgress({ stage: "save", done: MIB, total: MIB }, 1000)).toMatch(/ 1 MiB of 1 MiB, 1 MiB\/s$/);
   });
 });
 

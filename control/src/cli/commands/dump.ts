@@ -8,7 +8,8 @@ import { fileError } from "../../files.js";
 import { type CoreSink, copyRam, finishCore, gdbArchitecture, RAM_OFFSET } from "../../inspect/coredump.js";
 import type { MachineView, Registers } from "../../inspect/view.js";
 import type { PhysicalMemory } from "../../inspect/walk.js";
-import { note, ProgressLine, print, printJson } from "../output.js";
+import { note, print, printJson } from "../output.js";
+import { ProgressBar } from "../progress.js";
 import { withClient } from "../session.js";
 
 export const dump = () =>
@@ -56,7 +57,7 @@ Examples:
 
 /** RAM, and the registers of the same moment. ^C breaks it off: what was begun is taken back first. */
 async function copy({ handle, path }: Draft, view: MachineView): Promise<Registers> {
-  const progress = new ProgressLine();
+  const progress = new ProgressBar();
   let interrupted = false;
   const interrupt = (): void => {
     interrupted = true;
@@ -67,7 +68,7 @@ async function copy({ handle, path }: Draft, view: MachineView): Promise<Registe
     const registers = await view.registers();
     await copyRam(sinkOf({ handle, path }, path), view.memory, (done, total) => {
       if (interrupted) throw new HvkitError("E_INTERRUPTED", "the dump was broken off", { hint: "No file was written." });
-      progress.show(`${showSize(done)} of ${showSize(total)}`);
+      progress.show({ stage: "copy", done, total });
     });
     return registers;
   } finally {

@@ -8,8 +8,9 @@ import { parseAddress } from "../../inspect/address.js";
 import { hexDump } from "../../inspect/hexdump.js";
 import { cached, linearPieces } from "../../inspect/memory.js";
 import { type MachineView, pagingOf } from "../../inspect/view.js";
-import { note, ProgressLine, print, printJson } from "../output.js";
+import { note, print, printJson } from "../output.js";
 import { writeOutput } from "../outputfile.js";
+import { ProgressBar } from "../progress.js";
 import { withClient } from "../session.js";
 
 const CHUNK = 256 * 1024;
@@ -43,13 +44,21 @@ Examples:
     )
     .action(async (guest, addressText, lengthText, { virtual, output, json }) => {
       const length = parseNumber(lengthText, "length");
-      if (length < 1 || (json && length > MAX_JSON_BYTES))
-        throw new HvkitError("E_NUMBER", `length ${lengthText} is not possible`, { hint: "Use -o FILE for much memory." });
+      if (length < 1) throw new HvkitError("E_NUMBER", "a length of 0 bytes is nothing", { hint: "Give 1 or more, for example 64 or 4K." });
+      if (json && length > MAX_JSON_BYTES) {
+        throw new HvkitError(
+          "E_NUMBER",
+          `length ${lengthText} is too large for --json, which prints ${showSize(MAX_JSON_BYTES)} at the most`,
+          {
+            hint: "Use -o FILE for much memory.",
+          },
+        );
+      }
       await withClient(async (client) => {
         const view = await liveView(client, guest);
         const address = await parseAddress(addressText, () => view.registers());
         const where = virtual ? { address: null, linear: `0x${address.toString(16)}` } : { address: Number(address), linear: null };
-        if (!virtual) checkRange(view.detail, Number(address), length); // all of it, before anything is printed or opened
+        if (!virtual) checkRange(view.detail, address, length); // all of it, before anything is printed or opened
         const pieces = () => (virtual ? readVirtual(view, address, length) : readPhysical(view, address, length));
         if (output !== undefined) {
           await save(pieces(), address, length, output);
@@ -93,11 +102,11 @@ async function* inRows(pieces: AsyncIterable<Piece>): AsyncGenerator<Piece> {
 }
 
 async function save(pieces: AsyncIterable<Piece>, address: bigint, length: number, path: string): Promise<void> {
-  const progress = new ProgressLine();
+  const progress = new ProgressBar();
   async function* parts() {
     for await (const { at, bytes } of pieces) {
       yield bytes;
-      progress.show(`${showSize(Number(at - address) + bytes.length)} of ${showSize(length)}`);
+      progress.show({ stage: "read", done: Number(at - address) + bytes.length, total: length });
     }
   }
   try {

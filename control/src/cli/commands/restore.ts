@@ -32,7 +32,7 @@ from when it was saved; with --paused, 'hvkit unpause --clock catch-up' puts it 
           ...(name === undefined ? {} : { name }),
           ...(cpuAffinity === undefined ? {} : { affinity: parseCpuList(cpuAffinity, "--cpu-affinity") }),
         };
-        const guest = await withProgress(client, () => client.call("restore", params));
+        const guest = await withProgress(client, "the restore", () => client.call("restore", params));
         if (json) printJson(guest);
         else {
           note(`guest ${guest.name} goes on${paused ? " at the next unpause" : `: hvkit console ${guest.name}`}`);

@@ -23,7 +23,9 @@ What the guest is now is lost; a snapshot that cannot be restored here is refuse
     .action(async (guest, snapshot, { paused, json }) => {
       await withClient(async (client) => {
         const params = { guest, snapshot: snapshotReference(snapshot), paused: paused === true };
-        const reverted = await withProgress(client, () => client.call("revert", params));
+        // Half of it would be the guest's end.
+        const goesOn = "The daemon goes on with it: `hvkit ps` shows the guest.";
+        const reverted = await withProgress(client, "watching the revert", () => client.call("revert", params), goesOn);
         if (json) printJson(reverted);
         else print(reverted.name);
       });

@@ -51,7 +51,7 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
     )
     .action(async (image, { name, memory, cpu, append, add, cpuAffinity, paused, trace, detach, json }) => {
       await withClient(async (client) => {
-        const guest = await withProgress(client, () =>
+        const guest = await withProgress(client, "the start", () =>
           client.call("run", {
             image: image.includes("/") ? resolve(image) : image,
             cpu,

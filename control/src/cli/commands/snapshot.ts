@@ -16,8 +16,8 @@ export const snapshot = () =>
 Examples:
   hvkit snapshot create web before-upgrade
   hvkit snapshot ls
-  hvkit revert web before-upgrade          the guest goes back
-  hvkit restore before-upgrade --name two  another guest goes on from there
+  hvkit revert web before-upgrade           the guest goes back
+  hvkit restore before-upgrade --name two   another guest goes on from there
 
 Snapshots are files in $XDG_DATA_HOME/hvkit/snapshots (~/.local/share without it), NAME.hvsnap; docs/snapshot.md describes them. A file
 elsewhere is given by its path, with a slash: ./web.hvsnap.`,
@@ -36,11 +36,19 @@ const create = () =>
     .option("--description <text>", "kept with it", "")
     .option("-f, --force", "replace a snapshot of that name, when the new one is complete")
     .option("--json", "print the snapshot as JSON")
-    .addHelpText("after", "\nThe guest stands still while its RAM is copied, a fraction of a second for 256M on QEMU, and its clock too.")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit snapshot create web
+  hvkit snapshot create web before-upgrade --description 'before the upgrade'
+
+The guest stands still while its RAM is copied, a fraction of a second for 256M on QEMU, and its clock too.`,
+    )
     .action(async (guest, name, { description, force, json }) => {
       await withClient(async (client) => {
         const params = { guest, description, replace: force === true, ...(name === undefined ? {} : { name }) };
-        const created = await withProgress(client, () => client.call("snapshot.create", params));
+        const created = await withProgress(client, "the snapshot", () => client.call("snapshot.create", params));
         if (json) printJson(created);
         else print(created.name);
       });
@@ -50,6 +58,12 @@ const ls = () =>
   new Command("ls")
     .description("list the snapshots")
     .option("--json", "print as JSON")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit snapshot ls`,
+    )
     .action(async ({ json }) => {
       const found = await callOrLook("snapshot.ls", {}, async (store) => (await import("../../snapshot/info.js")).listSnapshots(store));
       if (json) printJson(found);
@@ -61,6 +75,13 @@ const inspect = () =>
     .description("print all that is known of snapshots, as a JSON array")
     .argument("<snapshots...>", "names, or paths of files")
     .option("--json", "the same: inspect prints JSON in any case")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit snapshot inspect before-upgrade
+  hvkit snapshot inspect ./web.hvsnap`,
+    )
     .action(async (snapshots) => {
       const details = [];
       for (const reference of snapshots.map(snapshotReference)) {
@@ -76,8 +97,14 @@ const inspect = () =>
 const rm = () =>
   new Command("rm")
     .description("remove snapshots")
-    .argument("<names...>", "their names")
+    .argument("<snapshots...>", "their names")
     .option("--json", "print the names as JSON")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit snapshot rm before-upgrade`,
+    )
     .action(async (names, { json }) => {
       const removed: string[] = [];
       for (const name of names) {
