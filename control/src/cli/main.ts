@@ -1,107 +1,17 @@
 #!/usr/bin/env node
-// hvkit: parses the command line and runs one command. A command's file is loaded when it is the one that was asked for, so that
-// small commands start fast; help loads them all.
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { Command, CommanderError, type CommandUnknownOpts } from "@commander-js/extra-typings";
-import { projectRoot } from "../api/root.js";
-import { HvkitError } from "../errors.js";
-import { EXIT_FAILED, EXIT_USAGE, printError } from "./output.js";
-import { chooseDaemon, daemonOptions } from "./whichdaemon.js";
+// hvkit: parses the command line, runs one command, and ends with its exit code.
+import { CommanderError } from "@commander-js/extra-typings";
+import { EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, printError } from "./output.js";
+import { COMMANDS, makeProgram } from "./program.js";
 
-type Make = () => CommandUnknownOpts;
-
-/** In the order of the help. */
-const COMMANDS: Record<string, () => Promise<Make>> = {
-  up: async () => (await import("./commands/up.js")).up,
-  down: async () => (await import("./commands/down.js")).down,
-  status: async () => (await import("./commands/status.js")).status,
-  images: async () => (await import("./commands/images.js")).images,
-  run: async () => (await import("./commands/run.js")).run,
-  ps: async () => (await import("./commands/ps.js")).ps,
-  inspect: async () => (await import("./commands/inspect.js")).inspect,
-  logs: async () => (await import("./commands/logs.js")).logs,
-  events: async () => (await import("./commands/events.js")).events,
-  console: async () => (await import("./commands/console.js")).console,
-  pause: async () => (await import("./commands/pause.js")).pause,
-  unpause: async () => (await import("./commands/unpause.js")).unpause,
-  reset: async () => (await import("./commands/reset.js")).reset,
-  stop: async () => (await import("./commands/stop.js")).stop,
-  kill: async () => (await import("./commands/kill.js")).kill,
-  rm: async () => (await import("./commands/rm.js")).rm,
-  snapshot: async () => (await import("./commands/snapshot.js")).snapshot,
-  restore: async () => (await import("./commands/restore.js")).restore,
-  revert: async () => (await import("./commands/revert.js")).revert,
-  regs: async () => (await import("./commands/regs.js")).regs,
-  mem: async () => (await import("./commands/mem.js")).mem,
-  cpu: async () => (await import("./commands/cpu.js")).cpu,
-  machine: async () => (await import("./commands/machine.js")).machine,
-  disasm: async () => (await import("./commands/disasm.js")).disasm,
-  walk: async () => (await import("./commands/walk.js")).walk,
-  dump: async () => (await import("./commands/dump.js")).dump,
-  why: async () => (await import("./commands/why.js")).why,
-  stats: async () => (await import("./commands/stats.js")).stats,
-  explain: async () => (await import("./commands/explain.js")).explain,
-  trace: async () => (await import("./commands/trace.js")).trace,
-  top: async () => (await import("./commands/top.js")).top,
-  dev: async () => (await import("./commands/dev.js")).dev,
-  debug: async () => (await import("./commands/debug.js")).debug,
-  doctor: async () => (await import("./commands/doctor.js")).doctor,
-};
-
-const AFTER_HELP = `
-Examples:
-  hvkit up                         boot the hypervisor in the best engine of this machine
-  hvkit run linux                  run Debian's kernel as a guest and watch its console (^] leaves)
-  hvkit ps                         what runs
-  hvkit down                       end all
-  hvkit --instance two up          a second hypervisor; each command takes --instance, or HVKIT_INSTANCE
-
-Exit codes:
-  0  done
-  1  failed: standard error has 'hvkit: E_CODE: what was wrong. what to do'
-  2  wrong usage
-  'hvkit run' without -d and without a terminal has the guest's: 0 after a power-off, the value written to debug-exit as QEMU
-  shows it, else 1.
-
-With NO_COLOR set, or without a terminal, there are no colours. A message is on standard error, data is on standard output.`;
-
-async function main(argv: string[]): Promise<void> {
-  const program = new Command("hvkit")
-    .description("Boots a small bare-metal hypervisor (Intel VMX, AMD SVM), runs guests on it and reads their state.")
-    .version(version(), "-V, --version", "print hvkit's version")
-    .helpCommand("help [command]", "show what a command does")
-    .addHelpText("after", AFTER_HELP)
-    .showSuggestionAfterError()
-    .hook("preAction", (own) => chooseDaemon(own.opts()));
-  for (const option of daemonOptions()) program.addOption(option);
-  const wanted = argv[0] !== undefined && Object.hasOwn(COMMANDS, argv[0]) ? [argv[0]] : Object.keys(COMMANDS);
-  for (const name of wanted) {
-    const make = await COMMANDS[name]?.();
-    if (make) program.addCommand(make());
-  }
-  configure(program, "", argv.includes("--json"));
+async function main(given: string[]): Promise<void> {
+  const isHelp = given[0] === "help" && given.length > 1;
+  const name = given[isHelp ? 1 : 0];
+  const known = name !== undefined && Object.hasOwn(COMMANDS, name);
+  // `help NAME` is `NAME --help`; a name that there is not is answered as a command that there is not.
+  const argv = isHelp ? [...given.slice(1), ...(known ? ["--help"] : [])] : given;
+  const program = await makeProgram({ json: argv.includes("--json"), ...(known ? { names: [name] } : {}) });
   await program.parseAsync(argv, { from: "user" });
-}
-
-/** A command and those below it: how wrong usage is told. */
-function configure(command: CommandUnknownOpts, topic: string, json: boolean): void {
-  command.exitOverride().configureOutput({ outputError: (text) => printError(usageError(text, topic), json) });
-  for (const below of command.commands) configure(below, `${topic} ${below.name()}`, json);
-}
-
-/** of what Commander says: "error: unknown command 'p'", with a suggestion on a second line */
-function usageError(text: string, topic: string): HvkitError {
-  const message = text
-    .replace(/^error: /, "")
-    .trim()
-    .replaceAll("\n", " ");
-  return new HvkitError("E_USAGE", message, { hint: `\`hvkit help${topic}\` shows what there is.` });
-}
-
-function version(): string {
-  const { version: text } = JSON.parse(readFileSync(join(projectRoot(), "package.json"), "utf8")) as { version: string };
-  return text;
 }
 
 const args = process.argv.slice(2);
@@ -121,5 +31,11 @@ main(args).catch((error: unknown) => {
     return;
   }
   printError(error, args.includes("--json"));
-  process.exitCode = error instanceof Error && "code" in error && error.code === "E_USAGE" ? EXIT_USAGE : EXIT_FAILED;
+  process.exitCode = exitCode(error);
 });
+
+function exitCode(error: unknown): number {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "E_USAGE") return EXIT_USAGE;
+  return code === "E_INTERRUPTED" ? EXIT_INTERRUPTED : EXIT_FAILED;
+}

@@ -13,9 +13,12 @@ export const console = () =>
     .addHelpText(
       "after",
       `
+Examples:
+  hvkit console web
+  echo 'uname -a' | hvkit console web
+
 The keys go to the guest as they are, ^C too; ^] leaves, and the guest goes on. First comes the end of what it wrote before.
-Without a terminal, standard input is sent to the guest, and its console is printed until it ends:
-  echo 'uname -a' | hvkit console web`,
+Without a terminal, standard input is sent to the guest, and its console is printed until it ends.`,
     )
     .action(async (guest) => {
       await withClient(async (client) => {

@@ -23,7 +23,14 @@ export const cpu = () =>
     .description("print a guest's CPU in words: its mode, and every register's bits by name")
     .argument("<guest>", "name or id")
     .option("--json", "print {guest, mode, privilege, paging, bits: {cr0: [...], ...}, segments, registers}")
-    .addHelpText("after", "\n'hvkit regs' prints the same registers as QEMU's 'info registers' does.")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit cpu web
+
+'hvkit regs' prints the same registers as QEMU's 'info registers' does.`,
+    )
     .action(async (guest, { json }) => {
       await withClient(async (client) => {
         const view = await liveView(client, guest);

@@ -9,7 +9,11 @@ export const doctor = () =>
     .option("--json", "print checks, verdict and the facts behind them as JSON")
     .addHelpText(
       "after",
-      "\nOne line a check: ok, warn (there is something better) or FAIL, with the cure. Exit code 1 when 'hvkit up' has nothing to use.",
+      `
+Examples:
+  hvkit doctor
+
+One line a check: ok, warn (there is something better) or FAIL, with the cure. Exit code 1 when 'hvkit up' has nothing to use.`,
     )
     .action(async ({ json }) => {
       const { collectFacts } = await import("../../doctor/facts.js");

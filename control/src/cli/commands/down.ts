@@ -6,7 +6,14 @@ export const down = () =>
   new Command("down")
     .description("end all guests, the hypervisor and its engine")
     .option("--json", "print what was done as JSON")
-    .addHelpText("after", "\nWhat a daemon left that was killed is cleaned up too.")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit down
+
+What a daemon left that was killed is cleaned up too.`,
+    )
     .action(async ({ json }) => {
       const { takeDown } = await import("../../client/takedown.js");
       const done = await takeDown();

@@ -9,6 +9,14 @@ export const images = () =>
   new Command("images")
     .description("list the images that can be run")
     .option("--json", "print as JSON")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit images
+
+A folder of your own with an image.json is run by its path: 'hvkit run ./my-kernel'.`,
+    )
     .action(async ({ json }) => {
       const found = await call("images", {});
       if (json) printJson(found);

@@ -8,6 +8,13 @@ export const inspect = () =>
     .description("print all that is known of guests, as a JSON array")
     .argument("<guests...>", "names or ids")
     .option("--json", "the same: inspect prints JSON in any case")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit inspect web
+  hvkit inspect web clock`,
+    )
     .action(async (guests) => {
       await withClient(async (client) => {
         const details = [];

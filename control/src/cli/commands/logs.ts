@@ -11,7 +11,12 @@ export const logs = () =>
     .option("--json", "print one object {guest, start, end, lost, text}; not with -f")
     .addHelpText(
       "after",
-      "\nThe last 16 MiB are kept (of all guests together 256 MiB: the largest give way), over resets too, until 'hvkit rm'.",
+      `
+Examples:
+  hvkit logs web
+  hvkit logs -f web
+
+The last 16 MiB are kept (of all guests together 256 MiB: the largest give way), over resets too, until 'hvkit rm'.`,
     )
     .action(async (guest, { follow, json }, command) => {
       if (follow && json) command.error("error: --json prints one object, -f goes on: choose one");

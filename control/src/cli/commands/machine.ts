@@ -17,7 +17,15 @@ export const machine = () =>
     .description("print the devices of a guest in words: interrupts, timers, serial ports, clock")
     .argument("<guest>", "name or id")
     .option("--json", "print as JSON; 'records' has the state region's fields as they are")
-    .addHelpText("after", "\nOf a guest that runs, the parts are moments apart: pause it for a picture of one moment.")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit machine web
+  hvkit pause web && hvkit machine web && hvkit unpause web
+
+Of a guest that runs, the parts are moments apart: pause it for a picture of one moment.`,
+    )
     .action(async (guest, { json }) => {
       await withClient(async (client) => {
         const view = await liveView(client, guest);

@@ -7,5 +7,11 @@ export const pause = () =>
     .description("stop entering guests; they keep all, and go on with 'unpause'")
     .argument("<guests...>", "names or ids")
     .option("--json", "print the guests as JSON")
-    .addHelpText("after", "\nExample:\n  hvkit pause web && hvkit regs web && hvkit unpause web")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit pause web
+  hvkit pause web && hvkit regs web && hvkit unpause web`,
+    )
     .action((guests, { json }) => forEachGuest(guests, json === true, (client, guest) => client.call("pause", { guest })));

@@ -12,6 +12,10 @@ export const ps = () =>
     .addHelpText(
       "after",
       `
+Examples:
+  hvkit ps
+  hvkit ps --json
+
 States: created, running (idle: halted until an interrupt), paused, restarting, exited (with why), lost (went down with the hypervisor).`,
     )
     .action(async ({ json }) => {

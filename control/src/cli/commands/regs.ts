@@ -11,7 +11,12 @@ export const regs = () =>
     .option("--json", "print as JSON: hexadecimal strings by name")
     .addHelpText(
       "after",
-      "\nThe guest need not be paused; a guest that has ended shows its last state. Segments: selector, base, limit, attributes.",
+      `
+Examples:
+  hvkit regs web
+  hvkit regs web --json
+
+The guest need not be paused; a guest that has ended shows its last state. Segments: selector, base, limit, attributes.`,
     )
     .action(async (guest, { json }) => {
       const found = await call("regs", { guest });

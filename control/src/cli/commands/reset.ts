@@ -9,6 +9,11 @@ export const reset = () =>
     .option("--json", "print the guests as JSON")
     .addHelpText(
       "after",
-      "\nAs a PC's reset button: RAM is new, the image is loaded as it is now; the console's log goes on, and RESTARTS of 'hvkit ps' counts.\nA guest that resets itself is started again in the same way.",
+      `
+Examples:
+  hvkit reset web
+
+As a PC's reset button: RAM is new, the image is loaded as it is now; the console's log goes on, and RESTARTS of 'hvkit ps' counts.
+A guest that resets itself is started again in the same way.`,
     )
     .action((guests, { json }) => forEachGuest(guests, json === true, (client, guest) => client.call("reset", { guest })));

@@ -8,7 +8,15 @@ export const rm = () =>
     .argument("<guests...>", "names or ids")
     .option("-f, --force", "those that run too")
     .option("--json", "print the guests as JSON")
-    .addHelpText("after", "\nTheir memory is scrubbed and free again.")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit rm web
+  hvkit rm -f web clock     those that run too
+
+Their memory is scrubbed and free again.`,
+    )
     .action((guests, { force, json }) =>
       forEachGuest(guests, json === true, (client, guest) => client.call("rm", { guest, force: force === true })),
     );

@@ -16,7 +16,15 @@ export const stats = () =>
       ] as const),
     )
     .option("--json", "print as JSON")
-    .addHelpText("after", "\nThe hypervisor's own counters are in 'hvkit status'; 'hvkit top' shows all of them live.")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit stats web
+  hvkit stats web --time on
+
+The hypervisor's own counters are in 'hvkit status'; 'hvkit top' shows all of them live.`,
+    )
     .action(async (guest, { time, json }) => {
       if (time !== undefined) await call("trace.set", { guest, time: time === "on" });
       const found = await call("stats", { guest });

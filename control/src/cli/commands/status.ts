@@ -11,6 +11,13 @@ export const status = () =>
   new Command("status")
     .description("what runs: engine, vendor, memory, uptime, the last failure")
     .option("--json", 'print as JSON; without a daemon it is {"state": "down"}')
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit status
+  hvkit status --json`,
+    )
     .action(async ({ json }) => {
       const found = await call("status", {}).catch((error: unknown) => {
         if (error instanceof HvkitError && error.code === "E_NOT_UP") return undefined;

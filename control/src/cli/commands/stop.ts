@@ -11,6 +11,10 @@ export const stop = () =>
     .addHelpText(
       "after",
       `
+Examples:
+  hvkit stop web
+  hvkit stop web clock --time 10
+
 The guest's machine has no ACPI: there is no button that would tell a guest to shut down. So stop waits --time seconds for a guest
 that is about to end (you typed 'poweroff' on its console), then pauses it and ends it.`,
     )

@@ -24,6 +24,10 @@ export const top = () =>
     .addHelpText(
       "after",
       `
+Examples:
+  hvkit top
+  hvkit top --interval 0.5 --number 10 --json
+
 RUN is the guest itself (and the handling of its exits, without --time), HYPERVISOR the handling of its exits, WAITING the time in
 which it could run and another guest or the hypervisor had the CPU. The shares of a guest are 100% together.`,
     )

@@ -27,7 +27,15 @@ export const walk = () =>
     .argument("<address>", "linear, for example 0xffffffff81000000, rip or rsp")
     .option("--nested", "the nested tables' way for each of the guest's tables too, not only for the address itself")
     .option("--json", "print {guest, mode, linear, entries, physical, pageBytes, rights, fault, tables, nested}")
-    .addHelpText("after", "\nNothing is changed: no accessed or dirty bit is set. Outside of 64-bit mode a linear address has 32 bits.")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit walk web rip
+  hvkit walk web 0xffffffff81000000 --nested
+
+Nothing is changed: no accessed or dirty bit is set. Outside of 64-bit mode a linear address has 32 bits.`,
+    )
     .action(async (guest, addressText, { nested: all, json }) => {
       await withClient(async (client) => {
         const view = await liveView(client, guest);

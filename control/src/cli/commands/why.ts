@@ -11,7 +11,14 @@ export const why = () =>
     .description("say why a guest hangs, or how it ended, with the evidence")
     .argument("<guest>", "name or id")
     .option("--json", "print {guest, state, findings: [{code, certainty, text, evidence, hint}]}, the surest first")
-    .addHelpText("after", "\nThe guest is looked at for a third of a second, and not changed. docs/why.md lists the findings.")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  hvkit why web
+
+The guest is looked at for a third of a second, and not changed. docs/why.md lists the findings.`,
+    )
     .action(async (guest, { json }) => {
       await withClient(async (client) => {
         const evidence = await collectEvidence(client, guest);

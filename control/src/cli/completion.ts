@@ -1,0 +1,136 @@
+// What can stand in the place of the word that is being typed, by the tree of commands: their names, options, choices, and the names of
+// guests, images and snapshots that there are now. The same for every shell.
+import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
+import type { Client } from "../client/client.js";
+import { COMMANDS, makeProgram } from "./program.js";
+
+export interface Candidate {
+  value: string;
+  description: string;
+}
+
+export interface Candidates {
+  values: Candidate[];
+  /** files can stand there, too: the shell knows them */
+  files: boolean;
+}
+
+/** how `hvkit complete` says so; the scripts know it */
+export const FILES = ":files";
+
+const NOTHING: Candidates = { values: [], files: false };
+
+/** @param words what was typed after "hvkit"; the last one is not complete, and may be empty */
+export async function complete(words: readonly string[]): Promise<Candidates> {
+  const typed = joinEquals(words);
+  const [first = ""] = typed;
+  const known = typed.length > 1 && Object.hasOwn(COMMANDS, first);
+  const program = await makeProgram(known ? { names: [first] } : {});
+  const found = await candidates(program, typed);
+  const word = typed.at(-1) ?? "";
+  return { ...found, values: found.values.filter(({ value }) => value.startsWith(word)) };
+}
+
+/** Bash takes "--engine=qemu" for three words. */
+function joinEquals(words: readonly string[]): string[] {
+  return words.flatMap((word, place) => {
+    if (word === "=" && words[place - 1]?.startsWith("--")) return place === words.length - 1 ? [""] : [];
+    return [word];
+  });
+}
+
+async function candidates(program: CommandUnknownOpts, typed: readonly string[]): Promise<Candidates> {
+  let command = program;
+  let wanting: Option | undefined;
+  const given: string[] = [];
+  let onlyArguments = false;
+  for (const word of typed.slice(0, -1)) {
+    if (wanting) {
+      // One that takes several goes on until the next option.
+      if (!wanting.variadic || word.startsWith("-")) wanting = undefined;
+      if (!word.startsWith("-")) continue;
+    }
+    const below = given.length === 0 && !onlyArguments ? command.commands.find((each) => each.name() === word) : undefined;
+    if (below) command = below;
+    else if (word === "--") onlyArguments = true;
+    else if (!onlyArguments && word.startsWith("-")) {
+      const option = command.options.find(({ long, short }) => long === word || short === word);
+      if (option && (option.required || option.optional)) wanting = option;
+    } else given.push(word);
+  }
+  const word = typed.at(-1) ?? "";
+  if (wanting) return ofOption(wanting);
+  if (word.startsWith("-") && !onlyArguments) return { values: ofOptions(command), files: false };
+  if (command.commands.length > 0 && given.length === 0) return { values: ofCommands(command), files: false };
+  // `hvkit help COMMAND` has a command of Commander's own.
+  if (command === program) return given[0] === "help" && given.length === 1 ? { values: ofCommands(program), files: false } : NOTHING;
+  const { registeredArguments } = command;
+  const last = registeredArguments.at(-1);
+  const argument = registeredArguments[given.length] ?? (last?.variadic ? last : undefined);
+  if (!argument) return NOTHING;
+  if (argument.argChoices) return { values: argument.argChoices.map((value) => ({ value, description: "" })), files: false };
+  const found = await ofName(argument.name(), word);
+  return { ...found, values: found.values.filter(({ value }) => !given.includes(value)) };
+}
+
+function ofOptions(command: CommandUnknownOpts): Candidate[] {
+  const options = command.createHelp().visibleOptions(command);
+  return options.flatMap(({ long, short, description }) =>
+    [long, short].filter((name) => name !== undefined).map((value) => ({ value, description })),
+  );
+}
+
+function ofCommands(command: CommandUnknownOpts): Candidate[] {
+  const commands = command.createHelp().visibleCommands(command);
+  return commands.map((each) => ({ value: each.name(), description: each.description() }));
+}
+
+async function ofOption(option: Option): Promise<Candidates> {
+  if (option.argChoices) return { values: option.argChoices.map((value) => ({ value, description: "" })), files: false };
+  return { values: [], files: /[<[]files?\b/.test(option.flags) };
+}
+
+/** By what the argument is called in the help. */
+async function ofName(name: string, word: string): Promise<Candidates> {
+  const path = word.includes("/");
+  switch (name) {
+    case "guest":
+    case "guests":
+      return { values: await guests(), files: false };
+    case "guest-or-file":
+      return { values: path ? [] : await guests(), files: true };
+    case "image":
+    case "images":
+      return { values: path ? [] : await images(), files: path };
+    case "snapshot":
+    case "snapshots":
+      return { values: path ? [] : await snapshots(), files: path };
+    default:
+      return NOTHING;
+  }
+}
+
+const guests = (): Promise<Candidate[]> =>
+  ask(async (client) =>
+    (await client.call("ps", {})).map(({ name, image, state }) => ({ value: name, description: `${image}, ${state}` })),
+  );
+
+const images = (): Promise<Candidate[]> =>
+  ask(async (client) =>
+    (await client.call("images", {})).map(({ name, description }) => ({ value: name, description: description ?? "" })),
+  );
+
+const snapshots = (): Promise<Candidate[]> =>
+  ask(async (client) =>
+    (await client.call("snapshot.ls", {})).map(({ name, snapshot }) => ({ value: name, description: snapshot?.description ?? "" })),
+  );
+
+/** When nothing is up, nothing can be named: at a TAB that is no error. */
+async function ask(names: (client: Client) => Promise<Candidate[]>): Promise<Candidate[]> {
+  const { withClient } = await import("./session.js");
+  try {
+    return await withClient(names);
+  } catch {
+    return [];
+  }
+}

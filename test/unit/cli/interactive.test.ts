@@ -1,0 +1,241 @@
+// What a person at a terminal meets: completion, suggestions, colours and tables that fit, and ^C that cleans up. The built command line,
+// against a daemon with a fake hypervisor in this process.
+import { spawn, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { projectRoot } from "../../../control/src/api/root.js";
+import { complete, FILES } from "../../../control/src/cli/completion.js";
+import { COMMANDS } from "../../../control/src/cli/program.js";
+import { findProgram } from "../../../control/src/engines/probe.js";
+import { Harness, until } from "../daemon/harness.js";
+
+const MAIN = join(projectRoot(), "build/js/control/src/cli/main.js");
+
+interface Result {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+function start(program: string, args: string[], env: Record<string, string>) {
+  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const result: Result = { code: null, out: "", err: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    result.out += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    result.err += text;
+  });
+  const done = new Promise<Result>((resolve) => {
+    child.on("close", (code) => resolve({ ...result, code }));
+  });
+  return { child, done };
+}
+
+describe.skipIf(!existsSync(MAIN))("hvkit for people", { timeout: 60_000 }, () => {
+  let harness: Harness;
+  let env: Record<string, string>;
+  const hvkit = (...args: string[]) => start(process.execPath, [MAIN, ...args], env).done;
+
+  beforeAll(async () => {
+    harness = await Harness.start();
+    const bin = join(harness.folder, "bin");
+    mkdirSync(bin);
+    writeFileSync(join(bin, "hvkit"), `#!/bin/sh\nexec "${process.execPath}" "${MAIN}" "$@"\n`);
+    chmodSync(join(bin, "hvkit"), 0o755);
+    env = { XDG_RUNTIME_DIR: harness.folder, PATH: `${bin}${delimiter}${process.env.PATH}` };
+    const client = await harness.client();
+    for (const name of ["web", "webcam", "clock"]) await client.call("run", { image: "sector", name });
+    await client.call("snapshot.create", { guest: "web", name: "before-upgrade", description: "first" });
+  });
+  afterAll(() => harness.stop());
+
+  const completed = async (...words: string[]): Promise<string[]> => {
+    const { values, files } = await complete(words);
+    return [...values.map(({ value, description }) => `${value}\t${description}`), ...(files ? [FILES] : [])];
+  };
+  const names = async (...words: string[]) => (await completed(...words)).map((line) => line.split("\t")[0]);
+
+  it("completes commands, options, choices, and the names that there are", async () => {
+    vi.stubEnv("XDG_RUNTIME_DIR", harness.folder);
+    expect(await names("")).toEqual([...Object.keys(COMMANDS).filter((name) => name !== "complete"), "help"]);
+    expect(await completed("images")).toEqual(["images\tlist the images that can be run"]);
+    expect(await names("snapshot", "c")).toEqual(["create", "check"]);
+    expect(await names("run", "--cpu")).toEqual(["--cpu", "--cpu-affinity"]);
+    expect(await names("run", "--cpu", "p")).toEqual(["portable"]);
+    expect(await names("up", "--engine", "=", "b")).toEqual(["bochs"]);
+    expect(await completed("regs", "webc")).toEqual(["webcam\tsector, running"]);
+    expect(await names("kill", "web", "w")).toEqual(["webcam"]);
+    expect(await names("regs", "web", "")).toEqual([]);
+    expect(await names("run", "--name", "w")).toEqual([]);
+    expect(await names("run", "--name", "w", "s")).toEqual(["sector"]);
+    expect(await names("run", "./s")).toEqual([":files"]);
+    expect(await names("mem", "web", "0", "4K", "-o", "r")).toEqual([":files"]);
+    expect(await names("trace", "--diff", "one", "t")).toEqual([":files"]);
+    expect(await completed("revert", "web", "")).toEqual(["before-upgrade\tfirst"]);
+    expect(await names("snapshot", "rm", "b")).toEqual(["before-upgrade"]);
+    expect(await names("help", "ps")).toEqual(["ps"]);
+    expect(await names("frob", "")).toEqual([]);
+    vi.stubEnv("XDG_RUNTIME_DIR", harness.root); // nothing is up there
+    expect(await names("regs", "")).toEqual([]);
+    vi.unstubAllEnvs();
+  });
+
+  const bash = findProgram("bash");
+  it.skipIf(bash === undefined)("completes in bash", async () => {
+    const script = `
+      source <(hvkit completion bash)
+      at() { COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _hvkit "$1" "\${@: -1}" 2>/dev/null; echo "\${COMPREPLY[@]}"; }
+      complete -p hvkit
+      at hvkit sna
+      at hvkit regs webc
+      at hvkit mem web 0 64 -o ${harness.folder}/sna`;
+    const { code, out } = await start(bash ?? "", ["--norc", "-c", script], env).done;
+    expect({ code, out }).toEqual({
+      code: 0,
+      out: `complete -F _hvkit hvkit\nsnapshot\nwebcam\n${harness.folder}/snapshots\n`,
+    });
+  });
+
+  it.each(["zsh", "fish"])("has a script that %s takes", async (shell) => {
+    const { code, out } = await hvkit("completion", shell);
+    expect({ code, first: out.split("\n")[0] }).toMatchObject({ code: 0, first: expect.stringMatching(/hvkit/) as string });
+    const program = findProgram(shell);
+    if (program === undefined) return;
+    expect(spawnSync(program, ["-n"], { input: out, encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
+  });
+
+  it.each([
+    [["pss"], 2, "unknown command 'pss' (Did you mean ps?)"],
+    [["help", "snapshto"], 2, "unknown command 'snapshto' (Did you mean snapshot?)"],
+    [["up", "--egine", "qemu"], 2, "unknown option '--egine' (Did you mean --engine?)"],
+    [["regs", "wbe"], 1, "there is no guest 'wbe'. Did you mean 'web'? `hvkit ps` lists the guests."],
+    [["run", "secotr", "-d"], 1, "there is no image 'secotr'. Did you mean 'sector'?"],
+    [["revert", "web", "before-upgrde"], 1, "there is no snapshot 'before-upgrde'. Did you mean 'before-upgrade'?"],
+    [["regs", "database"], 1, "there is no guest 'database'. `hvkit ps` lists"],
+    [["mem", "web", "-1"], 1, "0xffffffffffffffff and 256 bytes on are not inside the guest's RAM"],
+    [["mem", "web", "0", "-1"], 1, "length -1 is negative. Write it as"],
+    [["mem", "web", "0", "0"], 1, "a length of 0 bytes is nothing. Give 1 or more, for example 64 or 4K."],
+    [["mem", "web", "0", "1G", "--json"], 1, "length 1G is too large for --json, which prints 64 MiB at the most. Use -o FILE"],
+    [["snapshot", "create", "web", "--description", "x".repeat(9999)], 1, "the description has 9999 characters. Use at most 1024 "],
+  ])("says what was meant, or can be given: %j", async (args, code, text) => {
+    const ran = await hvkit(...args);
+    expect(ran).toMatchObject({ code, out: "" });
+    expect(ran.err.replaceAll('"', "")).toContain(args.includes("--json") ? text.split(".")[0] : text);
+    expect(ran.err.length).toBeLessThan(600);
+  });
+
+  const script = findProgram("script");
+  const onTerminal = async (columns: number, command: string, more: Record<string, string> = {}): Promise<string> => {
+    const { out } = await start(script ?? "", ["-qec", `stty cols ${columns}; hvkit ${command}`, "/dev/null"], {
+      ...env,
+      NO_COLOR: "",
+      TERM: "xterm",
+      ...more,
+    }).done;
+    return out;
+  };
+
+  it.skipIf(script === undefined)("prints tables that fit the terminal, with colours that go away when asked", async () => {
+    const coloured = await onTerminal(60, "ps");
+    expect(coloured).toContain("\x1b[1m");
+    const plain = await onTerminal(60, "ps", { NO_COLOR: "1" });
+    expect(plain).not.toContain("\x1b");
+    const lines = plain.trimEnd().split("\r\n");
+    expect(lines).toHaveLength(4);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(60);
+    expect(plain).toContain("…");
+    const piped = (await hvkit("ps")).out;
+    const dumb = await onTerminal(200, "ps", { TERM: "dumb" });
+    for (const mark of ["…", "\x1b"]) expect([piped.includes(mark), dumb.includes(mark)]).toEqual([false, false]);
+  });
+
+  it.skipIf(script === undefined)("shows a bar while it uploads, and takes it away", async () => {
+    const { guestPut } = harness.hypervisor;
+    harness.hypervisor.guestPut = async (guest, address, bytes, onProgress) => {
+      for (const part of [0.25, 0.5, 0.75]) {
+        onProgress?.(Math.floor(bytes.length * part));
+        await sleep(120);
+      }
+      await guestPut.call(harness.hypervisor, guest, address, bytes, onProgress);
+    };
+    const out = await onTerminal(100, "run linux -d --name bar");
+    harness.hypervisor.guestPut = guestPut;
+    expect(out).toMatch(/\[=+ +\] \d+ B of \d+ B, [\d.]+ B\/s, \d+ s left/);
+    expect(out).toMatch(/\r {20,}\r.*[0-9a-f]{12}\r\n$/s);
+  });
+
+  it("a `run` that uploads is broken off by ^C, and nothing of it stays", async () => {
+    const { guestPut } = harness.hypervisor;
+    let uploading = false;
+    harness.hypervisor.guestPut = async (_guest, _address, bytes, onProgress) => {
+      uploading = true;
+      for (;;) {
+        onProgress?.(Math.floor(bytes.length / 2));
+        await sleep(10);
+      }
+    };
+    const before = new Set(harness.hypervisor.guests.keys());
+    const { child, done } = start(process.execPath, [MAIN, "run", "linux", "--name", "half"], env);
+    await until(() => uploading);
+    child.kill("SIGINT");
+    expect(await done).toMatchObject({
+      code: 130,
+      out: "",
+      err: expect.stringContaining("E_INTERRUPTED: the start was broken off") as string,
+    });
+    await until(() => [...harness.hypervisor.guests.keys()].every((slot) => before.has(slot)));
+    harness.hypervisor.guestPut = guestPut;
+    expect((await (await harness.client()).call("ps", {})).map(({ name }) => name)).not.toContain("half");
+  });
+
+  it("a snapshot is broken off by ^C: no file stays, and the guest goes on", async () => {
+    const { guestGet } = harness.hypervisor;
+    let copying = false;
+    harness.hypervisor.guestGet = async (guest, address, length, into) => {
+      copying = true;
+      await sleep(200);
+      return guestGet.call(harness.hypervisor, guest, address, length, into);
+    };
+    const { child, done } = start(process.execPath, [MAIN, "snapshot", "create", "clock", "half"], env);
+    await until(() => copying);
+    child.kill("SIGINT");
+    expect(await done).toMatchObject({ code: 130, out: "" });
+    const client = await harness.client();
+    const clock = async () => (await client.call("ps", {})).find(({ name }) => name === "clock");
+    await until(async () => (await clock())?.state === "running");
+    harness.hypervisor.guestGet = guestGet;
+    await until(() => readdirSync(harness.snapshots).length === 1);
+  });
+
+  it("a half-started `up` is broken off by ^C, and no process, socket or file of it stays", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "hvkit-up-"));
+    try {
+      // An engine that starts and never says anything: `up` would wait for a minute.
+      const bin = join(folder, "bin");
+      mkdirSync(bin);
+      writeFileSync(
+        join(bin, "qemu-system-x86_64"),
+        '#!/bin/sh\n[ "$1" = --version ] && echo "QEMU emulator version 7.2.0"\nexec sleep 600\n',
+      );
+      chmodSync(join(bin, "qemu-system-x86_64"), 0o755);
+      const { child, done } = start(process.execPath, [MAIN, "up", "--engine", "qemu", "--accel", "tcg"], {
+        XDG_RUNTIME_DIR: folder,
+        PATH: `${bin}${delimiter}${process.env.PATH}`,
+      });
+      await until(() => existsSync(join(folder, "hvkit/engine.json")) || child.exitCode !== null);
+      child.kill("SIGINT");
+      expect(await done).toMatchObject({
+        code: 130,
+        out: "",
+        err: expect.stringContaining("E_INTERRUPTED: the start was broken off") as string,
+      });
+      expect(readdirSync(folder)).toEqual(["bin"]);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
