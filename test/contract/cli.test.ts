@@ -36,6 +36,24 @@ onEachEngine("command line", (target) => {
         },
       );
     });
+  const startExec = (guest: string, ...words: string[]) => {
+    const env = { ...process.env, XDG_RUNTIME_DIR: folder, NO_COLOR: "1" };
+    const main = join(root, "build/js/control/src/cli/main.js");
+    let finish = (_ran: Ran): void => {};
+    const done = new Promise<Ran>((resolve) => {
+      finish = resolve;
+    });
+    const child = execFile(process.execPath, [main, "exec", guest, "--", ...words], { env }, (error, stdout, stderr) => {
+      finish({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr });
+    });
+    return { child, done };
+  };
+  const execIn = (guest: string, input: string | Buffer, ...words: string[]): Promise<Ran> => {
+    const { child, done } = startExec(guest, ...words);
+    child.stdin?.on("error", () => {}); // a command that does not read
+    child.stdin?.end(input);
+    return done;
+  };
   const ok = async (...args: string[]): Promise<string> => {
     const { code, stdout, stderr } = await hvkit(...args);
     if (code !== 0) throw new Error(`hvkit ${args.join(" ")} ended with ${code}: ${stderr}${stdout}`);
@@ -121,6 +139,24 @@ onEachEngine("command line", (target) => {
       expect(await json("status")).toMatchObject({ guests: { total: 2, running: 2 }, restarts: 0 });
     },
     within(target, 60),
+  );
+
+  test(
+    "exec runs commands in Linux: exit code, input, output and error apart; in no other guest",
+    async () => {
+      const input = randomBytes(3000);
+      const { code, stdout, stderr } = await execIn("web", input, "sh", "-c", "sha256sum; echo err >&2; exit 7");
+      const digest = createHash("sha256").update(input).digest("hex");
+      expect({ code, stdout, stderr }).toEqual({ code: 7, stdout: `${digest}  -\n`, stderr: "err\n" });
+      expect(await execIn("web", "", "sh", "-c", "kill -9 $$")).toMatchObject({ code: 137 });
+      expect(await execIn("web", "", "no-such-program")).toMatchObject({ code: 127, stderr: expect.stringContaining("E_EXEC_START") });
+      expect(await execIn("hello", "", "uname")).toMatchObject({ code: 125, stderr: expect.stringContaining("E_EXEC_GUEST") });
+      const { done, child } = startExec("web", "sh", "-c", "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 1; done");
+      await new Promise((resolve) => child.stdout?.once("data", resolve));
+      child.kill("SIGINT");
+      expect(await done).toEqual({ code: 3, stdout: "ready\ncaught\n", stderr: "" });
+    },
+    within(target, 90),
   );
 
   test(

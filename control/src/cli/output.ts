@@ -8,6 +8,10 @@ export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 /** 128 and SIGINT's number, as shells have it */
 export const EXIT_INTERRUPTED = 130;
+/** of `exec`, whose other codes are the command's */
+export const EXIT_EXEC_FAILED = 125;
+export const EXIT_COMMAND_NOT_STARTED = 126;
+export const EXIT_COMMAND_NOT_FOUND = 127;
 
 const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const;
 type Style = keyof typeof STYLES;

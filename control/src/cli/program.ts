@@ -22,6 +22,7 @@ export const COMMANDS: Record<string, () => Promise<Make>> = {
   logs: async () => (await import("./commands/logs.js")).logs,
   events: async () => (await import("./commands/events.js")).events,
   console: async () => (await import("./commands/console.js")).console,
+  exec: async () => (await import("./commands/exec.js")).exec,
   pause: async () => (await import("./commands/pause.js")).pause,
   unpause: async () => (await import("./commands/unpause.js")).unpause,
   reset: async () => (await import("./commands/reset.js")).reset,
@@ -67,7 +68,7 @@ Exit codes:
   2    wrong usage
   130  broken off by ^C; what it had begun is taken back
   'hvkit run' without -d and without a terminal has the guest's: 0 after a power-off, the value written to debug-exit as QEMU
-  shows it, else 1.
+  shows it, else 1. 'hvkit exec' has the command's; 125 to 127 when it could not be run ('hvkit help exec').
 
 With NO_COLOR set, or without a terminal, there are no colours. A message is on standard error, data is on standard output.`;
 

@@ -17,6 +17,9 @@ export interface ConsoleOptions {
   onBytes: (bytes: Uint8Array) => void | Promise<void>;
 }
 
+/** How many read each port of each guest by one client: the last that leaves detaches it. */
+const readers = new WeakMap<Client, Map<string, number>>();
+
 type Early = { name: "console"; params: Notification<"console"> } | { name: "console.end"; params: Notification<"console.end"> };
 
 export class Console {
@@ -28,6 +31,8 @@ export class Console {
   #finish!: (end: ConsoleEnd | undefined) => void;
   #fail!: (error: unknown) => void;
   readonly #port: number;
+  readonly #key: string;
+  #closed = false;
 
   private constructor(
     private readonly client: Client,
@@ -37,12 +42,14 @@ export class Console {
   ) {
     this.guest = attached.guest;
     this.#port = options.port ?? 0;
+    this.#key = `${attached.guest.id}:${this.#port}`;
     this.#next = Math.max(attached.start, attached.offset - (options.tail ?? Number.POSITIVE_INFINITY));
     this.ended = new Promise((resolve, reject) => {
       this.#finish = resolve;
       this.#fail = reject;
     });
     this.ended.catch(() => {}); // whoever waits for it sees it
+    count(client, this.#key, 1);
     client.on("console", this.#onConsole);
     client.on("console.end", this.#onEnd);
     client.on("close", this.#onClose);
@@ -77,10 +84,14 @@ export class Console {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.client.off("console", this.#onConsole);
     this.client.off("console.end", this.#onEnd);
     this.client.off("close", this.#onClose);
-    this.client.call("console.detach", { guest: this.guest.id, port: this.#port }).catch(() => {});
+    if (count(this.client, this.#key, -1) === 0) {
+      this.client.call("console.detach", { guest: this.guest.id, port: this.#port }).catch(() => {});
+    }
     this.#finish(undefined);
   }
 
@@ -125,4 +136,13 @@ export class Console {
     this.#work = this.#work.then(step);
     this.#work.catch((error: unknown) => this.#fail(error));
   }
+}
+
+function count(client: Client, key: string, change: number): number {
+  const counts = readers.get(client) ?? new Map<string, number>();
+  readers.set(client, counts);
+  const now = (counts.get(key) ?? 0) + change;
+  if (now > 0) counts.set(key, now);
+  else counts.delete(key);
+  return now;
 }

@@ -1,19 +1,29 @@
-// The image `linux`: the kernel of Debian's cloud package, and an initramfs of busybox-static, images/linux/init and two programs
+// The image `linux`: the kernel of Debian's cloud package, and an initramfs of busybox-static, images/linux/init and three programs
 // of ours. Stands between the packages (debian.mjs) and the archive (cpio.mjs).
 import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { writeProtocol } from "../protocol.mjs";
 import { BuildError, root, run } from "../run.mjs";
 import { writeArchive } from "./cpio.mjs";
 import { hasApt, metaPackage, packageFile, unpack } from "./debian.mjs";
 
 const source = "images/linux";
-const programs = ["tsc", "poweroff"];
+const programs = ["tsc", "poweroff", "agent"];
+
+/** The numbers that the agent shares with the control plane. */
+const agentNumbers = { source: "protocol/agent.ts", folder: "build/gen/agent", output: "build/gen/agent/agent.inc" };
 
 /** Applets that init needs before busybox installs them all. */
 const applets = ["sh", "mount", "uname", "sha256sum"];
 
 export async function linuxSteps(steps, to) {
   const busybox = `${to}/busybox`;
+  await steps.step({
+    name: `${agentNumbers.source} -> ${agentNumbers.output}`,
+    inputs: [agentNumbers.source, "scripts/lib/protocol.mjs"],
+    outputs: [agentNumbers.output],
+    run: () => writeProtocol(agentNumbers.output, [agentNumbers.source]),
+  });
   await Promise.all([
     steps.step({
       name: "Debian's cloud kernel",
@@ -30,9 +40,13 @@ export async function linuxSteps(steps, to) {
     ...programs.map((program) =>
       steps.step({
         name: `nasm ${source}/${program}.asm`,
-        inputs: [`${source}/${program}.asm`, `${source}/elf64.inc`],
+        inputs: [`${source}/${program}.asm`, `${source}/elf64.inc`, ...(program === "agent" ? [agentNumbers.output] : [])],
         outputs: [`${to}/${program}`],
-        run: () => run("nasm", ["-f", "bin", "-I", `${source}/`, "-o", `${to}/${program}`, `${source}/${program}.asm`]),
+        run: async () => {
+          const include = ["-I", `${source}/`, "-I", `${agentNumbers.folder}/`];
+          await run("nasm", ["-f", "bin", ...include, "-o", `${to}/${program}`, `${source}/${program}.asm`]);
+          chmodSync(join(root, to, program), 0o755);
+        },
       }),
     ),
   ]);

@@ -1,0 +1,80 @@
+// The line between `hvkit exec` and the agent in a Linux guest, on the guest's second serial port: what both ends must agree on.
+// Enums only: TypeScript (control/src/client/agentlink.ts) and, through the generated agent.inc, NASM (images/linux/agent.asm) read them here.
+// docs/exec.md says who sends what when.
+//
+// A frame before COBS, little endian; on the wire it is COBS-encoded, between 00h bytes:
+//
+//    0            8        12     13       16           16+n      20+n
+//   +---- .. -----+--------+------+--------+---- ... ----+--------+
+//   |   session   |  seq   | type | 0 0 0  |  payload n  | CRC-32C|
+//   +---- .. -----+--------+------+--------+---- ... ----+--------+
+//
+//   session  a random number that the control plane chose, one for each command; 0: the agent has started, and knows no command.
+//   seq      counts a session's frames in this direction from 0; Hello and Ready are not counted and have 0.
+//   type     AgentFrame
+//   CRC-32C  over all that stands before it (RFC 3720 B.4).
+//
+// A frame that is damaged is dropped; the next one's seq then tells that it is missing, and the command ends as AgentEnd.Lost.
+
+export enum AgentFrame {
+  /** Control plane -> agent. Is it there? */
+  Hello = 1,
+  /** a part of the command: its folder, its environment, an empty string, its arguments, each closed by 00h */
+  Command = 2,
+  /** the command is whole: start it */
+  Run = 3,
+  /** bytes for its standard input, no more than there is room for */
+  Input = 4,
+  InputEnd = 5,
+  /** [u32]: that many bytes of its output were taken, and may come again */
+  OutputRoom = 6,
+  /** [u8]: a signal for its process group */
+  Signal = 7,
+  /** nothing: whoever runs the command is still there */
+  Alive = 8,
+
+  /** Agent -> control plane. [u32]: AgentLimit.Version */
+  Ready = 16,
+  /** [u32]: its process */
+  Started = 17,
+  /** bytes of its standard output, no more than there is room for */
+  Output = 18,
+  /** and of its standard error */
+  ErrorOutput = 19,
+  /** [u32]: that many bytes of input were taken, and may come again */
+  InputRoom = 20,
+  /** [u32 AgentEnd][u32]: the session is over */
+  End = 21,
+}
+
+export enum AgentEnd {
+  /** with the exit code */
+  Exited = 0,
+  /** with the signal */
+  Signalled = 1,
+  /** it could not be started: with Linux' error number */
+  NotStarted = 2,
+  /** the agent does not know the session, or misses a part of it */
+  Lost = 3,
+  /** as many commands run as there can be */
+  Busy = 4,
+}
+
+export enum AgentLimit {
+  Version = 1,
+  HeaderBytes = 16,
+  CrcBytes = 4,
+  MaxPayload = 1024,
+  /** of all parts of a command together */
+  CommandBytes = 32768,
+  /** of its arguments, and of its environment's entries */
+  Strings = 1024,
+  /** room for input, and for output of both kinds, at a command's start */
+  InputWindow = 16384,
+  OutputWindow = 65536,
+  /** commands at once */
+  Sessions = 8,
+  /** without a frame for so long, a command is killed: nobody waits for it any more */
+  SilenceSeconds = 60,
+  AliveSeconds = 10,
+}

@@ -1,0 +1,236 @@
+// The agent of images/linux, as it was built, run here instead of in a guest: its line is a pair of pipes. Linux on x86-64 only.
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { projectRoot } from "../../../control/src/api/root.js";
+import { AgentDecoder, type AgentMessage, encodeAgentFrame } from "../../../control/src/client/agentlink.js";
+import { type AgentExit, AgentSession } from "../../../control/src/client/agentsession.js";
+import { AgentEnd, AgentFrame, AgentLimit } from "../../../protocol/agent.js";
+
+const AGENT = join(projectRoot(), "build/images/linux/agent");
+const runs = process.platform === "linux" && process.arch === "x64" && existsSync(AGENT);
+if (!runs) process.stderr.write("exec: skipped: the agent is a program of Linux on x86-64, built by node scripts/images.mjs\n");
+
+const ENVIRONMENT = { PATH: "/bin:/usr/bin" };
+const PATIENCE_MS = 20_000;
+
+describe.skipIf(!runs)("the agent", () => {
+  let agent: ChildProcess;
+  const readers = new Set<(bytes: Uint8Array) => void>();
+
+  beforeEach(() => {
+    readers.clear();
+    agent = spawn(AGENT, ["-"], { stdio: ["pipe", "pipe", "inherit"] });
+    agent.stdin?.on("error", () => {}); // one that was killed
+    agent.stdout?.on("data", (bytes: Buffer) => {
+      for (const reader of readers) reader(bytes);
+    });
+  });
+  afterEach(() => {
+    agent.kill("SIGKILL");
+  });
+
+  const send = (bytes: Uint8Array): void => void agent.stdin?.write(bytes);
+  const line = {
+    write: (bytes: Uint8Array): Promise<void> =>
+      new Promise((resolve, reject) => {
+        agent.stdin?.write(bytes, (error) => (error ? reject(error) : resolve()));
+      }),
+  };
+
+  interface Running {
+    session: AgentSession;
+    out: () => Buffer;
+    err: () => Buffer;
+  }
+
+  async function begin(
+    words: string[],
+    { folder = "/", environment = {}, slow }: { folder?: string; environment?: Record<string, string>; slow?: Promise<void> } = {},
+  ): Promise<Running> {
+    const parts: [Buffer[], Buffer[]] = [[], []];
+    const session = new AgentSession(line, {
+      output: async (bytes, isError) => {
+        await slow;
+        parts[isError ? 1 : 0].push(Buffer.from(bytes));
+      },
+    });
+    readers.add((bytes) => session.push(bytes));
+    await session.start({ words, folder, environment: { ...ENVIRONMENT, ...environment } }, PATIENCE_MS);
+    return { session, out: () => Buffer.concat(parts[0]), err: () => Buffer.concat(parts[1]) };
+  }
+
+  async function ran(
+    words: string[],
+    options: Parameters<typeof begin>[1] & { input?: Uint8Array } = {},
+  ): Promise<AgentExit & { out: string; err: string }> {
+    const { session, out, err } = await begin(words, options);
+    if (options.input) await session.write(options.input);
+    await session.endInput();
+    const exit = await session.ended;
+    return { ...exit, out: out().toString(), err: err().toString() };
+  }
+
+  /** Frames that a session of ours would never send. */
+  function raw(): {
+    send: (type: AgentFrame, payload?: Uint8Array, seq?: number) => void;
+    next: (type: AgentFrame) => Promise<AgentMessage>;
+  } {
+    const session = randomBytes(8).readBigUInt64LE() | 1n;
+    const came: AgentMessage[] = [];
+    let wake = (): void => {};
+    const decoder = new AgentDecoder((message) => {
+      if (message.session !== session) return;
+      came.push(message);
+      wake();
+    });
+    readers.add((bytes) => decoder.push(bytes));
+    let count = 0;
+    return {
+      send: (type, payload = new Uint8Array(0), seq = count++) => send(encodeAgentFrame({ session, seq, type, payload })),
+      next: async (type) => {
+        for (;;) {
+          const found = came.findIndex((message) => message.type === type);
+          if (found >= 0) return came.splice(found, 1)[0] as AgentMessage;
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      },
+    };
+  }
+  const endOf = ({ payload }: AgentMessage): number[] => [Buffer.from(payload).readUInt32LE(0), Buffer.from(payload).readUInt32LE(4)];
+
+  test("tells exit code, output and error output apart", async () => {
+    expect(await ran(["sh", "-c", "echo out; echo err >&2; exit 7"])).toEqual({ code: 7, signal: null, out: "out\n", err: "err\n" });
+  });
+
+  test("runs several commands one after another, and at once", async () => {
+    for (let count = 0; count < 3; count++) expect(await ran(["echo", String(count)])).toMatchObject({ code: 0, out: `${count}\n` });
+    const all = Array.from({ length: AgentLimit.Sessions }, (_, index) =>
+      ran(["sh", "-c", `read word; echo $word ${index}; exit ${index}`], { input: Buffer.from("a\n") }),
+    );
+    expect((await Promise.all(all)).map(({ code, out }) => `${code} ${out}`)).toEqual(all.map((_, index) => `${index} a ${index}\n`));
+  });
+
+  test("gives words, folder and environment as they are", async () => {
+    const words = ["a b", "", "'\"$x", "é\n\t"];
+    const { out } = await ran(["sh", "-c", 'pwd; echo "$A"; for word; do printf "<%s>" "$word"; done', "sh", ...words], {
+      folder: "/proc",
+      environment: { A: "1 = 2" },
+    });
+    expect(out).toBe(`/proc\n1 = 2\n${words.map((word) => `<${word}>`).join("")}`);
+  });
+
+  test("is binary-safe both ways, beyond every window", async () => {
+    const data = randomBytes(700_001);
+    const { session, out } = await begin(["cat"]);
+    await session.write(data);
+    await session.endInput();
+    expect(await session.ended).toEqual({ code: 0, signal: null });
+    expect(createHash("sha256").update(out()).digest("hex")).toBe(createHash("sha256").update(data).digest("hex"));
+  });
+
+  test("a reader that is slow stops the command, and loses nothing", async () => {
+    let go = (): void => {};
+    const slow = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    let seen = 0;
+    readers.add((bytes) => {
+      seen += bytes.length;
+    });
+    const { session, out } = await begin(["head", "-c", "400000", "/dev/zero"], { slow });
+    // Another one goes on meanwhile, and what the first may send is bounded.
+    expect(await ran(["echo", "other"])).toMatchObject({ out: "other\n" });
+    expect(seen).toBeLessThan(2 * AgentLimit.OutputWindow);
+    go();
+    await session.endInput();
+    expect(await session.ended).toEqual({ code: 0, signal: null });
+    expect(out().length).toBe(400_000);
+  });
+
+  test("input for a command that does not read it does not stand in its way", async () => {
+    const { session } = await begin(["sh", "-c", "exec <&-; exec sleep 0.2"]);
+    await session.write(randomBytes(200_000));
+    expect(await session.ended).toMatchObject({ code: 0 });
+  });
+
+  test("a signal ends the command and what it started", async () => {
+    const { session, out } = await begin(["sh", "-c", "sleep 1000 & echo $!; wait"]);
+    await expect.poll(() => out().toString(), { timeout: PATIENCE_MS }).toMatch(/^\d+\n$/);
+    await session.kill(15);
+    expect(await session.ended).toEqual({ code: 143, signal: 15 });
+    const pid = Number(out().toString());
+    await expect.poll(() => existsSync(`/proc/${pid}/exe`), { timeout: PATIENCE_MS }).toBe(false);
+  });
+
+  test("what was left in the background does not keep the end back", async () => {
+    expect(await ran(["sh", "-c", "sleep 1 & echo done"])).toMatchObject({ code: 0, out: "done\n" });
+  });
+
+  test("says why a command cannot be started", async () => {
+    await expect(ran(["no-such-program"])).rejects.toMatchObject({ code: "E_EXEC_START", data: { errno: 2 } });
+    await expect(ran(["/proc/version"])).rejects.toMatchObject({ code: "E_EXEC_START", data: { errno: 13 } });
+    await expect(ran(["true"], { folder: "/no/such/folder" })).rejects.toMatchObject({ code: "E_EXEC_START", data: { errno: 2 } });
+    await expect(ran(["x".repeat(300)])).rejects.toMatchObject({ code: "E_EXEC_START", data: { errno: 36 } });
+    await expect(ran([])).rejects.toMatchObject({ code: "E_EXEC_COMMAND" });
+    await expect(ran(["echo", "a\0b"])).rejects.toMatchObject({ code: "E_EXEC_COMMAND" });
+    await expect(ran(["echo", "x".repeat(AgentLimit.CommandBytes)])).rejects.toMatchObject({ code: "E_EXEC_COMMAND" });
+    expect((await ran(["sh", "-c", "echo ${#1}", "sh", "y".repeat(30_000)])).out).toBe("30000\n");
+  });
+
+  test("one command more than there can be is told so, and the others go on", async () => {
+    const many = await Promise.all(Array.from({ length: AgentLimit.Sessions }, () => begin(["cat"])));
+    await expect(begin(["cat"])).rejects.toMatchObject({ code: "E_EXEC_BUSY" });
+    for (const { session } of many) await session.endInput();
+    for (const { session } of many) expect(await session.ended).toMatchObject({ code: 0 });
+    expect(await ran(["echo", "free"])).toMatchObject({ out: "free\n" });
+  });
+
+  test("random bytes on the line, and frames that make no sense, harm nobody else", async () => {
+    const { session, out } = await begin(["cat"]);
+    send(randomBytes(100_000));
+    const wild = raw();
+    for (let type = 0; type < 256; type++) if (type !== AgentFrame.Command) wild.send(type, randomBytes(AgentLimit.MaxPayload), type);
+    wild.send(AgentFrame.Command, randomBytes(1000), 0);
+    wild.send(AgentFrame.Run, undefined, 1);
+    await wild.next(AgentFrame.End);
+    await session.write(Buffer.from("whole"));
+    await session.endInput();
+    expect(await session.ended).toMatchObject({ code: 0 });
+    expect(out().toString()).toBe("whole");
+  });
+
+  test("a frame that is missing, or more input than there is room for, ends that command as lost", async () => {
+    const gap = raw();
+    gap.send(AgentFrame.Command, Buffer.from("/\x00\x00cat\x00"));
+    gap.send(AgentFrame.Run);
+    await gap.next(AgentFrame.Started);
+    gap.send(AgentFrame.Input, Buffer.from("x"), 5);
+    expect(endOf(await gap.next(AgentFrame.End))[0]).toBe(AgentEnd.Lost);
+    const flood = raw();
+    flood.send(AgentFrame.Command, Buffer.from("/\x00\x00sleep\x001000\0"));
+    flood.send(AgentFrame.Run);
+    await flood.next(AgentFrame.Started);
+    // The pipe takes 64 KiB, the agent InputWindow.
+    for (let sent = 0; sent < 65_536 + 2 * AgentLimit.InputWindow; sent += AgentLimit.MaxPayload)
+      flood.send(AgentFrame.Input, new Uint8Array(AgentLimit.MaxPayload));
+    expect(endOf(await flood.next(AgentFrame.End))[0]).toBe(AgentEnd.Lost);
+    expect(await ran(["echo", "next"])).toMatchObject({ out: "next\n" });
+  });
+
+  test("an agent that is not there is told after the patience that was asked for", async () => {
+    const session = new AgentSession({ write: async () => {} }, { output: () => {} });
+    await expect(session.start({ words: ["true"], folder: "/", environment: {} }, 50)).rejects.toMatchObject({ code: "E_EXEC_NO_AGENT" });
+  });
+
+  test("when its line goes, its commands go", async () => {
+    const { out } = await begin(["sh", "-c", "echo $$; exec sleep 1000"]);
+    await expect.poll(() => out().toString(), { timeout: PATIENCE_MS }).toMatch(/^\d+\n$/);
+    agent.stdin?.end();
+    await expect.poll(() => existsSync(`/proc/${Number(out().toString())}/exe`), { timeout: PATIENCE_MS }).toBe(false);
+  });
+});
