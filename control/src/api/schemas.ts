@@ -61,6 +61,8 @@ export const launch = z.strictObject({
     )
     .min(1)
     .optional(),
+  /** it ends when it resets itself, instead of starting again; a Linux resets itself when it panics, then */
+  noReboot: z.boolean().optional(),
   /** its exits are recorded from the first one on */
   trace: z.boolean().optional(),
   /** absolute paths of files here, and where they go in the guest */

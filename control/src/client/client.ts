@@ -9,6 +9,7 @@ import { fromRpcError, type RpcError } from "../api/jsonrpc.js";
 import type { MethodName, Notification, NotificationName, Params, Result } from "../api/methods.js";
 import { checkRuntimeFolder, runtimePaths } from "../api/paths.js";
 import { HvkitError } from "../errors.js";
+import { type Abortable, orAbort, reasonOf } from "./abort.js";
 
 type ClientEvents = { [N in NotificationName]: [params: Notification<N>] } & { close: [reason: string] };
 
@@ -50,7 +51,13 @@ export class Client extends EventEmitter<ClientEvents> {
     return new Client(socket);
   }
 
-  call<M extends MethodName>(method: M, params: Params<M>): Promise<Result<M>> {
+  /** `signal`: who aborts waits no more; the daemon does what was asked for all the same. */
+  call<M extends MethodName>(method: M, params: Params<M>, { signal }: Abortable = {}): Promise<Result<M>> {
+    if (signal?.aborted) return Promise.reject(reasonOf(signal));
+    return orAbort(this.#call(method, params), signal);
+  }
+
+  #call<M extends MethodName>(method: M, params: Params<M>): Promise<Result<M>> {
     if (this.socket.readyState !== WebSocket.OPEN) return Promise.reject(lost("the connection is closed"));
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {

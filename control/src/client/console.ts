@@ -14,11 +14,17 @@ export interface ConsoleOptions {
   port?: number;
   /** from the log's oldest byte; else only what comes from now on, and the last `tail` bytes before */
   tail?: number;
+  /** The next bytes wait until its promise is resolved. */
   onBytes: (bytes: Uint8Array) => void | Promise<void>;
+  /** so many bytes could not be given: the log does not keep them any more */
+  onLost?: (count: number) => void;
 }
 
 /** How many read each port of each guest by one client: the last that leaves detaches it. */
 const readers = new WeakMap<Client, Map<string, number>>();
+
+/** Bytes that are kept here for a reader that is slow. */
+const MOST_WAITING = 2 ** 20;
 
 type Early = { name: "console"; params: Notification<"console"> } | { name: "console.end"; params: Notification<"console.end"> };
 
@@ -33,6 +39,10 @@ export class Console {
   readonly #port: number;
   readonly #key: string;
   #closed = false;
+  /** bytes that came and wait for their turn */
+  #waiting = 0;
+  /** up to where the log has what there was no room for here; undefined: all is here */
+  #owed: number | undefined;
 
   private constructor(
     private readonly client: Client,
@@ -97,14 +107,33 @@ export class Console {
 
   readonly #onConsole = ({ id, port, offset, data }: Notification<"console">): void => {
     if (id !== this.guest.id || port !== this.#port) return;
+    const came = Buffer.from(data, "base64");
+    if (this.#owed !== undefined || this.#waiting + came.length > MOST_WAITING) {
+      this.#owe(offset + came.length);
+      return;
+    }
+    this.#waiting += came.length;
     this.#then(async () => {
+      this.#waiting -= came.length;
       if (offset > this.#next) await this.#catchUp(offset);
-      const bytes = Buffer.from(data, "base64").subarray(Math.max(0, this.#next - offset));
+      const bytes = came.subarray(Math.max(0, this.#next - offset));
       if (bytes.length === 0) return;
       this.#next += bytes.length;
       await this.options.onBytes(bytes);
     });
   };
+
+  /** A reader that is slow takes from the log what came meanwhile. */
+  #owe(end: number): void {
+    const isOwing = this.#owed !== undefined;
+    this.#owed = end;
+    if (isOwing) return;
+    this.#then(async () => {
+      const until = this.#owed ?? end;
+      this.#owed = undefined;
+      await this.#catchUp(until);
+    });
+  }
 
   readonly #onEnd = ({ id, port, state, end }: Notification<"console.end">): void => {
     if (id !== this.guest.id || port !== this.#port) return;
@@ -125,6 +154,7 @@ export class Console {
     while (this.#next < offset) {
       const part = await this.client.call("logs", { guest: this.guest.id, port: this.#port, offset: this.#next });
       const bytes = Buffer.from(part.data, "base64").subarray(0, Math.max(0, offset - part.offset));
+      if (part.offset > this.#next) this.options.onLost?.(part.offset - this.#next);
       if (bytes.length === 0) return;
       this.#next = part.offset + bytes.length;
       await this.options.onBytes(bytes);

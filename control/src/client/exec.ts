@@ -3,6 +3,7 @@
 import { constants } from "node:os";
 import type { GuestSummary } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
+import { reasonOf } from "./abort.js";
 import { AgentSession } from "./agentsession.js";
 import type { Client } from "./client.js";
 import { Console, type ConsoleEnd } from "./console.js";
@@ -77,7 +78,9 @@ export class Execution {
       { output: (bytes, isError) => (isError ? streams.onErrorOutput(bytes) : streams.onOutput(bytes)) },
     );
     console.ended.then((end) => end && session.fail(guestEnded(found.name, end)), session.fail);
-    const giveUp = (): void => session.fail(reasonOf(signal));
+    const giveUp = (): void => {
+      if (signal) session.fail(reasonOf(signal));
+    };
     signal?.addEventListener("abort", giveUp);
     try {
       const command = { words, folder, environment: { ...ENVIRONMENT, ...env } };
@@ -88,18 +91,15 @@ export class Execution {
     } finally {
       signal?.removeEventListener("abort", giveUp);
     }
-    const abort = (): void => void end(session, reasonOf(signal)).catch(() => {}); // ended tells
+    const abort = (): void => {
+      if (signal) end(session, reasonOf(signal)).catch(() => {}); // ended tells
+    };
     signal?.addEventListener("abort", abort);
     if (signal?.aborted) abort();
-    const ended = session.ended.then(
-      ({ code, signal: number }) => {
-        signal?.throwIfAborted();
-        return { code, signal: number === null ? null : signalName(number) };
-      },
-      (error: unknown) => {
-        throw error;
-      },
-    );
+    const ended = session.ended.then(({ code, signal: number }) => {
+      signal?.throwIfAborted();
+      return { code, signal: number === null ? null : signalName(number) };
+    });
     const done = ended.finally(() => {
       signal?.removeEventListener("abort", abort);
       console.close();
@@ -197,10 +197,6 @@ function guestEnded(name: string, { state, end: why }: ConsoleEnd): HvkitError {
     hint: `\`hvkit logs ${name}\` shows its last words.`,
     data: { state, end: why },
   });
-}
-
-function reasonOf(signal: AbortSignal | undefined): Error {
-  return signal?.reason instanceof Error ? signal.reason : new Error(String(signal?.reason));
 }
 
 function signalName(number: number): NodeJS.Signals | null {

@@ -1,4 +1,4 @@
-// What other programs may use of hvkit.
+// What other programs may use of hvkit: `import { connect } from "hvkit"`. docs/library.md shows it.
 export type { EventType, HvkitEvent } from "../api/events.js";
 export type { MethodName, Notification, NotificationName, Params, Result } from "../api/methods.js";
 export type {
@@ -15,7 +15,13 @@ export type {
   Status,
 } from "../api/schemas.js";
 export { HvkitError } from "../errors.js";
+export type { Finding } from "../why/finding.js";
+export type { Abortable } from "./abort.js";
 export { Client } from "./client.js";
 export { Console, type ConsoleEnd, type ConsoleOptions } from "./console.js";
 export { type EventOptions, events } from "./events.js";
+export { type ExecEnd, type ExecOptions, type ExecResult, type ExecStreams, Execution } from "./exec.js";
+export { type ConsoleReading, Guest, type GuestEnded, type Waiting } from "./guest.js";
+export { type ConnectOptions, connect, down, Hvkit, type RunOptions, type UpOptions, up, type Where } from "./hvkit.js";
+export { type KernelPanic, kernelPanic } from "./kernelpanic.js";
 export { launchDaemon } from "./launch.js";

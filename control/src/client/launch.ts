@@ -4,13 +4,25 @@ import { fileURLToPath } from "node:url";
 import { fromRpcError } from "../api/jsonrpc.js";
 import type { BootRequest, LaunchMessage } from "../daemon/boot.js";
 import { HvkitError } from "../errors.js";
+import { type Abortable, reasonOf } from "./abort.js";
 
 const DAEMON = fileURLToPath(new URL("../daemon/main.js", import.meta.url));
 
 const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-export async function launchDaemon(request: BootRequest, onLine: (line: string) => void): Promise<number> {
-  const child = fork(DAEMON, [JSON.stringify(request)], { detached: true, stdio: ["ignore", "ignore", "pipe", "ipc"], execArgv: [] });
+export interface LaunchOptions extends Abortable {
+  /** the daemon's; its runtime folder is by it */
+  env?: NodeJS.ProcessEnv;
+}
+
+export async function launchDaemon(
+  request: BootRequest,
+  onLine: (line: string) => void,
+  { env = process.env, signal: abort }: LaunchOptions = {},
+): Promise<number> {
+  abort?.throwIfAborted();
+  const stdio = ["ignore", "ignore", "pipe", "ipc"] as const;
+  const child = fork(DAEMON, [JSON.stringify(request)], { detached: true, stdio: [...stdio], execArgv: [], env });
   let words = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     words = (words + text).slice(-4096);
@@ -22,10 +34,12 @@ export async function launchDaemon(request: BootRequest, onLine: (line: string) 
     child.kill("SIGTERM");
   };
   for (const signal of INTERRUPTS) process.once(signal, interrupt);
+  abort?.addEventListener("abort", interrupt);
   try {
     await new Promise<void>((resolve, reject) => {
       child.on("error", reject);
       child.on("exit", (code, signal) => {
+        if (abort?.aborted) reject(reasonOf(abort));
         if (interrupted) reject(new HvkitError("E_INTERRUPTED", "the start was broken off", { hint: "Nothing of it stays." }));
         reject(
           new HvkitError("E_DAEMON", `the daemon ended while it started (${signal ?? `code ${code}`})${words ? `:\n${words.trim()}` : ""}`),
@@ -34,11 +48,13 @@ export async function launchDaemon(request: BootRequest, onLine: (line: string) 
       child.on("message", (message: LaunchMessage) => {
         if (message.type === "line") onLine(message.line);
         else if (message.type === "ready") resolve();
+        else if (abort?.aborted) reject(reasonOf(abort));
         else if (!interrupted) reject(fromRpcError(message.error));
       });
     });
   } finally {
     for (const signal of INTERRUPTS) process.off(signal, interrupt);
+    abort?.removeEventListener("abort", interrupt);
     child.removeAllListeners();
     if (child.connected) child.disconnect();
     child.stderr?.destroy();

@@ -6,8 +6,7 @@ import { Client } from "./client.js";
 const PATIENCE_MS = 20_000;
 
 /** What there was. */
-export async function takeDown(): Promise<"up" | "leftovers" | "down"> {
-  const paths = runtimePaths();
+export async function takeDown(paths = runtimePaths()): Promise<"up" | "leftovers" | "down"> {
   if (!checkRuntimeFolder(paths.folder)) return "down";
   const { removeFolder, runningDaemon, takeLock } = await import("../daemon/lock.js");
   const { endProcess, waitForEnd } = await import("../native/process.js");
@@ -18,7 +17,7 @@ export async function takeDown(): Promise<"up" | "leftovers" | "down"> {
     return found ? "leftovers" : "down";
   }
   try {
-    const client = await Client.connect();
+    const client = await Client.connect(paths.socket);
     await client.call("down", {});
     await client.close();
   } catch (error) {

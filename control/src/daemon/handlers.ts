@@ -42,6 +42,8 @@ export interface Services {
   down: () => void;
 }
 
+/** a Linux that panics, or is about to go on after an oops, resets itself at once (Documentation/admin-guide/kernel-parameters.txt) */
+const PANIC_OPTIONS = "panic=-1 oops=panic";
 /** of one --add; with the initrd it must fit into the guest */
 const MAX_ADDED_BYTES = 512 * 2 ** 20;
 
@@ -87,11 +89,12 @@ export function makeHandlers(services: Services): Handlers {
       const { image: reference, memory, cpu = "portable", append, add, affinity, trace: traced = false } = launch;
       if (name !== undefined) checkName(name, "guest");
       const found = await catalog.find(reference);
+      const panics = launch.noReboot && found.manifest.kind === "linux" ? PANIC_OPTIONS : "";
       const image = { reference, name: found.manifest.name, kind: found.manifest.kind, open: async () => found };
       const options = {
         memoryBytes: imageMemory(found, memory),
         cpuModel: cpu,
-        append: append ?? "",
+        append: [append ?? "", panics].filter((text) => text !== "").join(" "),
         added: await readAdded(add ?? []),
         traced,
         launch,

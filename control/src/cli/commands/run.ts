@@ -32,6 +32,7 @@ export const run = () =>
       [] as Added[],
     )
     .option("--cpu-affinity <list>", "CPUs that may run it, for example 0,2-3; the default is all")
+    .option("--no-reboot", "end it when it resets itself, instead of starting it again; a Linux that panics ends, too")
     .option("--trace", "record its exits from the first one on, for 'hvkit trace'")
     .option("--paused", "leave it before its first instruction, for 'hvkit debug' or 'hvkit unpause'")
     .option("-d, --detach", "do not attach to the console; print the guest's id")
@@ -49,7 +50,7 @@ Examples:
 On a terminal, ^] leaves the console and the guest goes on. Without one, the console's output is printed until the guest ends.
 A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm'.`,
     )
-    .action(async (image, { name, memory, cpu, append, add, cpuAffinity, paused, trace, detach, json }) => {
+    .action(async (image, { name, memory, cpu, append, add, cpuAffinity, reboot, paused, trace, detach, json }) => {
       await withClient(async (client) => {
         const guest = await withProgress(client, "the start", () =>
           client.call("run", {
@@ -58,6 +59,7 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
             add,
             trace: trace === true,
             paused: paused === true,
+            ...(reboot ? {} : { noReboot: true }),
             ...(name === undefined ? {} : { name }),
             ...(memory === undefined ? {} : { memory }),
             ...(append === undefined ? {} : { append }),

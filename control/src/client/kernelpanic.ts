@@ -1,0 +1,38 @@
+// What Linux wrote when it panicked: the reason and the trace, out of a guest's console.
+
+export interface KernelPanic {
+  /** behind "Kernel panic - not syncing:" */
+  reason: string;
+  /** what went wrong first, when it said so: "BUG: kernel NULL pointer dereference, address: 0000000000000000" */
+  cause: string | null;
+  /** of the first call trace, the innermost function first: "boom+0x5/0x10 [module]"; those that it is not sure of begin with "? " */
+  trace: string[];
+}
+
+const PANIC = /Kernel panic - not syncing: (.*)$/;
+/** as they begin: mm/, lib/, arch/x86/ of Linux */
+const CAUSE =
+  /(?:^|\s)((?:BUG|kernel BUG at|Oops|general protection fault|invalid opcode|divide error|Unable to handle|stack segment)\b.*)$/;
+const ENTRY = /^(?:\? )?[\w.$]+\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[\w+\])?$/;
+
+/** The last one's; undefined: it did not panic. */
+export function kernelPanic(console: string): KernelPanic | undefined {
+  const lines = console.split(/\r?\n/).map((line) => line.replace(/^.*?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? /, ""));
+  const at = lines.findLastIndex((line) => PANIC.test(line) && !line.startsWith("---["));
+  if (at < 0) return undefined;
+  const reason = PANIC.exec(lines[at] ?? "")?.[1]?.trim() ?? "";
+  // What led to it stands before it, of this boot.
+  const boot = lines.findLastIndex((line, index) => index < at && /Linux version \d|hvkit: user space reached/.test(line)) + 1;
+  const before = lines.slice(boot, at);
+  const causeAt = before.findIndex((line) => CAUSE.test(line));
+  const cause = CAUSE.exec(before[causeAt] ?? "")?.[1]?.trim() ?? null;
+  const told = causeAt < 0 ? lines.slice(at) : lines.slice(boot + causeAt);
+  const begin = told.findIndex((line) => /Call Trace:/.test(line)) + 1;
+  const trace: string[] = [];
+  for (const line of begin === 0 ? [] : told.slice(begin)) {
+    const entry = line.trim();
+    if (ENTRY.test(entry)) trace.push(entry);
+    else if (!/^<\/?\w+>$/.test(entry)) break;
+  }
+  return { reason, cause, trace };
+}
