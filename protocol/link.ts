@@ -9,13 +9,22 @@
 //   +--------+--------+--------+--------+---- ... ------+--------+
 //
 //   type     FrameType. Only Data carries a sequence number of its own and is acknowledged.
-//   seq      Data: its number, modulo 256. Others: 0.
-//   ack      the number of the next Data frame that the sender of this frame expects.
+//   seq      Data: its number, modulo 256. Ack: a bit for each of the 7 frames after `ack` that has arrived before it (bit 0: ack + 1).
+//            Others: 0.
+//   ack      the number of the next Data frame that the sender of this frame expects: all before it have arrived.
+//   channel  Data: its Channel, and of Data and Ack the credit in the upper four bits: Data frames from `ack` on that the sender of this
+//            frame will take, 0 to Window. Others: 0.
 //   CRC-32C  over all that stands before it (RFC 3720 B.4: reflected, initial and final FFFFFFFFh).
 //
 // Sync starts a session: its payload is two u32, LINK_VERSION and the sender's epoch (a number that differs at each start);
-// the peer answers SyncAck with its own version and the epoch that it got, drops all it had in flight, and both count from 0.
-// A Sync that repeats the session's epoch is answered again and changes nothing; a SyncAck counts only while no session is open.
+// the peer answers SyncAck with its own version and the epoch that it got, drops all it had in flight, and both count from 0 with a credit of
+// Window. A Sync that repeats the session's epoch is answered again and changes nothing; a SyncAck counts only while no session is open.
+// Sync and SyncAck have the same form in every version of the link, so that peers of two versions can say so.
+//
+// Selective repeat: what came out of order is kept, and told by Ack's bits; the line keeps its order, so that a frame which went out before
+// another one that has arrived is lost, and is sent again at once. Only when nothing comes does the clock decide (RetransmitMs): then the
+// first frame that has not arrived goes again, without credit too, as a question that any Ack answers. Credit once given is not taken back.
+//
 // Text outside frames (early boot, a panic) is lines that start with "hvkit: ", between 00h bytes.
 
 export enum FrameType {
@@ -34,10 +43,13 @@ export enum Channel {
   Event = 2,
   /** both ways: [guest u32][port u32][bytes]; port 0 is COM1 (with E9h), 1 is COM2 */
   Console = 3,
+  /** control plane -> hypervisor: [guest u32][0 u32][address u64][bytes], into guest RAM, without a reply: a GuestDigest afterwards says what
+   *  arrived. It waits for no request, and is behind all else in the sender's queue */
+  Bulk = 4,
 }
 
 export enum Link {
-  Version = 1,
+  Version = 2,
   /** bytes before the payload */
   HeaderBytes = 4,
   CrcBytes = 4,
@@ -45,7 +57,9 @@ export enum Link {
   MaxPayload = 648,
   /** Data frames in flight, unacknowledged, at most */
   Window = 8,
-  /** milliseconds without an acknowledgement before all in flight are sent again (go-back-N) */
+  /** the shift of the credit in a frame's byte `channel` */
+  CreditShift = 4,
+  /** milliseconds without news from the peer before the first frame in flight is sent again */
   RetransmitMs = 250,
   /** the header of every message: two u32 */
   MessageHeaderBytes = 8,

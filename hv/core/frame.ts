@@ -21,7 +21,11 @@ export function frameAck(frame: usize): u32 {
 }
 
 export function frameChannel(frame: usize): u32 {
-  return load<u8>(frame, 3);
+  return load<u8>(frame, 3) & ((1 << Link.CreditShift) - 1);
+}
+
+export function frameCredit(frame: usize): u32 {
+  return load<u8>(frame, 3) >> Link.CreditShift;
 }
 
 /** Payload bytes of a received frame, or -1: its length or CRC is wrong. */
@@ -32,7 +36,7 @@ export function checkFrame(frame: usize, length: u32): i32 {
   return <i32>(covered - Link.HeaderBytes);
 }
 
-/** Sends the frame at `frame`, which has room for a CRC after its payload. False: the line's ring has no room for all of it. */
+/** Sends the frame at `frame` (`channel`: the whole byte), which has room for a CRC after its payload. False: the line's ring has no room for all of it. */
 export function sendFrame(frame: usize, type: u32, seq: u32, ack: u32, channel: u32, payloadBytes: u32): bool {
   const covered = Link.HeaderBytes + payloadBytes;
   if (host.serialRoom() < encodedBound(covered + Link.CrcBytes)) return false;

@@ -9,7 +9,7 @@ export enum Size {
   Blocks = 32768,
   /** a frame with header and CRC, rounded up */
   Slot = 672,
-  /** requests that wait, and the frame that comes in: more than a control plane has open at once */
+  /** requests that wait: more than a control plane has open at once */
   Inbox = 64,
   SerialChunk = 1024,
   /** a frame, encoded */
@@ -34,10 +34,18 @@ export const INBOX_BYTES: usize = memory.data(Size.Inbox * 4);
 export const OUTBOX: usize = memory.data(Link.Window * Size.Slot);
 /** link.ts: bytes of each payload, u32 */
 export const OUTBOX_BYTES: usize = memory.data(Link.Window * 4);
+/** link.ts: when each of them was sent last, u32 */
+export const OUTBOX_TURN: usize = memory.data(Link.Window * 4);
+/** link.ts: Data frames that came in and have not had their turn */
+export const HELD: usize = memory.data(Link.Window * Size.Slot);
+/** link.ts: bytes of each of them, header and CRC included, u32; 0: none */
+export const HELD_BYTES: usize = memory.data(Link.Window * 4);
 /** link.ts: frames without a number */
 export const CONTROL: usize = memory.data(32);
 /** frame.ts */
 export const WIRE: usize = memory.data(Size.Wire);
+/** receive.ts: the frame that is coming in */
+export const INCOMING: usize = memory.data(Size.Slot);
 /** receive.ts */
 export const SERIAL: usize = memory.data(Size.SerialChunk);
 /** digest.ts */

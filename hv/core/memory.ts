@@ -1,8 +1,10 @@
-// Operations on guest RAM that fit one message: write, read. The range is checked here, and by the host again.
+// Operations on guest RAM that fit one message: write, read; and bulk. The range is checked here, and by the host again.
 
+import { Link } from "../../protocol/link";
 import { GuestLimit, GuestReadArgs, GuestWriteArgs, HostImport, Status } from "../../protocol/messages";
-import { inside } from "./guests";
+import { exists, inside } from "./guests";
 import * as host from "./host";
+import { countBad } from "./link";
 import { added, arg, argData, argsBytes, data, failWith, failWithTwo, refused } from "./message";
 
 export function guestWrite(slot: u32): u32 {
@@ -22,4 +24,13 @@ export function guestRead(slot: u32): u32 {
   if (!host.guestRead(slot, address, <u32>data(), <u32>bytes)) return refused(HostImport.GuestRead);
   added(<u32>bytes);
   return Status.Ok;
+}
+
+/** Bulk is written where it says, or is nothing: nobody waits for an answer, and a digest will tell. */
+export function takeBulk(at: usize, bytes: u32): void {
+  const header: u32 = Link.MessageHeaderBytes + 8;
+  const slot = load<u32>(at);
+  const address = load<u64>(at, Link.MessageHeaderBytes);
+  if (bytes <= header || !exists(slot) || !inside(slot, address, bytes - header)) countBad();
+  else host.guestWrite(slot, address, <u32>at + header, bytes - header);
 }

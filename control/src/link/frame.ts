@@ -16,9 +16,12 @@ import { crc32c } from "./crc32c.js";
 
 export interface Frame {
   type: FrameType;
+  /** Data: its number. Ack: the bits of what has arrived after `ack` */
   seq: number;
   ack: number;
   channel: Channel;
+  /** Data and Ack: frames from `ack` on that its sender takes */
+  credit: number;
   payload: Uint8Array;
 }
 
@@ -37,6 +40,7 @@ const MAX_BYTES = MIN_BYTES + Link.MaxPayload;
 const MAX_ENCODED = cobsMax(MAX_BYTES);
 const MAX_LINE = 512;
 const SYNC_BYTES = 8;
+const CHANNEL_MASK = (1 << Link.CreditShift) - 1;
 const PREFIX = Buffer.from("hvkit: ");
 const LF = 0x0a;
 const CR = 0x0d;
@@ -44,7 +48,7 @@ const CR = 0x0d;
 /** The frame as it goes on the line, with the closing 00h. */
 export function encodeFrame(frame: Frame): Uint8Array {
   const bytes = new Uint8Array(MIN_BYTES + frame.payload.length);
-  bytes.set([frame.type, frame.seq, frame.ack, frame.channel]);
+  bytes.set([frame.type, frame.seq, frame.ack, frame.channel | (frame.credit << Link.CreditShift)]);
   bytes.set(frame.payload, Link.HeaderBytes);
   const crcAt = bytes.length - Link.CrcBytes;
   new DataView(bytes.buffer).setUint32(crcAt, crc32c(bytes.subarray(0, crcAt)), true);
@@ -61,13 +65,15 @@ export function decodeFrame(encoded: Uint8Array): Frame | FrameFault {
   const crcAt = bytes.length - Link.CrcBytes;
   const crc = new DataView(bytes.buffer, bytes.byteOffset + crcAt).getUint32(0, true);
   if (crc !== crc32c(bytes.subarray(0, crcAt))) return "FRAME_CRC";
-  const [type, seq, ack, channel] = bytes as unknown as [FrameType, number, number, Channel];
+  const [type, seq, ack, last] = bytes as unknown as [FrameType, number, number, number];
+  const channel: Channel = last & CHANNEL_MASK;
+  const credit = last >> Link.CreditShift;
   if (FrameType[type] === undefined) return "FRAME_TYPE";
   const payload = bytes.subarray(Link.HeaderBytes, crcAt);
   if (type === FrameType.Data && Channel[channel] === undefined) return "FRAME_CHANNEL";
   if (type === FrameType.Ack && payload.length !== 0) return "FRAME_PAYLOAD";
   if ((type === FrameType.Sync || type === FrameType.SyncAck) && payload.length !== SYNC_BYTES) return "FRAME_PAYLOAD";
-  return { type, seq, ack, channel, payload };
+  return { type, seq, ack, channel, credit, payload };
 }
 
 type State = "Start" | "Lines" | "Prefix" | "Text" | "Frame" | "Skip";
@@ -90,7 +96,27 @@ export class FrameReader {
   }
 
   push(bytes: Uint8Array): void {
-    for (const byte of bytes) this.#byte(byte);
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#state === "Frame") at = this.#inFrame(bytes, at);
+      else this.#byte(bytes[at++]);
+    }
+  }
+
+  /** All of a frame that is there, in one piece: where it goes on after that. */
+  #inFrame(bytes: Uint8Array, from: number): number {
+    const end = bytes.indexOf(0, from);
+    const piece = bytes.subarray(from, end < 0 ? bytes.length : end);
+    const room = MAX_ENCODED - this.#size;
+    this.#buffer.set(piece.length > room ? piece.subarray(0, room) : piece, this.#size);
+    this.#size += Math.min(piece.length, room);
+    if (piece.length > room) {
+      this.#refuse("FRAME_TOO_LONG");
+      this.#state = "Skip";
+      return from + room;
+    }
+    if (end < 0) return bytes.length;
+    this.#endFrame();
+    return end + 1;
   }
 
   #byte(byte: number): void {
@@ -119,16 +145,11 @@ export class FrameReader {
         if (byte === 0 || byte === LF) this.#endText(byte === 0 ? "Start" : "Lines");
         else if (this.#size < MAX_LINE) this.#keep(byte);
         return;
-      case "Frame":
-        if (byte === 0) this.#endFrame();
-        else if (this.#size < MAX_ENCODED) this.#keep(byte);
-        else {
-          this.#refuse("FRAME_TOO_LONG");
-          this.#state = "Skip";
-        }
-        return;
       case "Skip":
         if (byte === 0) this.#restart();
+        return;
+      case "Frame":
+      // #inFrame's
     }
   }
 

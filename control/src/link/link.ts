@@ -1,16 +1,17 @@
-// The link: reliable, ordered messages on channels over one serial line. Go-back-N with a window, acknowledgements that ride on
-// data where they can, sessions by Sync and SyncAck (protocol/link.ts). Above it: hypervisor/session; below: frame, then transport.
+// The link: reliable, ordered messages on channels over one serial line. Selective repeat with a window and credit, acknowledgements that ride
+// on data where they can, sessions by Sync and SyncAck (protocol/link.ts). Bulk goes when nothing else does. Above it: hypervisor/session;
+// below: frame, then transport.
 //
 //   idle --open()--> syncing --SyncAck (ours) or Sync (theirs)--> open --close, silence, restart--> closed
 import { randomInt } from "node:crypto";
 import { EventEmitter } from "node:events";
-import { type Channel, FrameType, Link as Limit } from "../../../protocol/link.js";
+import { Channel, FrameType, Link as Limit } from "../../../protocol/link.js";
 import { HvkitError } from "../errors.js";
 import type { Transport } from "../transport/transport.js";
 import { encodeFrame, type Frame, FrameReader } from "./frame.js";
 
 export interface LinkOptions {
-  /** milliseconds without an acknowledgement before all in flight is sent again, at the least: it grows with the time that the line takes
+  /** milliseconds without news before the first frame in flight is sent again, at the least: it grows with the time that the line takes
    *  there and back, and doubles, up to maxRetransmitMs, with each time that it was too short */
   retransmitMs?: number;
   maxRetransmitMs?: number;
@@ -33,7 +34,7 @@ export interface LinkStatistics {
   bytesOut: number;
   /** refused by the codec */
   framesBad: number;
-  /** right frames out of turn: lost ones before them, or sent twice */
+  /** right frames out of turn: lost ones before them, sent twice, or more than was promised to be taken */
   framesOutOfTurn: number;
   framesResent: number;
   queued: number;
@@ -57,6 +58,9 @@ interface Outgoing {
   /** when it was sent, and how often */
   sentAt: number;
   times: number;
+  /** when it was sent last, as a count of frames; DUE: it is to be sent */
+  turn: number;
+  arrived: boolean;
   resolve: () => void;
   reject: (error: Error) => void;
 }
@@ -65,6 +69,7 @@ type State = "idle" | "syncing" | "open" | "closed";
 
 const SYNC_BYTES = 8;
 const EMPTY = new Uint8Array();
+const DUE = 0;
 /** of a round trip's time: what one that takes longer than most may take */
 const PATIENCE = 2;
 /** part of a new round trip in the smoothed one (RFC 6298, 2.3) */
@@ -77,12 +82,20 @@ export class Link extends EventEmitter<LinkEvents> {
   readonly #options: Required<LinkOptions>;
   readonly #reader: FrameReader;
   readonly #queue: Outgoing[] = [];
+  /** what goes when #queue is empty */
+  readonly #bulk: Outgoing[] = [];
   readonly #counters = { framesIn: 0, framesOut: 0, bytesIn: 0, bytesOut: 0, framesBad: 0, framesOutOfTurn: 0, framesResent: 0 };
   #inFlight: Outgoing[] = [];
   #state: State = "idle";
   /** number of the first frame in flight, and of the next frame that is expected */
   #base = 0;
   #expected = 0;
+  /** frames that came before one that is missing, by their number */
+  readonly #held = new Map<number, Frame>();
+  /** frames from #base on that the peer takes */
+  #credit: number = Limit.Window;
+  /** Data frames sent */
+  #turn = 0;
   #peerEpoch: number | undefined;
   #ackDue = false;
   /** data went one way or the other in this session */
@@ -122,7 +135,8 @@ export class Link extends EventEmitter<LinkEvents> {
   }
 
   get statistics(): LinkStatistics {
-    return { ...this.#counters, queued: this.#queue.length, inFlight: this.#inFlight.length };
+    const queued = this.#queue.length + this.#bulk.length;
+    return { ...this.#counters, queued, inFlight: this.#inFlight.length };
   }
 
   /** Sends Sync until the peer answers. */
@@ -142,11 +156,12 @@ export class Link extends EventEmitter<LinkEvents> {
     if (payload.length > Limit.MaxPayload) {
       return Promise.reject(new HvkitError("E_LINK_TOO_LONG", `A message of ${payload.length} bytes; the line takes ${Limit.MaxPayload}.`));
     }
-    if (this.#queue.length >= this.#options.maxQueued) {
-      return Promise.reject(new HvkitError("E_LINK_FULL", `${this.#queue.length} messages wait for the line already.`));
+    const queue = channel === Channel.Bulk ? this.#bulk : this.#queue;
+    if (queue.length >= this.#options.maxQueued) {
+      return Promise.reject(new HvkitError("E_LINK_FULL", `${queue.length} messages wait for the line already.`));
     }
     return new Promise<void>((resolve, reject) => {
-      this.#queue.push({ channel, payload, sentAt: 0, times: 0, resolve, reject });
+      queue.push({ channel, payload, sentAt: 0, times: 0, turn: DUE, arrived: false, resolve, reject });
       this.#pump();
     });
   }
@@ -162,7 +177,7 @@ export class Link extends EventEmitter<LinkEvents> {
     this.#reader.push(bytes);
     // One acknowledgement for all that came at once, unless data carried it.
     this.#pump();
-    if (this.#ackDue) this.#transmit(FrameType.Ack, 0, 0, EMPTY);
+    if (this.#ackDue) this.#transmit(FrameType.Ack, this.#heldBits(), 0, EMPTY);
   }
 
   #receive(frame: Frame): void {
@@ -171,45 +186,79 @@ export class Link extends EventEmitter<LinkEvents> {
     if (frame.type === FrameType.Sync) this.#receiveSync(frame.payload);
     else if (frame.type === FrameType.SyncAck) this.#receiveSyncAck(frame.payload);
     else if (this.#state === "open") {
-      this.#acknowledged(frame.ack);
+      this.#acknowledged(frame);
       if (frame.type === FrameType.Data) this.#receiveData(frame);
     }
   }
 
+  /** What comes out of order waits for what is missing. */
   #receiveData(frame: Frame): void {
     this.#ackDue = true;
-    if (frame.seq !== this.#expected) {
-      this.#counters.framesOutOfTurn++;
-      return;
-    }
-    this.#expected = (this.#expected + 1) & 0xff;
+    const ahead = (frame.seq - this.#expected) & 0xff;
+    if (ahead !== 0) this.#counters.framesOutOfTurn++;
+    if (ahead >= Limit.Window) return;
+    this.#held.set(frame.seq, frame);
     this.#talked = true;
-    this.emit("message", frame.channel, frame.payload);
+    for (let next = this.#takeHeld(); next && this.#state === "open"; next = this.#takeHeld()) {
+      this.emit("message", next.channel, next.payload);
+    }
   }
 
-  #acknowledged(ack: number): void {
+  #takeHeld(): Frame | undefined {
+    const frame = this.#held.get(this.#expected);
+    if (!this.#held.delete(this.#expected)) return undefined;
+    this.#expected = (this.#expected + 1) & 0xff;
+    return frame;
+  }
+
+  /** A bit for each frame that is held after the one that is missing. */
+  #heldBits(): number {
+    let bits = 0;
+    for (const seq of this.#held.keys()) bits |= 1 << ((seq - this.#expected - 1) & 0xff);
+    return bits;
+  }
+
+  /** The line keeps its order: what was sent before a frame that has arrived, and has not arrived itself, is lost. */
+  #acknowledged({ type, seq, ack, credit }: Frame): void {
     const count = (ack - this.#base) & 0xff;
     // More than what is in flight: an acknowledgement from before the last Sync, or nonsense.
-    if (count === 0 || count > this.#inFlight.length) return;
+    if (count > this.#inFlight.length) return;
+    this.#credit = credit;
+    const bits = type === FrameType.Ack ? seq << (count + 1) : 0;
+    const news = this.#inFlight.filter((frame, index) => !frame.arrived && (index < count || (bits >> index) & 1));
+    for (const frame of news) frame.arrived = true;
     this.#base = ack;
-    this.#talked = true;
-    this.#progressAt = performance.now();
     const done = this.#inFlight.splice(0, count);
-    this.#measure(done.at(-1));
+    if (news.length > 0) {
+      this.#talked = true;
+      this.#progressAt = performance.now();
+      const latest = Math.max(...news.map(({ turn }) => turn));
+      for (const frame of this.#inFlight) if (!frame.arrived && frame.turn < latest) frame.turn = DUE;
+      this.#measure(news.at(-1));
+      this.#restartTimer();
+    }
     for (const { resolve } of done) resolve();
+  }
+
+  /** Sends what is to be sent again, then fills the window, as far as there is credit. */
+  #pump(): void {
+    if (this.#state !== "open") return;
+    for (const [index, frame] of this.#inFlight.entries()) {
+      if (frame.turn !== DUE || frame.arrived) continue;
+      this.#counters.framesResent++;
+      this.#transmitData(frame, index);
+    }
+    while (this.#inFlight.length < Math.min(Limit.Window, this.#credit)) {
+      const next = this.#queue.shift() ?? this.#bulk.shift();
+      if (!next) break;
+      this.#launch(next);
+    }
     this.#schedule();
   }
 
-  /** Puts queued messages into the window. */
-  #pump(): void {
-    while (this.#state === "open" && this.#inFlight.length < Limit.Window) {
-      const next = this.#queue.shift();
-      if (!next) break;
-      if (this.#inFlight.length === 0) this.#progressAt = performance.now();
-      this.#inFlight.push(next);
-      this.#transmitData(next, this.#inFlight.length - 1);
-      this.#schedule();
-    }
+  #launch(next: Outgoing): void {
+    this.#inFlight.push(next);
+    this.#transmitData(next, this.#inFlight.length - 1);
   }
 
   /** A frame that was sent more than once does not say which one was answered, so that it measures nothing, and the longer wait stays: a
@@ -222,9 +271,20 @@ export class Link extends EventEmitter<LinkEvents> {
     this.#retransmitMs = Math.min(patience, this.#options.maxRetransmitMs);
   }
 
+  /** The timer runs while something waits for news: of a frame in flight, or of credit. */
   #schedule(): void {
+    if (this.#timer || !this.#waits) return;
+    this.#progressAt = performance.now();
+    this.#restartTimer();
+  }
+
+  #restartTimer(): void {
     clearTimeout(this.#timer);
-    this.#timer = this.#inFlight.length > 0 ? setTimeout(() => this.#retransmit(), this.#retransmitMs) : undefined;
+    this.#timer = this.#waits ? setTimeout(() => this.#retransmit(), this.#retransmitMs) : undefined;
+  }
+
+  get #waits(): boolean {
+    return this.#inFlight.length > 0 || this.#queue.length > 0 || this.#bulk.length > 0;
   }
 
   #retransmit(): void {
@@ -234,14 +294,21 @@ export class Link extends EventEmitter<LinkEvents> {
     }
     this.#retransmitMs = Math.min(this.#retransmitMs * 2, this.#options.maxRetransmitMs);
     // What our own side has not got rid of yet need not be sent a second time.
-    if (this.#transport.pending <= this.#options.maxPending) {
-      this.#transport.write(FRESH_START);
-      for (const [index, frame] of this.#inFlight.entries()) {
-        this.#counters.framesResent++;
-        this.#transmitData(frame, index);
-      }
+    if (this.#transport.pending <= this.#options.maxPending) this.#ask();
+    this.#restartTimer();
+  }
+
+  /** Sends the first frame that has not arrived, or the first that waits for credit: the answer tells the rest. */
+  #ask(): void {
+    this.#transport.write(FRESH_START);
+    const [first] = this.#inFlight;
+    if (first) {
+      this.#counters.framesResent++;
+      this.#transmitData(first, 0);
+      return;
     }
-    this.#schedule();
+    const next = this.#queue.shift() ?? this.#bulk.shift();
+    if (next) this.#launch(next);
   }
 
   #sync(): void {
@@ -271,6 +338,7 @@ export class Link extends EventEmitter<LinkEvents> {
   #established(version: number): void {
     if (this.#state !== "syncing") return;
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#state = "open";
     this.#opened?.resolve({ version });
     this.#pump();
@@ -280,12 +348,17 @@ export class Link extends EventEmitter<LinkEvents> {
   #transmitData(frame: Outgoing, index: number): void {
     frame.sentAt = performance.now();
     frame.times++;
+    frame.turn = ++this.#turn;
     this.#transmit(FrameType.Data, (this.#base + index) & 0xff, frame.channel, frame.payload);
   }
 
   #transmit(type: FrameType, seq: number, channel: Channel | 0, payload: Uint8Array): void {
-    const bytes = encodeFrame({ type, seq, ack: this.#expected, channel, payload });
-    this.#ackDue = false;
+    const session = type === FrameType.Sync || type === FrameType.SyncAck;
+    // What is taken is handed on at once: there is always room for a window.
+    const credit = session ? 0 : Limit.Window;
+    const bytes = encodeFrame({ type, seq, ack: this.#expected, channel, credit, payload });
+    // What came out of order only an Ack can tell.
+    if (type === FrameType.Ack || (type === FrameType.Data && this.#held.size === 0)) this.#ackDue = false;
     this.#counters.framesOut++;
     this.#counters.bytesOut += bytes.length;
     this.#transport.write(bytes);
@@ -303,7 +376,7 @@ export class Link extends EventEmitter<LinkEvents> {
     this.#state = "closed";
     clearTimeout(this.#timer);
     this.#opened?.reject(error);
-    for (const waiting of [...this.#inFlight.splice(0), ...this.#queue.splice(0)]) waiting.reject(error);
+    for (const waiting of [...this.#inFlight.splice(0), ...this.#queue.splice(0), ...this.#bulk.splice(0)]) waiting.reject(error);
     this.#transport.close();
   }
 }

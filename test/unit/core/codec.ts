@@ -7,6 +7,8 @@ export interface Frame {
   seq: number;
   ack: number;
   channel: number;
+  /** the upper half of the channel's byte; by default a whole window */
+  credit?: number;
   payload: Uint8Array;
 }
 
@@ -47,8 +49,8 @@ export function unstuff(bytes: readonly number[]): Uint8Array {
   return Uint8Array.from(out);
 }
 
-export function encode({ type, seq, ack, channel, payload }: Frame): number[] {
-  const body = Buffer.from([type, seq, ack, channel, ...payload]);
+export function encode({ type, seq, ack, channel, credit = Link.Window, payload }: Frame): number[] {
+  const body = Buffer.from([type, seq, ack, channel | (credit << 4), ...payload]);
   const crc = Buffer.alloc(Link.CrcBytes);
   crc.writeUInt32LE(crc32c(body));
   return stuff(Buffer.concat([body, crc]));
@@ -61,7 +63,7 @@ export function sync(type: FrameType.Sync | FrameType.SyncAck, epoch: number, ve
   const payload = Buffer.alloc(8);
   payload.writeUInt32LE(version, 0);
   payload.writeUInt32LE(epoch, 4);
-  return encode({ type, seq: 0, ack: 0, channel: 0, payload });
+  return encode({ type, seq: 0, ack: 0, channel: 0, credit: 0, payload });
 }
 
 /** What core wrote: whole, sound frames. Anything else is a failure. */
@@ -79,7 +81,8 @@ export function decodeAll(bytes: readonly number[]): Frame[] {
       type: type,
       seq: seq,
       ack: ack,
-      channel: channel,
+      channel: channel & 15,
+      credit: channel >> 4,
       payload: body.subarray(Link.HeaderBytes),
     });
   }

@@ -1,7 +1,7 @@
 // Every operation, and every way to be refused.
 import { beforeEach, describe, expect, test } from "vitest";
 import { GuestDebugArgs } from "../../../protocol/debug.js";
-import { Channel } from "../../../protocol/link.js";
+import { Channel, Link } from "../../../protocol/link.js";
 import {
   CpuStatReply,
   CpuStatWord,
@@ -53,7 +53,7 @@ const started = (): number => {
 describe("the hypervisor as a whole", () => {
   test("hello says what it is", () => {
     const { words, bytes } = rig.ok(Op.Hello);
-    expect(words.slice(0, HelloReply.Words)).toEqual([1n, 2n, 2n, 62n << 20n, 1_000_000n, 123_456n, 64n, 5n]);
+    expect(words.slice(0, HelloReply.Words)).toEqual([BigInt(Link.Version), 2n, 2n, 62n << 20n, 1_000_000n, 123_456n, 64n, 5n]);
     expect(bytes.subarray(8 * HelloReply.Words).toString()).toBe("hvkit test 1.2.3");
   });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { RemoteHypervisor } from "../../../control/src/hypervisor/client.js";
 import type { Message } from "../../../control/src/hypervisor/codec.js";
 import { badLine } from "../../../control/src/transport/mock.js";
-import { Channel } from "../../../protocol/link.js";
+import { Channel, Link } from "../../../protocol/link.js";
 import { EndReason, Event, GuestEntryReply, GuestStatReply, Op, RunState, Status } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
 import { FakeHypervisor, type FakeOptions } from "./fake.js";
@@ -19,7 +19,7 @@ describe("connecting", () => {
     const fake = new FakeHypervisor();
     setTimeout(() => fake.boot(), 30);
     const hypervisor = await RemoteHypervisor.connect(fake);
-    expect(hypervisor.hello).toMatchObject({ version: 1, vendor: 2, identity: "hvkit fake" });
+    expect(hypervisor.hello).toMatchObject({ version: Link.Version, vendor: 2, identity: "hvkit fake" });
     await hypervisor.close();
   });
 
@@ -46,7 +46,7 @@ describe("connecting", () => {
 
   it("names both versions when they differ", async () => {
     const fake = new FakeHypervisor({ version: 9 }).boot();
-    await expect(RemoteHypervisor.connect(fake)).rejects.toMatchObject({ code: "E_LINK_VERSION", data: { theirs: 9, ours: 1 } });
+    await expect(RemoteHypervisor.connect(fake)).rejects.toMatchObject({ code: "E_LINK_VERSION", data: { theirs: 9, ours: Link.Version } });
   });
 
   it("stops when it is told to", async () => {

@@ -10,6 +10,7 @@ const data = (payload: number[] | Uint8Array, seq = 1): Frame => ({
   seq,
   ack: 2,
   channel: Channel.Console,
+  credit: 0,
   payload: Uint8Array.from(payload),
 });
 
@@ -32,7 +33,7 @@ function read(...pieces: (Uint8Array | string)[]): { frames: Frame[]; lines: str
 
 describe("a frame's bytes", () => {
   it("are these, for an acknowledgement of frame 6", () => {
-    const bytes = encodeFrame({ type: FrameType.Ack, seq: 0, ack: 7, channel: 0, payload: new Uint8Array() });
+    const bytes = encodeFrame({ type: FrameType.Ack, seq: 0, ack: 7, channel: 0, credit: 0, payload: new Uint8Array() });
     expect(Buffer.from(bytes).toString("hex")).toBe("020202070503a16d8d00");
   });
 
@@ -41,7 +42,7 @@ describe("a frame's bytes", () => {
   });
 
   test.prop([fc.uint8Array({ maxLength: Link.MaxPayload }), fc.nat(255), fc.nat(255)])("are read back", (payload, seq, ack) => {
-    const frame = { type: FrameType.Data, seq, ack, channel: Channel.Reply, payload };
+    const frame = { type: FrameType.Data, seq, ack, channel: Channel.Reply, credit: seq & 15, payload };
     expect(decodeFrame(encodeFrame(frame).subarray(0, -1))).toEqual(frame);
   });
 });
@@ -59,7 +60,7 @@ describe("the codec refuses", () => {
     ],
     ["FRAME_TYPE", sealed([9, 0, 0, 0])],
     ["FRAME_TYPE", sealed([0, 0, 0, 0])],
-    ["FRAME_CHANNEL", sealed([FrameType.Data, 0, 0, 4])],
+    ["FRAME_CHANNEL", sealed([FrameType.Data, 0, 0, 5])],
     ["FRAME_PAYLOAD", sealed([FrameType.Ack, 0, 0, 0, 1])],
     ["FRAME_PAYLOAD", sealed([FrameType.Sync, 0, 0, 0, 1, 2, 3])],
     ["FRAME_PAYLOAD", sealed([FrameType.SyncAck, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9])],

@@ -36,7 +36,17 @@ function byHand(options: LinkOptions = once): {
   });
   right.onData((bytes) => reader.push(bytes));
   const send = (frame: Partial<Frame>): void =>
-    right.write(encodeFrame({ type: FrameType.Data, seq: 0, ack: 0, channel: Channel.Reply, payload: new Uint8Array(), ...frame }));
+    right.write(
+      encodeFrame({
+        type: FrameType.Data,
+        seq: 0,
+        ack: 0,
+        channel: Channel.Reply,
+        credit: Limit.Window,
+        payload: new Uint8Array(),
+        ...frame,
+      }),
+    );
   return { link: new Link(left, { ...options, epoch: 77 }), got, send, raw: (bytes) => right.write(bytes) };
 }
 
@@ -146,7 +156,7 @@ describe("data", () => {
     link.close();
   });
 
-  it("goes back to the first that is missing", async () => {
+  it("that brings no news is asked for by its first frame", async () => {
     const { link, got, send } = await open(quick);
     const sent = numbered(3).map((payload) => link.send(Channel.Request, payload));
     send({ type: FrameType.Ack, ack: 1 });
@@ -154,10 +164,83 @@ describe("data", () => {
     await ticks();
     got.length = 0;
     await vi.waitFor(() => expect(got.length).toBeGreaterThanOrEqual(2));
-    expect(got.slice(0, 2).map((frame) => frame.seq)).toEqual([1, 2]);
+    expect(got.slice(0, 2).map((frame) => frame.seq)).toEqual([1, 1]);
     send({ type: FrameType.Ack, ack: 3 });
     await Promise.all(sent);
     expect(link.statistics.framesResent).toBeGreaterThanOrEqual(2);
+    link.close();
+  });
+
+  it("that went out before what has arrived goes again at once, and nothing else does", async () => {
+    const { link, got, send } = await open();
+    const sent = numbered(6).map((payload) => link.send(Channel.Request, payload));
+    await ticks();
+    got.length = 0;
+    send({ type: FrameType.Ack, ack: 1, seq: 0b0101 });
+    await ticks();
+    expect(got.splice(0).map((frame) => frame.seq)).toEqual([1, 3]);
+    send({ type: FrameType.Ack, ack: 1, seq: 0b1101 });
+    await ticks();
+    expect(got).toEqual([]);
+    send({ type: FrameType.Ack, ack: 1, seq: 0b1111 });
+    await ticks();
+    expect(got.map((frame) => frame.seq)).toEqual([1]);
+    send({ type: FrameType.Ack, ack: 6 });
+    await Promise.all(sent);
+    expect(link.statistics.framesResent).toBe(3);
+    link.close();
+  });
+
+  it("waits for credit, and asks for it with one frame", async () => {
+    const { link, got, send } = await open(quick);
+    send({ type: FrameType.Ack, ack: 0, credit: 2 });
+    await ticks();
+    const sent = numbered(5).map((payload) => link.send(Channel.Request, payload));
+    await ticks();
+    expect(new Set(got.map((frame) => frame.seq))).toEqual(new Set([0, 1]));
+    send({ type: FrameType.Ack, ack: 2, credit: 0 });
+    await Promise.all(sent.slice(0, 2));
+    got.length = 0;
+    await vi.waitFor(() => expect(got.length).toBeGreaterThanOrEqual(2));
+    expect(new Set(got.map((frame) => frame.seq))).toEqual(new Set([2]));
+    send({ type: FrameType.Ack, ack: 3, credit: 8 });
+    await vi.waitFor(() => expect(got.some((frame) => frame.seq === 4)).toBe(true));
+    send({ type: FrameType.Ack, ack: 5 });
+    await Promise.all(sent);
+    link.close();
+  });
+
+  it("of a peer that gives no credit ends the link in time, with no more than a queue of it kept", async () => {
+    const hand = byHand({ ...quick, silenceMs: 60, maxQueued: 10 });
+    void hand.link.open();
+    hand.send({ type: FrameType.SyncAck, payload: sync(Limit.Version, 77) });
+    hand.send({ type: FrameType.Ack, credit: 0 });
+    await ticks();
+    const answer = setInterval(() => hand.send({ type: FrameType.Ack, credit: 0 }), 5);
+    try {
+      const sent = numbered(30).map((payload) => hand.link.send(Channel.Request, payload).catch((error: unknown) => error));
+      const codes = (await Promise.all(sent)).map((error) => (error as { code: string }).code);
+      expect(codes.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => "E_LINK_LOST"));
+      expect(codes.slice(10)).toEqual(Array.from({ length: 20 }, () => "E_LINK_FULL"));
+      // One frame at a time was on the line, again and again.
+      expect(new Set(hand.got.filter(({ type }) => type === FrameType.Data).map(({ seq }) => seq))).toEqual(new Set([0]));
+    } finally {
+      clearInterval(answer);
+    }
+  });
+
+  it("of the bulk goes when nothing else does", async () => {
+    const { link, got, send } = await open();
+    const bulk = numbered(20).map((payload) => link.send(Channel.Bulk, payload));
+    const request = link.send(Channel.Request, Uint8Array.of(1));
+    await ticks();
+    for (let ack = Limit.Window; got.length < 21; ack = got.length) {
+      send({ type: FrameType.Ack, ack });
+      await ticks();
+    }
+    expect(got.findIndex(({ channel }) => channel === Channel.Request)).toBe(Limit.Window);
+    send({ type: FrameType.Ack, ack: 21 });
+    await Promise.all([...bulk, request]);
     link.close();
   });
 
@@ -173,7 +256,9 @@ describe("data", () => {
     });
     right.onData((bytes) => reader.push(bytes));
     const answer = (frame: Partial<Frame>): void =>
-      right.write(encodeFrame({ type: FrameType.Ack, seq: 0, ack: 0, channel: 0, payload: new Uint8Array(), ...frame }));
+      right.write(
+        encodeFrame({ type: FrameType.Ack, seq: 0, ack: 0, channel: 0, credit: Limit.Window, payload: new Uint8Array(), ...frame }),
+      );
     let expected = 0;
     const timer = setInterval(() => {
       const frame = line.shift();
@@ -200,11 +285,15 @@ describe("data", () => {
     const { link, got, send } = await open();
     const taken: number[] = [];
     link.on("message", (_, payload) => taken.push(payload[0]));
-    for (const seq of [0, 0, 2, 1]) send({ seq, payload: Uint8Array.of(seq) });
+    for (const seq of [0, 0, 2, 3, 9, 3]) send({ seq, payload: Uint8Array.of(seq) });
     await ticks();
-    expect(taken).toEqual([0, 1]);
-    expect(got.at(-1)).toMatchObject({ type: FrameType.Ack, ack: 2 });
-    expect(link.statistics.framesOutOfTurn).toBe(2);
+    expect(taken).toEqual([0]);
+    expect(got.at(-1)).toMatchObject({ type: FrameType.Ack, ack: 1, seq: 0b11 });
+    send({ seq: 1, payload: Uint8Array.of(1) });
+    await ticks();
+    expect(taken).toEqual([0, 1, 2, 3]);
+    expect(got.at(-1)).toMatchObject({ type: FrameType.Ack, ack: 4, seq: 0 });
+    expect(link.statistics.framesOutOfTurn).toBe(5);
     link.close();
   });
 
