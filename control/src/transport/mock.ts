@@ -107,7 +107,7 @@ export function badLine(seed: number, { lose = 0, double = 0, flip = 0 }: { lose
 }
 
 /** A small seeded generator of numbers in [0, 1). */
-function mulberry32(seed: number): () => number {
+export function mulberry32(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
