@@ -54,6 +54,7 @@ export class Machine {
   readonly text: string[] = [];
   readonly panics: string[][] = [];
   #guests = new Map<number, Guest>();
+  #stopping = false;
   #catalog = new Catalog(root);
 
   private constructor(
@@ -62,6 +63,10 @@ export class Machine {
     readonly hypervisor: RemoteHypervisor,
     readonly runDir: string,
   ) {
+    // Else a test that fails for want of a hypervisor does not say why.
+    engine.onExit((code, signal) => {
+      if (!this.#stopping) process.stderr.write(`contract: ${target.title} ended: ${signal ?? `code ${code}`}: ${engine.lastWords()}\n`);
+    });
     hypervisor.on("text", (line) => this.text.push(line));
     hypervisor.on("panic", (lines) => this.panics.push(lines));
     hypervisor.on("console", (guest, port, bytes) => this.#guests.get(guest)?.take(port, bytes));
@@ -191,6 +196,7 @@ export class Machine {
   }
 
   async stop(): Promise<void> {
+    this.#stopping = true;
     await this.hypervisor.close().catch(() => {});
     await this.engine.stop();
     rmSync(this.runDir, { recursive: true, force: true });

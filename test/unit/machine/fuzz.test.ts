@@ -11,7 +11,7 @@ import { randomFrom, scaled, seedOf } from "../../support/scale.js";
 import { perform } from "./exits.js";
 import { Guest, machineWasm, VENDORS } from "./guest.js";
 
-const OPERATIONS = scaled(200_000, 50_000_000);
+const OPERATIONS = scaled(200_000, 10_000_000);
 const LENGTH = 100;
 const RECORDS = layout().filter(({ record }) => record !== "vcpu");
 const EVENT_VALID = 0x8000_0000n;
