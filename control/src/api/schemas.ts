@@ -192,7 +192,8 @@ export const status = z.strictObject({
     .strictObject({
       name: z.string(),
       accel: z.string(),
-      pid: z.int(),
+      /** null: the machine is elsewhere */
+      pid: z.int().nullable(),
       why: z.string(),
       command: z.array(z.string()),
       /** RAM of its machine */

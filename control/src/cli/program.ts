@@ -46,6 +46,7 @@ export const COMMANDS: Record<string, () => Promise<Make>> = {
   top: async () => (await import("./commands/top.js")).top,
   dev: async () => (await import("./commands/dev.js")).dev,
   debug: async () => (await import("./commands/debug.js")).debug,
+  bridge: async () => (await import("./commands/bridge.js")).bridge,
   doctor: async () => (await import("./commands/doctor.js")).doctor,
   completion: async () => (await import("./commands/completion.js")).completion,
   complete: async () => (await import("./commands/complete.js")).complete,

@@ -1,10 +1,13 @@
 // Boots a hypervisor: chooses the engine as doctor does, starts it, and waits until the hypervisor has answered.
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { Vendor } from "../../../protocol/messages.js";
 import type { RpcError } from "../api/jsonrpc.js";
 import { chooseEngine, type EngineChoice, type EngineWish } from "../doctor/choice.js";
 import { collectFacts } from "../doctor/facts.js";
+import type { AttachRequest } from "../engines/attach.js";
 import type { RunningEngine } from "../engines/engine.js";
 import { HvkitError } from "../errors.js";
 import type { HypervisorClient } from "../hypervisor/hypervisor.js";
@@ -21,12 +24,14 @@ export interface BootRequest extends EngineWish {
   memoryBytes: number;
   /** of the machine; left out: two where the host has them, one in Bochs, whose CPUs take turns */
   cpus?: number;
+  /** a machine that was booted elsewhere, in place of all that */
+  attach?: AttachRequest;
 }
 
 export interface Booted {
   engine: RunningEngine;
   hypervisor: HypervisorClient;
-  choice: EngineChoice;
+  choice: Pick<EngineChoice, "vendor" | "why">;
   /** of the state region of the build that was booted */
   layout: Layout;
 }
@@ -47,6 +52,7 @@ export type Boot = (request: BootRequest, context: BootContext) => Promise<Boote
 /** @param root the project's folder, with build/ below */
 export function bootFrom(root: string): Boot {
   return async (request, context) => {
+    if (request.attach) return attachTo(request.attach, root, context);
     const kernelPath = join(root, "build", "hv.elf32");
     const imagePath = join(root, "build", "hv.img");
     for (const path of [kernelPath, imagePath]) {
@@ -81,4 +87,39 @@ export function bootFrom(root: string): Boot {
       throw error;
     }
   };
+}
+
+/** What is there already: nothing is started, and guests that another control plane left are ended. */
+async function attachTo(request: AttachRequest, root: string, context: BootContext): Promise<Booted> {
+  const layout = readLayout(root);
+  const why = `a machine that is booted elsewhere, as asked for: ${request.to}.`;
+  context.onLine(`engine: ${why}`);
+  const { attach } = await import("../engines/attach.js");
+  const engine = await attach(request, context.signal);
+  context.onEngine(engine);
+  try {
+    const { RemoteHypervisor } = await import("../hypervisor/client.js");
+    const { endGuests } = await import("../hypervisor/leftovers.js");
+    const hypervisor = await RemoteHypervisor.connect(engine, {
+      symbolsPath: join(root, "build", "hv.elf"),
+      onText: context.onLine,
+      onFault: context.onFault,
+      signal: context.signal,
+    });
+    await warnOfBuild(root, hypervisor, context);
+    const left = await endGuests(hypervisor);
+    if (left > 0)
+      context.onLine(`engine: ${left} guest${left === 1 ? "" : "s"} of an earlier control plane ${left === 1 ? "was" : "were"} ended.`);
+    return { engine, hypervisor, choice: { vendor: hypervisor.hello.vendor === Vendor.Vmx ? "Intel VMX" : "AMD SVM", why }, layout };
+  } catch (error) {
+    await engine.stop();
+    throw error instanceof HvkitError && error.code === "E_LINK_TIMEOUT" ? engine.silent(error) : error;
+  }
+}
+
+/** Of the same protocol, but not of the same sources: what is read from a guest's machine may be misread. */
+async function warnOfBuild(root: string, { hello }: HypervisorClient, { onLine }: BootContext): Promise<void> {
+  const image = await readFile(join(root, "build", "hv.elf32"), "latin1").catch(() => "");
+  if (image.includes(hello.identity)) return;
+  onLine(`engine: the hypervisor there is another build (${hello.identity}) than this one; \`hvkit machine\` and snapshots may be wrong.`);
 }

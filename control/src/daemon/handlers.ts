@@ -255,7 +255,7 @@ async function status({ host, guests, paths, startedAt }: Services): Promise<Sta
       ? {
           name: booted.engine.name,
           accel: booted.engine.accel,
-          pid: booted.engine.pid,
+          pid: booted.engine.pid ?? null,
           why: booted.choice.why,
           command: booted.engine.command,
           memoryBytes: host.memoryBytes,

@@ -2,10 +2,13 @@
 import { EventEmitter } from "node:events";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Failure, Status } from "../api/schemas.js";
+import { isPassing } from "../engines/attach.js";
 import { HvkitError } from "../errors.js";
 import { replaceFile } from "../files.js";
 import type { HypervisorClient } from "../hypervisor/hypervisor.js";
+import { endGuests } from "../hypervisor/leftovers.js";
 import type { Layout } from "../snapshot/format.js";
 import type { Boot, Booted, BootRequest } from "./boot.js";
 import type { Log } from "./log.js";
@@ -23,6 +26,11 @@ const MAX_FAILURES = 3;
 const FAILURE_WINDOW_MS = 60_000;
 /** a panic report's last lines may come after the link was given up */
 const REPORT_GRACE_MS = 200;
+/** until a machine elsewhere is tried again */
+const REATTACH_MS = 2000;
+/** for what is asked of the hypervisor at the end */
+const FAREWELL_MS = 500;
+const EXTERNAL_FAREWELL_MS = 5000;
 
 export interface HostOptions {
   boot: Boot;
@@ -57,7 +65,7 @@ export class Host extends EventEmitter<HostEvents> {
 
   /** RAM of the machine that it boots on */
   get memoryBytes(): number {
-    return this.options.request.memoryBytes;
+    return this.#booted?.engine.external ? this.#booted.hypervisor.hello.memoryBytes : this.options.request.memoryBytes;
   }
 
   get hypervisor(): HypervisorClient {
@@ -101,7 +109,7 @@ export class Host extends EventEmitter<HostEvents> {
       },
       onEngine: (engine) => {
         log.info({ engine: engine.name, accel: engine.accel, pid: engine.pid, command: engine.command }, "engine started");
-        onEngine?.(engine.pid);
+        if (engine.pid !== undefined) onEngine?.(engine.pid);
       },
       onFault: (error) => log.error({ err: error }, "a listener of the hypervisor failed"),
       signal: this.#abort.signal,
@@ -132,8 +140,12 @@ export class Host extends EventEmitter<HostEvents> {
     const booted = this.#booted;
     this.#booted = undefined;
     if (!booted) return;
-    // Asked first, so that the machine is powered off in order; an engine that does not end by it is ended.
-    await Promise.race([booted.hypervisor.shutdown().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 500).unref())]);
+    // Asked first, so that the machine is powered off in order; an engine that does not end by it is ended. One elsewhere goes on, without
+    // our guests.
+    const { external = false } = booted.engine;
+    const farewell = external ? endGuests(booted.hypervisor) : booted.hypervisor.shutdown();
+    const patience = new Promise((resolve) => setTimeout(resolve, external ? EXTERNAL_FAREWELL_MS : FAREWELL_MS).unref());
+    await Promise.race([farewell.catch(() => {}), patience]);
     await booted.hypervisor.close().catch((error: unknown) => this.options.log.warn({ err: error }, "close"));
     await booted.engine.stop();
   }
@@ -171,19 +183,33 @@ export class Host extends EventEmitter<HostEvents> {
     const now = Date.now();
     this.#failures = [...this.#failures.filter((at) => now - at < FAILURE_WINDOW_MS), now];
     if (this.#abort.signal.aborted) return;
-    if (this.#failures.length > MAX_FAILURES) {
+    if (this.#failures.length > MAX_FAILURES && !booted.engine.external) {
       this.#setState("failed", `lost ${this.#failures.length} times within a minute: ${reason}`);
       return;
     }
     this.restarts++;
     try {
-      await this.start();
+      await this.#startAgain(booted.engine.external ?? false);
     } catch (error) {
       if (this.#abort.signal.aborted) return;
       const message = error instanceof Error ? error.message : String(error);
       this.options.log.error({ err: error }, "the hypervisor could not be started again");
       this.lastFailure = { ...failure, reason: `${reason}; then it could not be started again: ${message}` };
       this.#setState("failed", message);
+    }
+  }
+
+  /** A line to a machine elsewhere may be away for a while: it is tried until it is there again. */
+  async #startAgain(external: boolean): Promise<void> {
+    for (;;) {
+      try {
+        await this.start();
+        return;
+      } catch (error) {
+        if (!external || !isPassing(error)) throw error;
+        this.options.log.warn({ err: error }, "the machine is not back yet");
+        await sleep(REATTACH_MS, undefined, { signal: this.#abort.signal });
+      }
     }
   }
 

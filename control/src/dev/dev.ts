@@ -98,6 +98,11 @@ class DevSession {
     if (!client) return false;
     this.#client = client;
     const { engine, hypervisor } = await client.call("status", {});
+    if (engine?.pid === null) {
+      throw new HvkitError("E_DEV_ATTACHED", "the hypervisor that is up runs on a machine elsewhere: `hvkit dev` cannot boot it again", {
+        hint: "`hvkit down` first.",
+      });
+    }
     if (engine && hypervisor) {
       this.#request = { engine: engine.name, accel: engine.accel, memoryBytes: engine.memoryBytes, cpus: hypervisor.cpus } as BootRequest;
     }

@@ -1,9 +1,12 @@
-// The one interface to whatever runs the hypervisor: QEMU, Bochs, later a machine elsewhere.
+// The one interface to whatever runs the hypervisor: QEMU, Bochs, a machine elsewhere.
 import type { MemoryWindow } from "../native/window.js";
 import type { Transport } from "../transport/transport.js";
 
 export type EngineName = "qemu" | "bochs";
 export type Accel = "kvm" | "tcg" | "emulated";
+/** "attach", "remote": a machine that was booted elsewhere, which has nothing to be chosen */
+export type RunningName = EngineName | "attach";
+export type RunningAccel = Accel | "remote";
 
 export interface EngineOptions {
   /** bytes of the machine's RAM */
@@ -32,10 +35,13 @@ export interface Store {
 }
 
 export interface RunningEngine {
-  readonly name: EngineName;
-  readonly accel: Accel;
-  readonly pid: number;
-  /** the command line that was run, for `status` and bug reports */
+  readonly name: RunningName;
+  readonly accel: RunningAccel;
+  /** undefined: it is no process of this machine */
+  readonly pid: number | undefined;
+  /** the machine is not ours to end: it goes on when this ends */
+  readonly external?: boolean;
+  /** the command line that was run, or what it is attached to, for `status` and bug reports */
   readonly command: string[];
   readonly transport: Transport;
   readonly memory?: MemoryWindow;

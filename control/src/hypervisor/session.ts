@@ -28,7 +28,7 @@ export interface ConnectOptions {
 }
 
 /** Milliseconds: [until Hello, for a request]. An emulator on a busy machine is far slower than its usual self. */
-const patience = { kvm: [15_000, 10_000], tcg: [45_000, 20_000], emulated: [120_000, 60_000] } as const;
+const patience = { kvm: [15_000, 10_000], tcg: [45_000, 20_000], emulated: [120_000, 60_000], remote: [30_000, 60_000] } as const;
 const SHUTDOWN_MS = 10_000;
 const KEPT_LINES = 100;
 const EXIT_FOLLOWS_MS = 500;
@@ -203,7 +203,7 @@ export class Session extends EventEmitter<HypervisorEvents> {
   #silent(): HvkitError {
     return new HvkitError("E_LINK_TIMEOUT", `The hypervisor in ${this.engine.name} did not answer in time.${this.#lastWords()}`, {
       hint: "Run `hvkit doctor`; on a busy machine try again.",
-      data: { command: this.engine.command, lines: [...this.#lines] },
+      data: { command: this.engine.command, lines: [...this.#lines], bytesIn: this.#link.statistics.bytesIn },
     });
   }
 

@@ -33,7 +33,11 @@ export function showStatus(status: Status, now = Date.now()): string {
   const { engine, hypervisor, lastFailure } = status;
   const rows: [string, string][] = [["state", `${status.state}, for ${showAge(status.startedAt, now)}`]];
   if (status.instance !== null) rows.push(["instance", status.instance]);
-  if (engine) rows.push(["engine", `${engine.name} (${engine.accel}), process ${engine.pid}`], ["chosen", engine.why]);
+  if (engine)
+    rows.push(
+      ["engine", `${engine.name} (${engine.accel})${engine.pid === null ? "" : `, process ${engine.pid}`}`],
+      ["chosen", engine.why],
+    );
   if (hypervisor) {
     const { link } = hypervisor;
     rows.push(

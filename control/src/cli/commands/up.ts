@@ -2,6 +2,7 @@
 import { Command } from "@commander-js/extra-typings";
 import type { Status } from "../../api/schemas.js";
 import { HvkitError } from "../../errors.js";
+import { attachOption, attachRequest, baudOption, tokenFileOption } from "../attachrequest.js";
 import { accelOption, bootRequest, cpusOption, engineOption, memoryOption } from "../bootrequest.js";
 import { note, ProgressLine, print, printJson, style } from "../output.js";
 import { call } from "../session.js";
@@ -13,6 +14,9 @@ export const up = () =>
     .addOption(accelOption())
     .addOption(memoryOption())
     .addOption(cpusOption())
+    .addOption(attachOption())
+    .addOption(baudOption("--attach's tty"))
+    .addOption(tokenFileOption())
     .option("--json", "print the status as JSON")
     .addHelpText(
       "after",
@@ -21,11 +25,14 @@ Examples:
   hvkit up
   hvkit up --engine bochs          Intel VMX without hardware for it
   hvkit up --memory 2G --cpus 4 --accel tcg
+  hvkit up --attach /dev/ttyUSB0   a PC that hv.img was booted on, at the other end of the cable
+  hvkit up --attach ws://127.0.0.1:4590 --token-file FILE    the same, through 'hvkit bridge'
 
 'hvkit doctor' says which engine "auto" takes here, and why.`,
     )
-    .action(async ({ json, ...options }, command) => {
-      const request = bootRequest(options);
+    .action(async ({ json, attach: to, baud, tokenFile, ...options }, command) => {
+      const attach = attachRequest({ attach: to, baud, tokenFile });
+      const request = { ...bootRequest(options), ...(attach ? { attach } : {}) };
       const { engine, accel, cpus } = request;
       const running = await runningStatus();
       if (running) {
@@ -33,7 +40,8 @@ Examples:
           (engine !== "auto" && engine !== running.engine?.name) ||
           (accel !== "auto" && accel !== running.engine?.accel) ||
           (cpus !== undefined && cpus !== running.hypervisor?.cpus) ||
-          command.getOptionValueSource("memory") === "cli";
+          command.getOptionValueSource("memory") === "cli" ||
+          (attach !== undefined && attach.to !== running.engine?.command[0]);
         if (other) throw new HvkitError("E_ALREADY_UP", "the hypervisor is up, with other options", { hint: "`hvkit down` first." });
         if (json) printJson(running);
         else print(`up already: ${describe(running)}`);
