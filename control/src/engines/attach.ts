@@ -18,8 +18,18 @@ export interface AttachRequest {
 /** the other side's part of closing the line */
 const CLOSE_MS = 1000;
 
-/** What can be over by itself, so that it is worth another try: a line that is away, or in use, or silent. */
-const PASSING = ["E_CONNECT", "E_SOCKET", "E_TTY", "E_TTY_BUSY", "E_TTY_GONE", "E_BRIDGE_BUSY", "E_LINK_TIMEOUT", "E_LINK_LOST"];
+/** What can be over by itself, so that it is worth another try: a line that is away, or in use, or silent; a bridge takes its token with it. */
+const PASSING = [
+  "E_CONNECT",
+  "E_SOCKET",
+  "E_TTY",
+  "E_TTY_BUSY",
+  "E_TTY_GONE",
+  "E_TOKEN_FILE",
+  "E_BRIDGE_BUSY",
+  "E_LINK_TIMEOUT",
+  "E_LINK_LOST",
+];
 
 export const isPassing = (error: unknown): boolean => error instanceof HvkitError && PASSING.includes(error.code);
 

@@ -49,6 +49,11 @@ export class MockTransport implements Line {
     this.#paused = true;
   }
 
+  /** Bytes that came and wait for resume(), or for a listener. */
+  get held(): number {
+    return this.#early.reduce((sum, { length }) => sum + length, 0);
+  }
+
   resume(): void {
     this.#paused = false;
     this.#deliver();
