@@ -14,6 +14,8 @@ export interface RuntimePaths {
   lock: string;
   engine: string;
   log: string;
+  /** of the TCP port, when it listens on one */
+  token: string;
   guests: string;
 }
 
@@ -40,6 +42,7 @@ export function runtimePaths(env: NodeJS.ProcessEnv = process.env): RuntimePaths
     lock: join(folder, "daemon.json"),
     engine: join(folder, "engine.json"),
     log: join(folder, "daemon.log"),
+    token: join(folder, "token"),
     guests: join(folder, "guests"),
   };
 }

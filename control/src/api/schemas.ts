@@ -187,6 +187,8 @@ export const status = z.strictObject({
   folder: z.string(),
   /** the daemon's log */
   log: z.string(),
+  /** where it listens besides its socket, and the file with the token for it */
+  tcp: z.strictObject({ url: z.string(), tokenFile: z.string() }).nullable(),
   /** gdb: the socket of its own stub, for the hypervisor; null: it has none */
   engine: z
     .strictObject({

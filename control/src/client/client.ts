@@ -3,13 +3,12 @@
 //   const client = await Client.connect();
 //   const guest = await client.call("run", { image: "linux" });
 import { EventEmitter } from "node:events";
-import { connect as connectSocket } from "node:net";
 import { WebSocket } from "ws";
 import { fromRpcError, type RpcError } from "../api/jsonrpc.js";
 import type { MethodName, Notification, NotificationName, Params, Result } from "../api/methods.js";
-import { checkRuntimeFolder, runtimePaths } from "../api/paths.js";
 import { HvkitError } from "../errors.js";
 import { type Abortable, orAbort, reasonOf } from "./abort.js";
+import { type DaemonAddress, openSocket } from "./opening.js";
 
 type ClientEvents = { [N in NotificationName]: [params: Notification<N>] } & { close: [reason: string] };
 
@@ -17,9 +16,6 @@ interface Pending {
   resolve: (result: never) => void;
   reject: (error: Error) => void;
 }
-
-/** more than the daemon's answers have (daemon/connection.ts) */
-const MAX_MESSAGE_BYTES = 8 * 2 ** 20;
 
 export class Client extends EventEmitter<ClientEvents> {
   readonly #pending = new Map<number, Pending>();
@@ -33,22 +29,9 @@ export class Client extends EventEmitter<ClientEvents> {
     socket.on("error", () => {}); // 'close' follows
   }
 
-  /** @param path the daemon's socket; by default the one of this user */
-  static async connect(path?: string): Promise<Client> {
-    const socketPath = path ?? ownSocket();
-    const socket = new WebSocket("ws://localhost/rpc", {
-      createConnection: () => connectSocket(socketPath),
-      perMessageDeflate: false,
-      maxPayload: MAX_MESSAGE_BYTES,
-    });
-    await new Promise<void>((resolve, reject) => {
-      socket.once("open", resolve);
-      socket.once("error", (error: NodeJS.ErrnoException) => {
-        const absent = error.code === "ENOENT" || error.code === "ECONNREFUSED";
-        reject(absent ? notUp(error) : new HvkitError("E_CONNECT", `the daemon cannot be reached: ${error.message}`, { cause: error }));
-      });
-    });
-    return new Client(socket);
+  /** By default to the daemon of this user and instance, or the one that HVKIT_URL names. */
+  static async connect(address?: DaemonAddress): Promise<Client> {
+    return new Client(await openSocket(address));
   }
 
   /** `signal`: who aborts waits no more; the daemon does what was asked for all the same. */
@@ -93,25 +76,6 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#pending.clear();
     this.emit("close", reason);
   }
-}
-
-function ownSocket(): string {
-  const { folder, socket } = runtimePaths();
-  if (!checkRuntimeFolder(folder)) throw notUp();
-  return socket;
-}
-
-/** The words for an instance that is named, too. */
-function startIt(): string {
-  const { instance } = runtimePaths();
-  return `Start it with \`hvkit up${instance === undefined ? "" : ` --instance ${instance}`}\`.`;
-}
-
-function notUp(cause?: unknown): HvkitError {
-  return new HvkitError("E_NOT_UP", "the hypervisor is not up", {
-    hint: startIt(),
-    ...(cause === undefined ? {} : { cause }),
-  });
 }
 
 function lost(reason: string): HvkitError {

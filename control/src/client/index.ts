@@ -25,3 +25,4 @@ export { type ConsoleReading, Guest, type GuestEnded, type Waiting } from "./gue
 export { type ConnectOptions, connect, down, Hvkit, type RunOptions, type UpOptions, up, type Where } from "./hvkit.js";
 export { type KernelPanic, kernelPanic } from "./kernelpanic.js";
 export { launchDaemon } from "./launch.js";
+export type { DaemonAddress, RemoteDaemon } from "./opening.js";

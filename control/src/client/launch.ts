@@ -2,7 +2,7 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { fromRpcError } from "../api/jsonrpc.js";
-import type { BootRequest, LaunchMessage } from "../daemon/boot.js";
+import type { BootRequest, LaunchMessage, LaunchOptions } from "../daemon/boot.js";
 import { HvkitError } from "../errors.js";
 import { type Abortable, reasonOf } from "./abort.js";
 
@@ -10,7 +10,7 @@ const DAEMON = fileURLToPath(new URL("../daemon/main.js", import.meta.url));
 
 const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-export interface LaunchOptions extends Abortable {
+export interface LaunchContext extends LaunchOptions, Abortable {
   /** the daemon's; its runtime folder is by it */
   env?: NodeJS.ProcessEnv;
 }
@@ -18,11 +18,11 @@ export interface LaunchOptions extends Abortable {
 export async function launchDaemon(
   request: BootRequest,
   onLine: (line: string) => void,
-  { env = process.env, signal: abort }: LaunchOptions = {},
+  { env = process.env, signal: abort, ...options }: LaunchContext = {},
 ): Promise<number> {
   abort?.throwIfAborted();
   const stdio = ["ignore", "ignore", "pipe", "ipc"] as const;
-  const child = fork(DAEMON, [JSON.stringify(request)], { detached: true, stdio: [...stdio], execArgv: [], env });
+  const child = fork(DAEMON, [JSON.stringify(request), JSON.stringify(options)], { detached: true, stdio: [...stdio], execArgv: [], env });
   let words = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     words = (words + text).slice(-4096);

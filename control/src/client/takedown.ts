@@ -1,12 +1,15 @@
 // Ends the daemon with all that it has, and cleans up after one that was killed: no process, socket or file stays.
-import { checkRuntimeFolder, runtimePaths } from "../api/paths.js";
+import { checkRuntimeFolder, type RuntimePaths, runtimePaths } from "../api/paths.js";
 import { HvkitError } from "../errors.js";
 import { Client } from "./client.js";
+import { remoteDaemon } from "./opening.js";
 
 const PATIENCE_MS = 20_000;
 
 /** What there was. */
-export async function takeDown(paths = runtimePaths()): Promise<"up" | "leftovers" | "down"> {
+export async function takeDown(given?: RuntimePaths): Promise<"up" | "leftovers" | "down"> {
+  if (!given && remoteDaemon()) return takeDownRemote();
+  const paths = given ?? runtimePaths();
   if (!checkRuntimeFolder(paths.folder)) return "down";
   const { removeFolder, runningDaemon, takeLock } = await import("../daemon/lock.js");
   const { endProcess, waitForEnd } = await import("../native/process.js");
@@ -30,5 +33,14 @@ export async function takeDown(paths = runtimePaths()): Promise<"up" | "leftover
       hint: `Its log is ${paths.log}; \`kill -9 ${daemon.pid}\`, then \`hvkit down\` again.`,
     });
   }
+  return "up";
+}
+
+/** What it leaves is cleaned up on its own side. */
+async function takeDownRemote(): Promise<"up"> {
+  const client = await Client.connect();
+  const closed = new Promise((resolve) => client.once("close", resolve));
+  await client.call("down", {});
+  await closed;
   return "up";
 }

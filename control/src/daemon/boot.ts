@@ -13,11 +13,18 @@ import { HvkitError } from "../errors.js";
 import type { HypervisorClient } from "../hypervisor/hypervisor.js";
 import type { Layout } from "../snapshot/format.js";
 import { readLayout } from "../snapshot/layout.js";
+import type { ListenAddress } from "../transport/address.js";
 
 const DEFAULT_CPUS = 2;
 
 /** what the daemon tells its starter until it is ready */
 export type LaunchMessage = { type: "line"; line: string } | { type: "ready" } | { type: "failed"; error: RpcError };
+
+/** How the daemon itself is started. */
+export interface LaunchOptions {
+  /** a TCP port of loopback besides the socket */
+  listen?: ListenAddress;
+}
 
 export interface BootRequest extends EngineWish {
   /** bytes of the machine's RAM */

@@ -1,7 +1,12 @@
 // The daemon put together: host (engine and hypervisor), guests, and the server that clients talk to.
 import type { RuntimePaths } from "../api/paths.js";
+import type { Status } from "../api/schemas.js";
+import { HvkitError } from "../errors.js";
 import { Catalog } from "../images/catalog.js";
 import { SnapshotStore } from "../snapshot/store.js";
+import type { ListenAddress } from "../transport/address.js";
+import { bracketed } from "../transport/guard.js";
+import { writeToken } from "../transport/token.js";
 import type { Boot, BootRequest } from "./boot.js";
 import { Debuggers } from "./debuggers.js";
 import { Events } from "./events.js";
@@ -21,6 +26,8 @@ export interface DaemonOptions extends ServerOptions {
   /** the project's folder, with images/ below */
   root: string;
   log: Log;
+  /** a TCP port of loopback besides the socket */
+  listen?: ListenAddress;
   /** of this user's snapshots; by default snapshotFolder() */
   snapshotFolder?: string;
   /** how much the guests' consoles may keep on the disk */
@@ -37,11 +44,14 @@ export class Daemon {
   readonly server: Server;
   readonly #paths: RuntimePaths;
   readonly #log: Log;
+  readonly #listen: ListenAddress | undefined;
+  #tcp: Status["tcp"] | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor({ boot, request, paths, root, log, onLine, onDown, limits, snapshotFolder, ...serverOptions }: DaemonOptions) {
+  constructor({ boot, request, paths, root, log, onLine, onDown, limits, snapshotFolder, listen, ...serverOptions }: DaemonOptions) {
     this.#paths = paths;
     this.#log = log;
+    this.#listen = listen;
     this.host = new Host({
       boot,
       request,
@@ -73,6 +83,7 @@ export class Daemon {
       snapshots: new Snapshots(this.host, this.guests, catalog, store),
       debuggers: new Debuggers(this.host, this.guests, log),
       paths,
+      tcp: () => this.tcp,
       startedAt: new Date(),
       down,
     });
@@ -82,9 +93,28 @@ export class Daemon {
 
   /** Resolves when the hypervisor answers and clients can connect. */
   async start(): Promise<void> {
+    // First: a port that is taken shall not cost a boot.
+    if (this.#listen) await this.#openPort(this.#listen);
     await this.host.start();
     await this.server.listen(this.#paths.socket);
-    this.#log.info({ socket: this.#paths.socket }, "ready");
+    this.#log.info({ socket: this.#paths.socket, tcp: this.#tcp }, "ready");
+  }
+
+  /** Where it listens besides its socket. */
+  get tcp(): Status["tcp"] {
+    return this.#tcp ?? null;
+  }
+
+  async #openPort({ host, port }: ListenAddress): Promise<void> {
+    try {
+      const bound = await this.server.listenTcp({ address: host, port, token: writeToken(this.#paths.token) });
+      this.#tcp = { url: `ws://${bracketed(host)}:${bound}`, tokenFile: this.#paths.token };
+    } catch (error) {
+      throw new HvkitError("E_LISTEN", `${bracketed(host)}:${port} cannot be listened on: ${(error as Error).message}`, {
+        hint: "Give another port to --listen; port 0 takes any free one.",
+        cause: error,
+      });
+    }
   }
 
   /** Ends all: guests, hypervisor, engine, clients. Once, however often it is asked for. */

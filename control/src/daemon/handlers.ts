@@ -37,6 +37,7 @@ export interface Services {
   snapshots: Snapshots;
   debuggers: Debuggers;
   paths: RuntimePaths;
+  tcp: () => Status["tcp"];
   startedAt: Date;
   /** begins the daemon's end; the reply goes out before */
   down: () => void;
@@ -242,7 +243,7 @@ export function makeHandlers(services: Services): Handlers {
   };
 }
 
-async function status({ host, guests, paths, startedAt }: Services): Promise<Status> {
+async function status({ host, guests, paths, tcp, startedAt }: Services): Promise<Status> {
   const { booted } = host;
   return {
     state: host.state,
@@ -251,6 +252,7 @@ async function status({ host, guests, paths, startedAt }: Services): Promise<Sta
     instance: paths.instance ?? null,
     folder: paths.folder,
     log: paths.log,
+    tcp: tcp(),
     engine: booted
       ? {
           name: booted.engine.name,

@@ -1,10 +1,10 @@
 // The daemon's process, started by `hvkit up` (client/launch.ts): takes the lock, boots, tells the starter how it went over the
-// channel to its parent, and then lives until `down`, SIGTERM or SIGINT. Its one argument is a BootRequest in JSON.
+// channel to its parent, and then lives until `down`, SIGTERM or SIGINT. Its arguments are a BootRequest and a LaunchOptions, in JSON.
 
 import { toRpcError } from "../api/jsonrpc.js";
 import { runtimePaths } from "../api/paths.js";
 import { projectRoot } from "../api/root.js";
-import { type BootRequest, bootFrom, type LaunchMessage } from "./boot.js";
+import { type BootRequest, bootFrom, type LaunchMessage, type LaunchOptions } from "./boot.js";
 import { Daemon } from "./daemon.js";
 import { removeFolder, takeLock } from "./lock.js";
 import { openLog } from "./log.js";
@@ -20,6 +20,7 @@ function tell(message: LaunchMessage): Promise<void> {
 async function main(): Promise<void> {
   process.umask(0o077);
   const request = JSON.parse(process.argv[2] ?? "{}") as BootRequest;
+  const options = JSON.parse(process.argv[3] ?? "{}") as LaunchOptions;
   const paths = runtimePaths();
   await takeLock(paths);
   const log = openLog(paths.log);
@@ -38,6 +39,7 @@ async function main(): Promise<void> {
     paths,
     root,
     log,
+    ...options,
     onLine: (line) => void tell({ type: "line", line }),
     onDown: () => leave(0),
   });

@@ -126,6 +126,7 @@ describe("status", () => {
       instance: "two",
       folder: "/run/user/1000/hvkit-two",
       log: "/run/user/1000/hvkit-two/daemon.log",
+      tcp: { url: "ws://127.0.0.1:4590", tokenFile: "/run/user/1000/hvkit-two/token" },
       engine: { name: "qemu", accel: "tcg", pid: 8, why: "QEMU TCG.", command: ["qemu"], memoryBytes: 2 ** 30, gdb: null },
       hypervisor: {
         version: 1,
@@ -165,6 +166,7 @@ describe("status", () => {
       guests:    1 running of 2
       daemon:    process 7, /run/user/1000/hvkit-two
       log:       /run/user/1000/hvkit-two/daemon.log
+      listens:   ws://127.0.0.1:4590, token in /run/user/1000/hvkit-two/token
       restarts:  1
       failure:   30 seconds ago: The hypervisor panicked: #GP
                  hvkit: panic: #GP

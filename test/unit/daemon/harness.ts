@@ -63,7 +63,10 @@ export class Harness {
   static async start(prepare?: Parameters<typeof fakeBoot>[0], options: Partial<DaemonOptions> = {}): Promise<Harness> {
     const harness = new Harness(mkdtempSync(join(tmpdir(), "hvkit-daemon-")), prepare, options);
     await takeLock(harness.paths);
-    await harness.daemon.start();
+    await harness.daemon.start().catch(async (error: unknown) => {
+      await harness.stop();
+      throw error;
+    });
     return harness;
   }
 

@@ -62,6 +62,7 @@ export function showStatus(status: Status, now = Date.now()): string {
     ["daemon", `process ${status.pid}, ${status.folder}`],
     ["log", status.log],
   );
+  if (status.tcp) rows.push(["listens", `${status.tcp.url}, token in ${status.tcp.tokenFile}`]);
   if (status.restarts > 0) rows.push(["restarts", String(status.restarts)]);
   if (lastFailure) rows.push(["failure", [`${showAge(lastFailure.at, now)} ago: ${lastFailure.reason}`, ...lastFailure.panic].join("\n")]);
   return pairs(rows);

@@ -2,6 +2,8 @@
 import { Command } from "@commander-js/extra-typings";
 import type { Status } from "../../api/schemas.js";
 import { HvkitError } from "../../errors.js";
+import { type ListenAddress, parseListen } from "../../transport/address.js";
+import { bracketed, isLoopback } from "../../transport/guard.js";
 import { attachOption, attachRequest, baudOption, tokenFileOption } from "../attachrequest.js";
 import { accelOption, bootRequest, cpusOption, engineOption, memoryOption } from "../bootrequest.js";
 import { note, ProgressLine, print, printJson, style } from "../output.js";
@@ -17,6 +19,7 @@ export const up = () =>
     .addOption(attachOption())
     .addOption(baudOption("--attach's tty"))
     .addOption(tokenFileOption())
+    .option("--listen <address>", "listen on this TCP port of loopback, too, for who has the token: 127.0.0.1:PORT")
     .option("--json", "print the status as JSON")
     .addHelpText(
       "after",
@@ -24,15 +27,20 @@ export const up = () =>
 Examples:
   hvkit up
   hvkit up --engine bochs          Intel VMX without hardware for it
+  hvkit up --listen 127.0.0.1:4590 then, with its token: hvkit --url ws://127.0.0.1:4590 ps
   hvkit up --memory 2G --cpus 4 --accel tcg
   hvkit up --attach /dev/ttyUSB0   a PC that hv.img was booted on, at the other end of the cable
   hvkit up --attach ws://127.0.0.1:4590 --token-file FILE    the same, through 'hvkit bridge'
 
 'hvkit doctor' says which engine "auto" takes here, and why.`,
     )
-    .action(async ({ json, attach: to, baud, tokenFile, ...options }, command) => {
+    .action(async ({ json, listen: address, attach: to, baud, tokenFile, ...options }, command) => {
+      if (process.env.HVKIT_URL) {
+        throw new HvkitError("E_USAGE", "`up` starts a daemon here: it takes no --url", { hint: "Leave it out, and unset HVKIT_URL." });
+      }
       const attach = attachRequest({ attach: to, baud, tokenFile });
       const request = { ...bootRequest(options), ...(attach ? { attach } : {}) };
+      const listen = address === undefined ? undefined : listenAddress(address);
       const { engine, accel, cpus } = request;
       const running = await runningStatus();
       if (running) {
@@ -41,6 +49,7 @@ Examples:
           (accel !== "auto" && accel !== running.engine?.accel) ||
           (cpus !== undefined && cpus !== running.hypervisor?.cpus) ||
           command.getOptionValueSource("memory") === "cli" ||
+          (listen !== undefined && !isThere(listen, running)) ||
           (attach !== undefined && attach.to !== running.engine?.command[0]);
         if (other) throw new HvkitError("E_ALREADY_UP", "the hypervisor is up, with other options", { hint: "`hvkit down` first." });
         if (json) printJson(running);
@@ -51,17 +60,33 @@ Examples:
       const progress = new ProgressLine();
       const started = Date.now();
       try {
-        await launchDaemon(request, (line) => {
+        const onLine = (line: string): void => {
           if (line.startsWith("engine: ")) note(line.slice(8));
           else progress.show(style(line, "dim", process.stderr));
-        });
+        };
+        await launchDaemon(request, onLine, listen === undefined ? {} : { listen });
       } finally {
         progress.clear();
       }
       const status = await call("status", {});
       if (json) printJson(status);
-      else print(`up: ${describe(status)}, ready in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+      else {
+        print(`up: ${describe(status)}, ready in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+        if (status.tcp) note(`listens at ${status.tcp.url}, token in ${status.tcp.tokenFile}`);
+      }
     });
+
+function listenAddress(text: string): ListenAddress {
+  const address = parseListen(text, "--listen");
+  if (isLoopback(address.host)) return address;
+  throw new HvkitError("E_USAGE", `the daemon does not listen on ${address.host}: only on loopback`, {
+    hint: "Listen on 127.0.0.1:PORT, and reach it from elsewhere through `ssh -L PORT:127.0.0.1:PORT`.",
+  });
+}
+
+function isThere({ host, port }: ListenAddress, { tcp }: Status): boolean {
+  return tcp !== null && new URL(tcp.url).hostname === bracketed(host) && (port === 0 || new URL(tcp.url).port === String(port));
+}
 
 async function runningStatus(): Promise<Status | undefined> {
   try {

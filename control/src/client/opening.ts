@@ -1,0 +1,88 @@
+// How a client gets to its daemon: by this user's socket, or by the TCP port that HVKIT_URL names, with the token of HVKIT_TOKEN_FILE.
+import { connect as connectSocket } from "node:net";
+import { type ClientOptions, WebSocket } from "ws";
+import { checkRuntimeFolder, runtimePaths } from "../api/paths.js";
+import { HvkitError } from "../errors.js";
+
+export interface RemoteDaemon {
+  /** ws://127.0.0.1:PORT */
+  url: string;
+  /** the file that `hvkit up --listen` made; by default the one in this user's runtime folder */
+  tokenFile?: string;
+}
+
+/** A socket's path, or a TCP port. */
+export type DaemonAddress = string | RemoteDaemon;
+
+const PATH = "/rpc";
+const HANDSHAKE_MS = 10_000;
+/** more than the daemon's answers have (daemon/connection.ts) */
+const MAX_MESSAGE_BYTES = 8 * 2 ** 20;
+
+/** The TCP port that HVKIT_URL names; undefined: the daemon is at its socket. */
+export function remoteDaemon(env: NodeJS.ProcessEnv = process.env): RemoteDaemon | undefined {
+  const { HVKIT_URL: url, HVKIT_TOKEN_FILE: tokenFile } = env;
+  return url ? { url, ...(tokenFile ? { tokenFile } : {}) } : undefined;
+}
+
+/** Open. Throws E_NOT_UP, E_CONNECT, or what the daemon refuses with. */
+export async function openSocket(address: DaemonAddress = remoteDaemon() ?? ownSocket()): Promise<WebSocket> {
+  const options: ClientOptions = { perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES, handshakeTimeout: HANDSHAKE_MS };
+  const socket =
+    typeof address === "string"
+      ? new WebSocket(`ws://localhost${PATH}`, { ...options, createConnection: () => connectSocket(address) })
+      : await openRemote(address, options);
+  await new Promise<void>((resolve, reject) => {
+    socket.once("open", resolve);
+    socket.on("error", (error: NodeJS.ErrnoException) => reject(unreachable(error, address)));
+    socket.once("unexpected-response", (_request, response) => {
+      const where = typeof address === "string" ? "the daemon" : address.url;
+      import("../transport/guard.js").then(({ refusedBy }) => refusedBy(where, response)).then(reject, reject);
+    });
+  });
+  return socket;
+}
+
+async function openRemote({ url: text, tokenFile }: RemoteDaemon, options: ClientOptions): Promise<WebSocket> {
+  const url = parseUrl(text);
+  const { readToken, tokenHeaders } = await import("../transport/token.js");
+  return new WebSocket(url, { ...options, headers: tokenHeaders(readToken(tokenFile ?? runtimePaths().token)) });
+}
+
+function ownSocket(): string {
+  const { folder, socket } = runtimePaths();
+  if (!checkRuntimeFolder(folder)) throw notUp();
+  return socket;
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (
+    !url ||
+    !["ws:", "wss:"].includes(url.protocol) ||
+    ![PATH, "/"].includes(url.pathname) ||
+    `${url.username}${url.search}${url.hash}` !== ""
+  ) {
+    throw new HvkitError("E_URL", `'${text}' is no daemon's address`, { hint: "Write ws://127.0.0.1:PORT, as `hvkit status` shows it." });
+  }
+  url.pathname = PATH;
+  return url;
+}
+
+function unreachable(error: NodeJS.ErrnoException, address: DaemonAddress): HvkitError {
+  const isAbsent = error.code === "ENOENT" || error.code === "ECONNREFUSED";
+  if (isAbsent && typeof address === "string") return notUp(error);
+  const where = typeof address === "string" ? "the daemon" : address.url;
+  return new HvkitError("E_CONNECT", `${where} cannot be reached: ${error.message || error.code}`, {
+    hint: isAbsent ? "Nothing listens there: `hvkit status` on the daemon's side shows its port." : "`hvkit status` says whether it runs.",
+    cause: error,
+  });
+}
+
+function notUp(cause?: unknown): HvkitError {
+  const { instance } = runtimePaths();
+  return new HvkitError("E_NOT_UP", "the hypervisor is not up", {
+    hint: `Start it with \`hvkit up${instance === undefined ? "" : ` --instance ${instance}`}\`.`,
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
