@@ -1,12 +1,13 @@
-// hvkit logs: what a guest's console wrote, from the oldest byte that is kept.
+// hvkit logs: what a guest's console wrote, from the oldest byte that is kept; or the daemon's own log.
 import { Command } from "@commander-js/extra-typings";
 import { note, printJson } from "../output.js";
 import { withClient } from "../session.js";
 
 export const logs = () =>
   new Command("logs")
-    .description("print what a guest's console wrote")
-    .argument("<guest>", "name or id")
+    .description("print what a guest's console wrote, or the daemon's log")
+    .argument("[guest]", "name or id")
+    .option("--daemon", "the daemon's log instead; with --json as it is in its file, one object a line")
     .option("-f, --follow", "go on until the guest ends")
     .option("--json", "print one object {guest, start, end, lost, text}; not with -f")
     .addHelpText(
@@ -18,7 +19,15 @@ Examples:
 
 The last 16 MiB are kept (of all guests together 256 MiB: the largest give way), over resets too, until 'hvkit rm'.`,
     )
-    .action(async (guest, { follow, json }, command) => {
+    .action(async (guest, { daemon, follow, json }, command) => {
+      if (daemon) {
+        if (guest !== undefined) command.error("error: --daemon is not a guest's: leave the guest out");
+        if (process.env.HVKIT_URL) command.error("error: --daemon reads a file of this machine: leave --url out");
+        const { showDaemonLog } = await import("../daemonlog.js");
+        await showDaemonLog({ follow: follow === true, json: json === true });
+        return;
+      }
+      if (guest === undefined) return command.error("error: missing required argument 'guest'");
       if (follow && json) command.error("error: --json prints one object, -f goes on: choose one");
       await withClient(async (client) => {
         if (follow) {
