@@ -3,7 +3,7 @@
 //   const client = await Client.connect();
 //   const guest = await client.call("run", { image: "linux" });
 import { EventEmitter } from "node:events";
-import { WebSocket } from "ws";
+import type { WebSocket } from "ws";
 import { fromRpcError, type RpcError } from "../api/jsonrpc.js";
 import type { MethodName, Notification, NotificationName, Params, Result } from "../api/methods.js";
 import { HvkitError } from "../errors.js";
@@ -41,7 +41,7 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   #call<M extends MethodName>(method: M, params: Params<M>): Promise<Result<M>> {
-    if (this.socket.readyState !== WebSocket.OPEN) return Promise.reject(lost("the connection is closed"));
+    if (this.socket.readyState !== this.socket.OPEN) return Promise.reject(lost("the connection is closed"));
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
@@ -50,7 +50,7 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   async close(): Promise<void> {
-    if (this.socket.readyState === WebSocket.CLOSED) return;
+    if (this.socket.readyState === this.socket.CLOSED) return;
     const closed = new Promise((resolve) => this.socket.once("close", resolve));
     this.socket.close(1000);
     const timer = setTimeout(() => this.socket.terminate(), 500);

@@ -1,8 +1,9 @@
 // How a client gets to its daemon: by this user's socket, or by the TCP port that HVKIT_URL names, with the token of HVKIT_TOKEN_FILE.
 import { connect as connectSocket } from "node:net";
-import { type ClientOptions, WebSocket } from "ws";
+import type { ClientOptions, WebSocket } from "ws";
 import { checkRuntimeFolder, runtimePaths } from "../api/paths.js";
 import { HvkitError } from "../errors.js";
+import { WebSocket as Socket } from "./ws.js";
 
 export interface RemoteDaemon {
   /** ws://127.0.0.1:PORT */
@@ -30,7 +31,7 @@ export async function openSocket(address: DaemonAddress = remoteDaemon() ?? ownS
   const options: ClientOptions = { perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES, handshakeTimeout: HANDSHAKE_MS };
   const socket =
     typeof address === "string"
-      ? new WebSocket(`ws://localhost${PATH}`, { ...options, createConnection: () => connectSocket(address) })
+      ? new Socket(`ws://localhost${PATH}`, { ...options, createConnection: () => connectSocket(address) })
       : await openRemote(address, options);
   await new Promise<void>((resolve, reject) => {
     socket.once("open", resolve);
@@ -46,7 +47,7 @@ export async function openSocket(address: DaemonAddress = remoteDaemon() ?? ownS
 async function openRemote({ url: text, tokenFile }: RemoteDaemon, options: ClientOptions): Promise<WebSocket> {
   const url = parseUrl(text);
   const { readToken, tokenHeaders } = await import("../transport/token.js");
-  return new WebSocket(url, { ...options, headers: tokenHeaders(readToken(tokenFile ?? runtimePaths().token)) });
+  return new Socket(url, { ...options, headers: tokenHeaders(readToken(tokenFile ?? runtimePaths().token)) });
 }
 
 function ownSocket(): string {

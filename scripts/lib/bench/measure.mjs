@@ -10,6 +10,7 @@ import { GuestKind, Op } from "../../../build/js/protocol/messages.js";
 import { TraceMode } from "../../../build/js/protocol/trace.js";
 import { SvmField, VmxField } from "../../../build/js/protocol/vcb.js";
 import { root } from "../run.mjs";
+import { daemon } from "./daemon.mjs";
 import { DevCopy } from "./devcopy.mjs";
 import { directLinux } from "./direct.mjs";
 import { gdbRead } from "./gdb.mjs";
@@ -41,6 +42,10 @@ const timed = {
   snapshot: { of: ["snapshot.save_mb_per_s", "snapshot.restore_ms", "snapshot.bytes"], measure: snapshots },
 };
 
+const DAEMON = ["daemon.rss_mb", "cli.start_ms"];
+
+const failed = (names, error) => Object.fromEntries(names.map((name) => [name, none(`it failed: ${error.message.split("\n")[0]}`)]));
+
 export async function measureEngine(engine, { only, note }) {
   const values = {};
   let flags;
@@ -55,7 +60,7 @@ export async function measureEngine(engine, { only, note }) {
         try {
           Object.assign(values, await measure(bench, engine));
         } catch (error) {
-          for (const metric of of) values[metric] = none(`it failed: ${error.message.split("\n")[0]}`);
+          Object.assign(values, failed(of, error));
         }
         note(`${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
       }
@@ -71,6 +76,7 @@ export async function measureEngine(engine, { only, note }) {
   await take(timed);
   if (wanted(["cpus.speedup"])) values["cpus.speedup"] = await cpusSpeedup(engine, note);
   if (wanted(["dev.save_to_output_ms"])) values["dev.save_to_output_ms"] = await saveToOutput(engine, note);
+  if (wanted(DAEMON)) Object.assign(values, await daemon(engine).catch((error) => failed(DAEMON, error)));
   if (wanted(["image.bytes"])) values["image.bytes"] = statSync(join(root, "build/hv.img")).size;
   if (wanted(["linux.direct"])) values["linux.direct"] = await directLinux(engine, { flags, note });
   const ordered = Object.keys(metrics).flatMap((name) => (name in values && wanted([name]) ? [[name, values[name]]] : []));

@@ -26,6 +26,8 @@ export const metrics = {
   "dev.save_to_output_ms": { unit: "ms", target: { qemu: 5000 } },
   "gdb.read_mb_per_s": { unit: "MB/s", target: { qemu: 1 }, more: true },
   "rpc.median_ms": { unit: "ms", target: { qemu: 3 } },
+  "daemon.rss_mb": { unit: "MB" },
+  "cli.start_ms": { unit: "ms", target: 200 },
   "explain.ms": { unit: "ms", target: 50 },
 };
 
