@@ -70,7 +70,7 @@ export async function up(options: UpOptions = {}): Promise<Hvkit> {
 
 /** Ends the hypervisor and all that belongs to it, and what a daemon left that was killed. */
 export function down({ runtimeFolder }: Where = {}): Promise<"up" | "leftovers" | "down"> {
-  return takeDown(runtimePaths(environment(runtimeFolder)));
+  return takeDown({ paths: runtimePaths(environment(runtimeFolder)) });
 }
 
 function environment(runtimeFolder: string | undefined): NodeJS.ProcessEnv {

@@ -4,6 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
+import { outboxLimits } from "../../../control/src/daemon/outbox.js";
 import { scaled } from "../../support/scale.js";
 import { Harness, until } from "./harness.js";
 
@@ -138,6 +139,26 @@ describe("a client that reads nothing costs at most 16 MB", () => {
       await until(() => harness.daemon.server.connections().length === others);
     });
     expect(cost).toBeLessThan(16e6);
+  });
+
+  it("of all clients together: the one that leaves most is let go", async () => {
+    const before = outboxLimits.total;
+    outboxLimits.total = MIB;
+    try {
+      const sockets = await Promise.all(Array.from({ length: 8 }, () => rawClient()));
+      for (const socket of sockets) socket.write(request("events.subscribe"));
+      await until(() => harness.daemon.server.connections().filter(({ subscribed }) => subscribed).length === 8);
+      const event = { seq: 0, at: new Date().toISOString(), type: "link.lost", reason: "x".repeat(1000) } as const;
+      for (let count = 0; count < 4000; count++) {
+        harness.daemon.server.broadcast("event", event);
+        expect(harness.daemon.server.outboxes.unsent).toBeLessThan(MIB);
+      }
+      await until(() => harness.daemon.server.connections().length < 8);
+      await expectNormalSession();
+      for (const socket of sockets) socket.destroy();
+    } finally {
+      outboxLimits.total = before;
+    }
   });
 
   it.each([
