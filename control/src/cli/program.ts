@@ -53,7 +53,7 @@ export const COMMANDS: Record<string, () => Promise<Make>> = {
 };
 
 /** programs call them */
-const HIDDEN: readonly string[] = ["complete"];
+export const HIDDEN: readonly string[] = ["complete"];
 
 const AFTER_HELP = `
 Examples:
