@@ -4,7 +4,7 @@
 %include "hv.inc"
 
 global guest_clock, ticks_of_ns
-extern boot_vendor, tsc_khz, ns_of_tsc, tsc_of_ns, field_read, field_write, core_pending, flush_deadline, memmove, memset
+extern boot_vendor, tsc_khz, ns_of_tsc, tsc_of_ns, field_read, field_write, core_pending, flush_deadline, memmove, memset, script_next
 
 %macro IMPORT 1
     global Z_guestZ_ %+ %1
@@ -68,6 +68,7 @@ IMPORT tscKhz
     mov eax, [rdi + guest.tsc_khz]
     ret
 
+; With a script (store.asm) the guests shall find nothing that a second run would not: no RDRAND (1 ECX bit 30), no RDSEED (7 EBX bit 18).
 IMPORT cpuidAB
     push rbx
     mov eax, esi
@@ -76,6 +77,12 @@ IMPORT cpuidAB
     shl rbx, 32
     or rax, rbx
     pop rbx
+    cmp esi, 7
+    jne .done
+    cmp qword [script_next], 0
+    je .done
+    btr rax, 32 + 18
+.done:
     ret
 
 IMPORT cpuidCD
@@ -87,6 +94,12 @@ IMPORT cpuidCD
     shl rdx, 32
     or rax, rdx
     pop rbx
+    cmp esi, 1
+    jne .done
+    cmp qword [script_next], 0
+    je .done
+    btr rax, 30
+.done:
     ret
 
 IMPORT ramSize

@@ -6,7 +6,7 @@
 
 global core_init, core_poll
 extern Z_core_instantiate, Z_coreZ_init, Z_coreZ_poll, wasm_place_memory, wasm_place_table, early_alloc
-extern boot_vendor, tsc_khz, tsc_base, ns_of_tsc, ready_tsc, store_sectors, host_xcr0, cpu_mask, cpu_pages, serial_overruns, frame_count, frame_table, core_deadline
+extern boot_vendor, tsc_khz, tsc_base, script_next, ns_of_tsc, ready_tsc, store_sectors, host_xcr0, cpu_mask, cpu_pages, serial_overruns, frame_count, frame_table, core_deadline
 extern tsc_scaling, clock_ns, tsc_from_ns, crc32c, serial_read, serial_write, serial_room, frame_scrub, block_count, guest_table, window_entry, build_identity, build_identity_bytes, svm_next_rip, power_off, core_instance_memory, core_instance_bytes, panic
 
 INSTANCE_MAX    equ 1024
@@ -131,7 +131,7 @@ ram_range:
 
 IMPORT fact                                     ; ESI HostFact
     mov esi, esi
-    cmp esi, HostFact_PoolFrames
+    cmp esi, HostFact_Scripted
     ja refused
     jmp [facts + rsi * 8]
 .vendor:
@@ -177,6 +177,9 @@ IMPORT fact                                     ; ESI HostFact
     ret
 .pool:
     mov eax, POOL_BASE
+    ret
+.scripted:
+    mov rax, [script_next]
     ret
 .features:
     push rbx
@@ -336,4 +339,4 @@ align 8
 facts:
     dq Z_hostZ_fact.vendor, Z_hostZ_fact.cpus, Z_hostZ_fact.tsc_khz, Z_hostZ_fact.ready_tsc, Z_hostZ_fact.store_sectors
     dq Z_hostZ_fact.features, Z_hostZ_fact.frames, Z_hostZ_fact.epoch, Z_hostZ_fact.tsc, Z_hostZ_fact.idle_ns, Z_hostZ_fact.overruns
-    dq Z_hostZ_fact.pool
+    dq Z_hostZ_fact.pool, Z_hostZ_fact.scripted

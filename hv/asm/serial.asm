@@ -1,6 +1,8 @@
-; COM1 as the link's wire: receive and transmit rings filled and drained by IRQ 4 through the 8259s.
+; COM1 as the link's wire: receive and transmit rings filled and drained by IRQ 4 through the 8259s. With a script (store.asm) what
+; comes in is that, and nothing of the line.
 %include "hv.inc"
 
+extern script_next, script_end
 global serial_init, serial_interrupt, serial_read, serial_write, serial_room, serial_overruns, core_pending
 
 COM1            equ 0x3F8
@@ -139,6 +141,9 @@ transmit:
 ; In: RDI to (virtual, checked by the caller), ESI max  Out: EAX bytes  Clobbers: RCX RDX
 serial_read:
     xor eax, eax
+    mov rcx, [script_next]
+    test rcx, rcx
+    jnz .script
     mov ecx, [rx_tail]
 .byte:
     cmp eax, esi
@@ -155,6 +160,22 @@ serial_read:
     jmp .byte
 .done:
     mov [rx_tail], ecx
+    ret
+.script:                                        ; a frame at a time: up to the 00h that ends it
+    cmp eax, esi
+    jae .scripted
+    cmp rcx, [script_end]
+    jae .scripted
+    mov dl, [rcx]
+    mov [rdi], dl
+    inc rdi
+    inc rcx
+    inc eax
+    lock or dword [core_pending], 1             ; there may be another one
+    test dl, dl
+    jnz .script
+.scripted:
+    mov [script_next], rcx
     ret
 
 ; In: RSI from (virtual, checked by the caller), EDX bytes  Out: EAX bytes accepted  Clobbers: RCX RDX RSI RDI R8

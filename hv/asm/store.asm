@@ -1,8 +1,10 @@
 ; The store disk: the slave of the primary ATA channel, by PIO (ATA-6, LBA28). Bochs' way for bulk: the control plane writes the
-; disk's file, the hypervisor reads it into guest RAM, and the other way round.
+; disk's file, the hypervisor reads it into guest RAM, and the other way round. Or multiboot's first module, when it has the form of
+; one: it can be read only. A script at its beginning is what the line would have brought (serial.asm): the line is output only then.
 %include "hv.inc"
 
-global store_init, store_sectors, store_read, store_write
+global store_init, store_sectors, store_read, store_write, script_next, script_end
+extern boot_module
 
 ATA             equ 0x1F0
 STATUS          equ 0x1F7
@@ -12,11 +14,26 @@ SLAVE           equ 0xF0                        ; with LBA
 section .bss
 alignb 8
 store_sectors:  resq 1                          ; 0: no disk
+store_module:   resq 1                          ; virtual; 0: it is a disk
+script_next:    resq 1                          ; 0: there is no script
+script_end:     resq 1
+script:         resb StoreDisk_ScriptSectors * 512
 
 section .text
 
-; IDENTIFY DEVICE, then the signature in the last sector. Clobbers: RAX RCX RDX RDI R8 R9
+; The signature in the last sector of the module, or of what IDENTIFY DEVICE finds; then the script. Clobbers: RAX RCX RDX RDI R8 R9
 store_init:
+    mov rax, [boot_module]
+    test rax, rax
+    jz .disk
+    mov r8, [boot_module + 8]
+    sub r8, rax
+    TO_VIRTUAL rax
+    mov [store_module], rax
+    shr r8, 9
+    sub rsp, 512
+    jmp .last
+.disk:
     mov edx, CONTROL
     mov al, 2                                   ; nIEN: polled
     out dx, al
@@ -52,6 +69,7 @@ store_init:
     mov edx, ATA
     rep insd
     mov r8d, [rsp + 120]                        ; words 60-61: LBA28 sectors
+.last:
     sub r8, 1
     jc .other
     mov rdi, rsp
@@ -64,6 +82,24 @@ store_init:
     cmp dword [rsp + 4], StoreDisk_Signature1
     jne .other
     mov [store_sectors], r8
+    mov r9d, StoreDisk_ScriptSectors
+    cmp r8, r9
+    jb .other
+    mov rdi, script
+    xor r8d, r8d
+    call store_read
+    test eax, eax
+    jnz .other
+    mov rcx, script
+    cmp dword [rcx], StoreDisk_Script
+    jne .other
+    mov eax, [rcx + 4]
+    cmp eax, StoreDisk_ScriptSectors * 512 - 8
+    ja .other
+    add rcx, 8
+    mov [script_next], rcx
+    add rcx, rax
+    mov [script_end], rcx
 .other:
     add rsp, 512
 .none:
@@ -130,6 +166,9 @@ command:
 
 ; In: RDI to (virtual), R8 sector, R9D count  Out: EAX 0, or status | error << 8  Clobbers: RCX RDX RDI R9
 store_read:
+    mov rcx, [store_module]
+    test rcx, rcx
+    jnz .module
     mov al, 0x20
     call command
 .sector:
@@ -143,9 +182,23 @@ store_read:
     xor eax, eax
 .failed:
     ret
+.module:
+    push rsi
+    mov rsi, r8
+    shl rsi, 9
+    add rsi, rcx
+    mov ecx, r9d
+    shl ecx, 6
+    rep movsq
+    pop rsi
+    xor eax, eax
+    ret
 
 ; In: RSI from (virtual), R8 sector, R9D count  Out: EAX 0, or status | error << 8  Clobbers: RCX RDX RSI R9
 store_write:
+    mov eax, 1                                  ; a module is never written to
+    cmp qword [store_module], 0
+    jne .failed
     mov al, 0x30
     call command
 .sector:

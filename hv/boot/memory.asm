@@ -5,6 +5,7 @@
 ;                      nothing below the image's end; a length is 0 when early_alloc has taken all
 ;   boot_range_count   u32
 ;   early_next         u64, the cursor of early_alloc: the base of the range that it takes from
+;   boot_module        u64, u64: where multiboot's first module lies, from and to; 0: there is none. It is in no range.
 ;
 ; All three sources have entries that start with base u64, length u64, type u32; they differ in where the first one is and how far it is
 ; to the next one. Firmware maps may overlap and be unsorted: what any entry calls reserved is reserved.
@@ -14,7 +15,7 @@ bits 64
 default rel
 
 extern boot_magic, boot_info, __image_end, early_fail
-global memory_collect, early_alloc, early_next, boot_ranges, boot_range_count
+global memory_collect, early_alloc, early_next, boot_ranges, boot_range_count, boot_module
 
 USABLE equ 1
 
@@ -66,6 +67,13 @@ memory_collect:
 .image:
     xor eax, eax
     lea rdx, [__image_end]
+    call subtract
+    call find_module
+    mov rax, [boot_module]
+    mov rdx, [boot_module + 8]
+    add rdx, PAGE - 1
+    and rax, -PAGE
+    and rdx, -PAGE
     call subtract
     call sort
     call finish
@@ -123,6 +131,23 @@ find_map:
     mov r14d, [rbx + 8]
     test r14d, r14d
     jz no_map
+    ret
+
+; Keeps where multiboot's first module lies (Multiboot 3.3: flags, bit 3: mods_count and mods_addr are there). Clobbers: RAX, RBX.
+find_module:
+    cmp dword [boot_magic], MULTIBOOT1_BOOTED
+    jne .none
+    mov ebx, [boot_info]
+    test dword [rbx], 1 << 3
+    jz .none
+    cmp dword [rbx + 20], 0
+    je .none
+    mov ebx, [rbx + 24]
+    mov eax, [rbx]
+    mov [boot_module], rax
+    mov eax, [rbx + 4]
+    mov [boot_module + 8], rax
+.none:
     ret
 
 ; RBX -> the next entry. Clobbers: RAX.
@@ -301,3 +326,5 @@ early_next: dq 0
 section .bss nobits alloc write align=16
 boot_ranges:      resb RANGES_MAX * 16
 boot_range_count: resd 1
+alignb 8
+boot_module:      resq 2

@@ -25,6 +25,8 @@ export enum HostFact {
   SerialOverruns = 10,
   /** frames of the pool that a guest needs for `memoryBlocks` = 0, and a further one for each started 512 blocks (a GiB) */
   PoolFrames = 11,
+  /** not 0: what comes in is a script that lay in the boot image; nobody reads what goes out but a file */
+  Scripted = 12,
 }
 
 /** A CpuStatWord of one CPU; 0 for one that does not work. */

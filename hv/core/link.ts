@@ -46,6 +46,8 @@ let backoff: u32 = 0;
 let ringBytes: u32 = 0;
 /** A frame waits for room in the serial ring. */
 let blocked: bool = false;
+/** The line is output only: what was sent has arrived. */
+let scripted: bool = false;
 
 export let framesIn: u64 = 0;
 export let framesOut: u64 = 0;
@@ -54,6 +56,7 @@ export let framesResent: u64 = 0;
 
 export function initLink(): void {
   epoch = <u32>host.fact(HostFact.Epoch);
+  scripted = host.fact(HostFact.Scripted) != 0;
 }
 
 export function countBad(): void {
@@ -212,10 +215,12 @@ export function transmit(now: u64): void {
     if (now >= syncDue && sendControl(FrameType.Sync, epoch)) syncDue = now + Link.RetransmitMs * MILLISECOND;
     return;
   }
+  if (scripted) base = high;
   if (base == next) progress = turn = 0;
   else if (progress == 0) progress = now;
   else if (now >= resendDue()) resend(now, free);
   for (let i: u32 = 0; i < credit && i < ((next - base) & 255); i++) if (turnOf(base + i) == DUE && !sendData((base + i) & 255)) return;
+  if (scripted) base = high;
   // The peer may have waited for credit.
   if (((expected + grant() - promised) & 255) >= <u32>Link.Window / 2) ackOwed = true;
   if (ackOwed && put(CONTROL, FrameType.Ack, heldBits(), 0, 0)) ackOwed = false;

@@ -24,4 +24,5 @@ export const HostFact = named<
   | "IdleNs"
   | "SerialOverruns"
   | "PoolFrames"
+  | "Scripted"
 >("HostFact");

@@ -52,6 +52,8 @@ export interface HostOptions {
   hostFrames?: number;
   holes?: [from: number, to: number][];
   storeSectors?: number;
+  /** the line is output only */
+  scripted?: boolean;
   ringBytes?: number;
 }
 
@@ -86,7 +88,7 @@ export class Host {
   /** what guests do on other CPUs while core is at work: called once, after the next bytes of a console are taken */
   meanwhile: (() => void) | undefined;
 
-  constructor({ memoryMiB = 64, hostFrames, holes, storeSectors = 0, ringBytes = 16384 }: HostOptions = {}) {
+  constructor({ memoryMiB = 64, hostFrames, holes, storeSectors = 0, ringBytes = 16384, scripted = false }: HostOptions = {}) {
     this.physical = new Physical(memoryMiB * 256, { hostFrames, holes });
     this.tracing = new Tracing(this.physical);
     this.store = new Uint8Array(storeSectors * GuestLimit.SectorBytes);
@@ -97,6 +99,7 @@ export class Host {
       [HostFact.TscKhz, 1_000_000],
       [HostFact.ReadyTsc, 123_456],
       [HostFact.StoreSectors, storeSectors],
+      [HostFact.Scripted, scripted ? 1 : 0],
       [HostFact.Features, 5],
       [HostFact.Frames, this.physical.state.length],
       [HostFact.Epoch, 0xfeed],
