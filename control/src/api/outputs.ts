@@ -47,6 +47,16 @@ const finding = z.strictObject({
   hint: z.string().nullable(),
 });
 
+const scriptedOutput = z.strictObject({
+  engine: z.enum(["qemu", "bochs"]),
+  /** of all that the machine wrote: the same at each run */
+  bytes: z.int(),
+  sha256: z.string(),
+  guests: z.array(
+    z.strictObject({ image: z.string(), console: z.string(), end: z.strictObject({ code: z.string(), text: z.string(), value: address }) }),
+  ),
+});
+
 const memory = { guest, address: z.int().nullable(), linear: address.nullable(), length: z.int() };
 
 /** By command, as it is typed. */
@@ -55,7 +65,7 @@ export const outputs: Record<string, z.ZodType> = {
   down: z.strictObject({ was: z.enum(["up", "leftovers", "down"]) }),
   status: z.union([status, z.strictObject({ state: z.literal("down") })]),
   images: methods.images.result,
-  run: guestDetail,
+  run: z.union([guestDetail, scriptedOutput.meta({ title: "with --deterministic" })]),
   ps: guests,
   inspect: z.array(guestDetail),
   logs: z.strictObject({ guest, start: z.int(), end: z.int(), lost: z.int(), text: z.string() }),

@@ -13,7 +13,7 @@ import { folderWithRoom, requireProgram } from "./probe.js";
 import { EngineProcess } from "./process.js";
 import { FileStore, SECTOR_BYTES } from "./store.js";
 
-const PACKAGES = "Debian and Ubuntu: bochs bochs-term bochsbios vgabios; Fedora: bochs; Homebrew: bochs";
+export const PACKAGES = "Debian and Ubuntu: bochs bochs-term bochsbios vgabios; Fedora: bochs; Homebrew: bochs";
 /** Bochs starts its devices within a second; a busy machine may take its time. */
 const CONNECT_MS = 30_000;
 const TAIL_BYTES = 4096;

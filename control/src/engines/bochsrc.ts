@@ -13,8 +13,8 @@ export interface BochsFiles {
 export interface BochsSetup extends BochsFiles {
   memoryBytes: number;
   cpus: number;
-  /** where the serial line connects to */
-  address: SocketAddress;
+  /** where the serial line connects to; or the file that takes what it carries, of a scripted machine */
+  address: SocketAddress | { file: string };
   extra: readonly string[];
 }
 
@@ -28,6 +28,15 @@ export function geometryFor(sectors: number): { cylinders: number; sectors: numb
   return { cylinders, sectors: cylinders * CYLINDER_SECTORS };
 }
 
+/** 2026-01-01, as -rtc of QEMU's icount has it */
+const SCRIPTED_SECONDS = Date.UTC(2026, 0, 1) / 1000;
+
+function comOf(address: BochsSetup["address"]): string {
+  if ("file" in address) return `mode=file, dev=${address.file}`;
+  if (!("port" in address)) throw new HvkitError("E_SOCKET", "Bochs' serial line connects by TCP only.");
+  return `mode=socket-client, dev=${address.host ?? "127.0.0.1"}:${address.port}`;
+}
+
 export function bochsConfiguration(setup: BochsSetup): string {
   const mebibytes = setup.memoryBytes / 2 ** 20;
   if (!Number.isInteger(mebibytes) || mebibytes < 16 || mebibytes > 2048) {
@@ -35,10 +44,10 @@ export function bochsConfiguration(setup: BochsSetup): string {
       hint: "For example `hvkit up --engine bochs --memory 1G`.",
     });
   }
-  for (const path of [setup.disk, setup.storePath, setup.log]) {
+  for (const path of [setup.disk, setup.storePath, setup.log, ...("file" in setup.address ? [setup.address.file] : [])]) {
     if (/[",\n]/.test(path)) throw new HvkitError("E_PATH", `Bochs cannot read this path, for its quote, comma or line break: ${path}`);
   }
-  if (!("port" in setup.address)) throw new HvkitError("E_SOCKET", "Bochs' serial line connects by TCP only.");
+  const scripted = "file" in setup.address;
   const disk = (path: string, sectors: number): string =>
     `type=disk, mode=flat, path="${path}", cylinders=${geometryFor(sectors).cylinders}, heads=${HEADS}, spt=${SECTORS_PER_TRACK}`;
 
@@ -47,7 +56,7 @@ export function bochsConfiguration(setup: BochsSetup): string {
     "# together: they take turns of `quantum` instructions, and idle ones too use up their turns.",
     `cpu: model=corei7_skylake_x, count=${setup.cpus}, quantum=32, ips=${Math.floor(50e6 / setup.cpus)}, reset_on_triple_fault=0, ignore_bad_msrs=1`,
     `memory: guest=${mebibytes}, host=${mebibytes}`,
-    "clock: sync=none, time0=utc",
+    `clock: sync=none, time0=${scripted ? SCRIPTED_SECONDS : "utc"}`,
     "# No wait for a key at boot; no window, no network port: the screen goes to a terminal that is not there.",
     "romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot",
     "vgaromimage: file=/usr/share/vgabios/vgabios.bin",
@@ -59,7 +68,7 @@ export function bochsConfiguration(setup: BochsSetup): string {
     `ata0-master: ${disk(setup.disk, setup.diskSectors)}`,
     `ata0-slave: ${disk(setup.storePath, setup.store.sectors)}`,
     "# COM1 is the link: Bochs connects to us.",
-    `com1: enabled=1, mode=socket-client, dev=${setup.address.host ?? "127.0.0.1"}:${setup.address.port}`,
+    `com1: enabled=1, ${comOf(setup.address)}`,
     "# What Bochs finds wrong goes to the log; nobody is there to be asked.",
     `log: "${setup.log}"`,
     "panic: action=fatal",

@@ -23,8 +23,18 @@ export interface EngineOptions {
   bootFrom?: "kernel" | "disk";
   /** QEMU only: -icount shift=0,sleep=off */
   icount?: boolean;
+  /** in place of a line to the control plane; one CPU, and no clock or random number of the host's */
+  scripted?: ScriptedFiles;
   /** further arguments or configuration lines, for tests (QEMU arguments; Bochs bochsrc lines) */
   extra?: string[];
+}
+
+/** A machine whose line is output only (protocol/store.ts): what it does depends on nothing but its files. */
+export interface ScriptedFiles {
+  /** the store, a script at its beginning */
+  store: string;
+  /** takes what the line carries */
+  output: string;
 }
 
 /** The store disk: a flat file that the hypervisor reaches by ATA (Bochs). Offsets in 512-byte sectors. */

@@ -11,8 +11,8 @@ import type { Accel, Engine, EngineOptions, RunningEngine } from "./engine.js";
 import { folderWithRoom, kvmRunsHypervisors, requireProgram } from "./probe.js";
 import { EngineProcess } from "./process.js";
 
-const PROGRAM = "qemu-system-x86_64";
-const PACKAGES = "Debian and Ubuntu: qemu-system-x86; Fedora: qemu-system-x86-core; Arch: qemu-system-x86; Homebrew: qemu";
+export const PROGRAM = "qemu-system-x86_64";
+export const PACKAGES = "Debian and Ubuntu: qemu-system-x86; Fedora: qemu-system-x86-core; Arch: qemu-system-x86; Homebrew: qemu";
 /** Descriptors that QEMU inherits. */
 const SERIAL_FD = 3;
 const MEMORY_FD = 4;
@@ -53,7 +53,7 @@ export interface QemuHost {
 
 const FIRMWARE_FOLDERS = ["/usr/share/qemu", "/usr/share/qboot", "/usr/local/share/qemu", "/opt/homebrew/share/qemu"];
 
-function thisHost(): QemuHost {
+export function thisHost(): QemuHost {
   return {
     platform: process.platform,
     qboot: FIRMWARE_FOLDERS.map((folder) => join(folder, "qboot.rom")).find((path) => existsSync(path)),
@@ -70,26 +70,31 @@ export function qemuArguments(options: EngineOptions, accel: Accel, host: QemuHo
     );
   }
   const memoryPath = host.platform === "linux" ? `/proc/self/fd/${MEMORY_FD}` : `/dev/fd/${MEMORY_FD}`;
+  const { scripted } = options;
   const cpu = [accel === "kvm" ? "host" : "max", ...FEATURES_OFF.map((feature) => `-${feature}`)].join(",");
+  const icount = options.icount || scripted !== undefined;
+  const memory = ["-object", `memory-backend-file,id=ram,size=${mebibytes}M,mem-path=${memoryPath},share=on`];
+  // A file always takes what is written, so that the line's pace is the machine's own.
+  const line = scripted ? `file,id=link,path=${commaSafe(scripted.output)}` : `socket,id=link,fd=${SERIAL_FD}`;
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none"],
     // A triple fault of the hypervisor ends QEMU: it must not start again on its own, with the guests gone.
     "-no-reboot",
-    ...["-machine", "pc,memory-backend=ram"],
-    ...["-object", `memory-backend-file,id=ram,size=${mebibytes}M,mem-path=${memoryPath},share=on`],
+    ...(scripted ? ["-machine", "pc"] : ["-machine", "pc,memory-backend=ram", ...memory]),
     ...["-m", `${mebibytes}M`],
     ...["-accel", accel],
-    ...["-smp", String(options.icount ? 1 : (options.cpus ?? 1))],
+    ...["-smp", String(icount ? 1 : (options.cpus ?? 1))],
     ...["-cpu", cpu],
-    ...["-chardev", `socket,id=link,fd=${SERIAL_FD}`],
+    ...["-chardev", line],
     ...["-serial", "chardev:link"],
     ...["-device", "isa-debug-exit,iobase=0xf4"],
     // In the run folder, which is the user's alone.
-    ...["-gdb", `unix:${GDB_SOCKET},server=on,wait=off`],
-    ...(options.icount ? ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm"] : []),
+    ...(scripted ? [] : ["-gdb", `unix:${GDB_SOCKET},server=on,wait=off`]),
+    ...(icount ? ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01T00:00:00,clock=vm"] : []),
     ...(options.bootFrom === "disk"
       ? ["-drive", `file=${commaSafe(options.imagePath)},format=raw,if=ide,index=0,snapshot=on`, "-boot", "c"]
-      : [...(host.qboot ? ["-bios", host.qboot] : []), "-kernel", options.kernelPath]),
+      : [...(host.qboot && !scripted ? ["-bios", host.qboot] : []), "-kernel", options.kernelPath]),
+    ...(scripted ? ["-initrd", commaSafe(scripted.store)] : []), // its first multiboot module, which qboot does not load
     ...(options.extra ?? []),
   ];
 }

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { Command, Option } from "@commander-js/extra-typings";
 import { cpuModels } from "../../api/cpu.js";
 import { parseCpuList } from "../../cpulist.js";
+import { HvkitError } from "../../errors.js";
 import { note, print, printJson } from "../output.js";
 import { withProgress } from "../progress.js";
 import { withClient } from "../session.js";
@@ -36,6 +37,19 @@ export const run = () =>
     .option("--trace", "record its exits from the first one on, for 'hvkit trace'")
     .option("--paused", "leave it before its first instruction, for 'hvkit debug' or 'hvkit unpause'")
     .option("-d, --detach", "do not attach to the console; print the guest's id")
+    .addOption(
+      new Option("--deterministic", "in a machine of its own that does the same at each run, to the byte; without a daemon").conflicts([
+        "name",
+        "cpu",
+        "add",
+        "cpuAffinity",
+        "trace",
+        "paused",
+        "detach",
+      ]),
+    )
+    .option("--with <image>", "with --deterministic: a further guest, its command line after the name, in quotes", addImage, [] as string[])
+    .addOption(new Option("--engine <name>", "with --deterministic: what runs the machine").choices(["auto", "qemu", "bochs"] as const))
     .option("--json", "print the guest as JSON (with -d), or at its end")
     .addHelpText(
       "after",
@@ -46,38 +60,64 @@ Examples:
   hvkit run linux --cpu host
   hvkit run linux --append 'nonce=7' --add ./data --add ./test.sh:/bin/test.sh
   hvkit run ./my-kernel
+  hvkit run hello64 --append ticks=3 --deterministic
+  hvkit run hello16 --deterministic --with 'hello64 ticks=2' --engine bochs
 
 On a terminal, ^] leaves the console and the guest goes on. Without one, the console's output is printed until the guest ends.
 A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm'.`,
     )
-    .action(async (image, { name, memory, cpu, append, add, cpuAffinity, reboot, paused, trace, detach, json }) => {
-      await withClient(async (client) => {
-        const guest = await withProgress(client, "the start", () =>
-          client.call("run", {
-            image: image.includes("/") ? resolve(image) : image,
-            cpu,
-            add,
-            trace: trace === true,
-            paused: paused === true,
-            ...(reboot ? {} : { noReboot: true }),
-            ...(name === undefined ? {} : { name }),
-            ...(memory === undefined ? {} : { memory }),
-            ...(append === undefined ? {} : { append }),
-            ...(cpuAffinity === undefined ? {} : { affinity: parseCpuList(cpuAffinity, "--cpu-affinity") }),
-          }),
-        );
-        if (detach) {
-          if (json) printJson(guest);
-          else print(guest.id);
+    .action(
+      async (image, { name, memory, cpu, append, add, cpuAffinity, reboot, paused, trace, detach, json, deterministic, with: beside, engine }) => {
+        if (deterministic) {
+          const { runDeterministic } = await import("../deterministic.js");
+          const images = [{ image, memory, append }, ...beside.map(splitImage)].map((each) => ({ ...each, image: reference(each.image) }));
+          await runDeterministic(images, { engine: engine ?? "auto", json: json === true });
           return;
         }
-        note(`guest ${guest.name} (${guest.id})${process.stdin.isTTY ? ", ^] leaves" : ""}`);
-        const { attach, exitCodeOf } = await import("../attach.js");
-        const end = await attach(client, guest.id, { forwardInput: process.stdin.isTTY === true });
-        if (json) printJson(await client.call("inspect", { guest: guest.id }));
-        if (end) process.exitCode = exitCodeOf(end);
-      });
-    });
+        if (beside.length > 0 || engine !== undefined) {
+          throw new HvkitError("E_USAGE", "--with and --engine are for --deterministic", {
+            hint: "The hypervisor that is up runs one guest after the other: `hvkit run` again, with -d.",
+          });
+        }
+        await withClient(async (client) => {
+          const guest = await withProgress(client, "the start", () =>
+            client.call("run", {
+              image: reference(image),
+              cpu,
+              add,
+              trace: trace === true,
+              paused: paused === true,
+              ...(reboot ? {} : { noReboot: true }),
+              ...(name === undefined ? {} : { name }),
+              ...(memory === undefined ? {} : { memory }),
+              ...(append === undefined ? {} : { append }),
+              ...(cpuAffinity === undefined ? {} : { affinity: parseCpuList(cpuAffinity, "--cpu-affinity") }),
+            }),
+          );
+          if (detach) {
+            if (json) printJson(guest);
+            else print(guest.id);
+            return;
+          }
+          note(`guest ${guest.name} (${guest.id})${process.stdin.isTTY ? ", ^] leaves" : ""}`);
+          const { attach, exitCodeOf } = await import("../attach.js");
+          const end = await attach(client, guest.id, { forwardInput: process.stdin.isTTY === true });
+          if (json) printJson(await client.call("inspect", { guest: guest.id }));
+          if (end) process.exitCode = exitCodeOf(end);
+        });
+      },
+    );
+
+/** A name, or a folder's absolute path. */
+const reference = (image: string): string => (image.includes("/") ? resolve(image) : image);
+
+const addImage = (text: string, before: string[]): string[] => [...before, text];
+
+/** "hello64 ticks=2": an image, and its command line */
+function splitImage(text: string): { image: string; append: string } {
+  const [image = "", ...words] = text.trim().split(/\s+/);
+  return { image, append: words.join(" ") };
+}
 
 /** FILE or FILE:PATH; without a path it goes to /add, under its own name. The name of a file that is there may have colons. */
 export function addFile(text: string, before: Added[]): Added[] {
