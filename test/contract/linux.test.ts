@@ -1,40 +1,84 @@
 // The main job: Debian's unmodified kernel boots as a guest, and its user space proves that it ran by what it could not know before.
+// By hvkit's own library and fixture, as a user would write it.
 import { createHash, randomBytes } from "node:crypto";
-import { expect, test } from "vitest";
-import { EndReason } from "../../protocol/messages.js";
-import { useMachine, within } from "./support/suite.js";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { hvkitTest } from "hvkit/vitest";
+import { expect } from "vitest";
+import { root } from "./support/machine.js";
+import { within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
 
+const options = { memory: "512M", cpus: 1, artifacts: join(root, "build/artifacts") };
+/** Each boots its hypervisor when the first test asks for it. */
+const tests = {
+  qemu: hvkitTest({ engine: "qemu", accel: "tcg", ...options }),
+  bochs: hvkitTest({ engine: "bochs", ...options }),
+  kvm: hvkitTest({ engine: "qemu", accel: "kvm", ...options }),
+};
+
+const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex");
+
 onEachEngine("linux", (target) => {
-  const machine = useMachine(target);
+  const test = tests[target.name];
+  const patience = (seconds: number) => ({ timeoutMs: within(target, seconds) });
 
   test(
-    "boots to user space, prints a nonce and digests an added file, has a shell, and powers off",
-    async () => {
+    "boots to user space, prints a nonce and digests an added file, has a shell, runs commands, and powers off",
+    async ({ guests }) => {
       const nonce = randomBytes(8).toString("hex");
       const data = randomBytes(70_001);
-      const guest = await machine().run("linux", { append: `nonce=${nonce}`, added: [{ path: "add/file.bin", data }] });
-      await guest.shows("hvkit: user space reached", 60);
-      const release = await guest.shows(/hvkit: kernel (\S+)\r?\n/, 20);
+      const folder = mkdtempSync(join(tmpdir(), "hvkit-linux-"));
+      const file = join(folder, "file.bin");
+      writeFileSync(file, data);
+      const guest = await guests.run("linux", { append: `nonce=${nonce}`, add: [file] }).finally(() => rmSync(folder, { recursive: true }));
+      await guest.waitFor("hvkit: user space reached", patience(60));
+      const release = await guest.waitFor(/hvkit: kernel (\S+)\r?\n/, patience(20));
       expect(release[1]).toMatch(/^6\.1\.0-\d+-cloud-amd64/);
-      await guest.shows(`hvkit: nonce ${nonce}`, 20);
-      const digest = createHash("sha256").update(data).digest("hex");
-      await guest.shows(`hvkit: sha256 ${digest}`, 30);
+      await guest.waitFor(`hvkit: nonce ${nonce}`, patience(20));
+      await guest.waitFor(`hvkit: sha256 ${sha256(data)}`, patience(30));
 
-      const stat = await machine().hypervisor.guestStat(guest.slot);
-      expect(stat.nestedFaults).toBe(0n);
-      expect(stat.overheadBytes).toBeLessThanOrEqual(256 * 1024);
-      expect(stat.exits).toBeGreaterThan(100n);
+      const stats = await guest.stats();
+      expect(stats.nestedFaults).toBe("0");
+      expect(stats.overheadBytes).toBeLessThanOrEqual(256 * 1024);
+      expect(Number(stats.exits)).toBeGreaterThan(100);
 
-      await guest.shows("linux:/root# ", 30);
+      await guest.waitFor("linux:/root# ", patience(30));
       await guest.write("echo $((6 * 7))-$(uname -m)\n");
-      await guest.shows("42-x86_64", 20);
+      await guest.waitFor("42-x86_64", patience(20));
       await guest.write("date +%Y; cat /proc/cmdline\n");
-      await guest.shows(new RegExp(`(?:${new Date().getUTCFullYear()}|${new Date().getUTCFullYear() + 1})\\r?\\n`), 20);
+      await guest.waitFor(new RegExp(`(?:${new Date().getUTCFullYear()}|${new Date().getUTCFullYear() + 1})\\r?\\n`), patience(20));
+
+      const patienceMs = within(target, 30);
+      const input = randomBytes(3000);
+      const [digest, apart, out] = await Promise.all([
+        guest.exec(["sha256sum"], { input, patienceMs }),
+        guest.exec(["sh", "-c", 'echo "$0 $PWD $A"; echo err >&2; exit 7'], { folder: "/tmp", env: { A: "b" }, patienceMs }),
+        guest.exec(["head", "-c", "20000", "/dev/urandom"], { patienceMs }),
+      ]);
+      expect(digest.stdout.toString()).toBe(`${sha256(input)}  -\n`);
+      expect({ ...apart, stdout: apart.stdout.toString(), stderr: apart.stderr.toString() }).toEqual({
+        code: 7,
+        signal: null,
+        stdout: "sh /tmp b\n",
+        stderr: "err\n",
+      });
+      expect(out.stdout.length).toBe(20_000);
+
+      const controller = new AbortController();
+      const aborted = guest.exec(["sleep", "1000"], { signal: controller.signal });
+      await expect.poll(async () => (await guest.exec(["pidof", "sleep"])).code, { timeout: within(target, 20) }).toBe(0);
+      controller.abort(new Error("enough"));
+      await expect(aborted).rejects.toThrow("enough");
+      expect((await guest.exec(["pidof", "sleep"])).stdout.toString()).toBe("");
+
+      const left = guest.exec(["sleep", "1000"]);
+      left.catch(() => {});
       await guest.write("poweroff\n");
-      const end = await guest.ends(30);
-      expect(end.reason).toBe(EndReason.PowerOff);
+      expect(await guest.ended(patience(30))).toMatchObject({ state: "exited", end: { code: "power-off" }, panic: null });
+      await expect(left).rejects.toMatchObject({ code: expect.stringMatching(/^(E_EXEC_GUEST_ENDED|E_GUEST_STATE)$/) });
     },
-    within(target, 150),
+    within(target, 180),
   );
 });

@@ -7,6 +7,7 @@ import { reasonOf } from "./abort.js";
 import { AgentSession } from "./agentsession.js";
 import type { Client } from "./client.js";
 import { Console, type ConsoleEnd } from "./console.js";
+import { kernelPanic } from "./kernelpanic.js";
 
 /** COM2 */
 const AGENT_PORT = 1;
@@ -77,7 +78,7 @@ export class Execution {
       { write: (bytes) => console.write(bytes) },
       { output: (bytes, isError) => (isError ? streams.onErrorOutput(bytes) : streams.onOutput(bytes)) },
     );
-    console.ended.then((end) => end && session.fail(guestEnded(found.name, end)), session.fail);
+    console.ended.then(async (end) => end && session.fail(await guestEnded(client, found, end))).catch(session.fail);
     const giveUp = (): void => {
       if (signal) session.fail(reasonOf(signal));
     };
@@ -192,11 +193,29 @@ function patienceFor({ startedAt }: GuestSummary): number {
   return Math.max(ANSWER_MS, BOOT_MS - age);
 }
 
-function guestEnded(name: string, { state, end: why }: ConsoleEnd): HvkitError {
-  return new HvkitError("E_EXEC_GUEST_ENDED", `guest '${name}' ended while the command ran: ${why?.text ?? state}`, {
+/** The console's last bytes, in which a panic is looked for. */
+const LAST_BYTES = 2 ** 16;
+
+async function guestEnded(client: Client, { id, name }: GuestSummary, { state, end: why }: ConsoleEnd): Promise<HvkitError> {
+  const panic = kernelPanic(await lastWords(client, id));
+  const text = panic
+    ? `its kernel panicked: ${[panic.cause, panic.reason].filter((part) => part !== null).join("; ")}`
+    : (why?.text ?? state);
+  return new HvkitError("E_EXEC_GUEST_ENDED", `guest '${name}' ended while the command ran: ${text}`, {
     hint: `\`hvkit logs ${name}\` shows its last words.`,
-    data: { state, end: why },
+    data: { state, end: why, panic: panic ?? null },
   });
+}
+
+/** Of a guest that was removed there are none. */
+async function lastWords(client: Client, guest: string): Promise<string> {
+  try {
+    const { end } = await client.call("logs", { guest, length: 1 });
+    const { data } = await client.call("logs", { guest, offset: Math.max(0, end - LAST_BYTES), length: LAST_BYTES });
+    return Buffer.from(data, "base64").toString("latin1");
+  } catch {
+    return "";
+  }
 }
 
 function signalName(number: number): NodeJS.Signals | null {

@@ -27,6 +27,18 @@ const wishes: { name: Target["name"]; wish: EngineWish; patience: number }[] = [
 const facts = await collectFacts();
 const chosen = (process.env.HVKIT_CONTRACT ?? "qemu,bochs,kvm").split(",");
 
+/** Why a suite of an engine is left out; undefined: it runs. */
+export function engineProblem(name: Target["name"]): string | undefined {
+  if (!chosen.includes(name)) return "HVKIT_CONTRACT leaves it out";
+  try {
+    const found = wishes.find((each) => each.name === name);
+    if (found) chooseEngine(facts, found.wish);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 /** The engines of both vendors at once, QEMU with SVM and Bochs with VMX; where one is not there the suite is skipped, with the reason. */
 export function onBothVendors(title: string, suite: (svm: Target, vmx: Target) => void): void {
   const found: Target[] = [];

@@ -1,0 +1,61 @@
+// The guests of one test: made through it, gone when it ends. Of a test that failed, what is known of each is kept.
+import { rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Params } from "../api/methods.js";
+import type { Abortable } from "../client/abort.js";
+import type { Guest } from "../client/guest.js";
+import type { Hvkit, RunOptions } from "../client/hvkit.js";
+import { HvkitError } from "../errors.js";
+import { keepArtifacts } from "./artifacts.js";
+import { folderName } from "./title.js";
+
+export class TestGuests {
+  readonly #guests: Guest[] = [];
+  readonly #folder: string;
+
+  /** @param artifacts the folder for what is kept; a test's is one in it, named by its `title` */
+  constructor(
+    private readonly hvkit: Hvkit,
+    artifacts: string,
+    private readonly title: string,
+    private readonly say: (line: string) => void = (line) => void process.stderr.write(`${line}\n`),
+  ) {
+    this.#folder = resolve(artifacts, folderName(title));
+  }
+
+  /** As hvkit.run(). A guest that resets itself has ended, and so has a Linux that panics, unless `noReboot` is false. */
+  async run(image: string, options: RunOptions = {}): Promise<Guest> {
+    return this.adopt(await this.hvkit.run(image, { noReboot: true, ...options }));
+  }
+
+  async restore(snapshot: string, options: Abortable & Omit<Params<"restore">, "snapshot"> = {}): Promise<Guest> {
+    return this.adopt(await this.hvkit.restore(snapshot, options));
+  }
+
+  /** A guest that the test made in another way goes with it, too. */
+  adopt(guest: Guest): Guest {
+    this.#guests.push(guest);
+    return guest;
+  }
+
+  /** After the test. */
+  async end(failed: boolean): Promise<void> {
+    rmSync(this.#folder, { recursive: true, force: true }); // of a run before
+    const guests = this.#guests.splice(0);
+    if (failed && guests.length > 0) {
+      for (const guest of guests)
+        await keepArtifacts(guest, join(this.#folder, guest.name)).catch((error: Error) => this.say(`hvkit: ${error.message}`));
+      this.say(`hvkit: ${this.title} failed; its guests' console, registers, exits and snapshot are in ${this.#folder}`);
+    }
+    for (const guest of guests) await removed(guest);
+  }
+}
+
+async function removed(guest: Guest): Promise<void> {
+  try {
+    await guest.rm({ force: true });
+  } catch (error) {
+    // The test may have done so itself.
+    if (!(error instanceof HvkitError) || error.code !== "E_NO_GUEST") throw error;
+  }
+}
