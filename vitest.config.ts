@@ -10,7 +10,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "live",
-          include: ["test/boot/**/*.test.ts", "test/contract/**/*.test.ts", "test/docs/**/*.test.ts"],
+          include: ["boot", "contract", "docs", "examples"].map((folder) => `test/${folder}/**/*.test.ts`),
           testTimeout: 120_000,
           hookTimeout: 180_000,
         },
