@@ -21,7 +21,7 @@ describe.skipIf(missing)("faulty", () => {
     const { state, panic } = await guest.ended();
     expect(state).toBe("exited");
     expect(panic?.cause).toContain("kernel NULL pointer dereference, address: 0000000000000000");
-    expect(panic?.trace.join("\n")).toMatch(/(faulty_init|init_module)\+0x.*\[faulty\]\ndo_one_initcall\+/);
+    expect(panic?.trace.join("\n")).toMatch(/^faulty_store.* \[faulty\]\nfaulty_init.* \[faulty\]\ndo_one_initcall/);
 
     expect((await counting).stdout.toString()).toBe("still here\n");
     expect((await other.inspect()).state).toBe("running");

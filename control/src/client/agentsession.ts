@@ -52,6 +52,8 @@ export class AgentSession {
   #room: number = AgentLimit.InputWindow;
   #roomCame: () => void = () => {};
   #taken = 0;
+  /** bytes of output that the agent was not told to be taken */
+  #untold = 0;
   #outputs: Promise<void> = Promise.resolve();
   #alive: NodeJS.Timeout | undefined;
 
@@ -191,11 +193,17 @@ export class AgentSession {
   }
 
   #output(bytes: Uint8Array, isError: boolean): void {
+    this.#untold += bytes.length;
+    if (this.#untold > AgentLimit.OutputWindow) {
+      this.fail(lost("the agent sends more than there is room for"));
+      return;
+    }
     this.#outputs = this.#outputs.then(async () => {
       await this.events.output(bytes, isError);
       this.#taken += bytes.length;
       if (this.#taken < TELL_BYTES || this.#over) return;
       const told = words(this.#taken);
+      this.#untold -= this.#taken;
       this.#taken = 0;
       await this.#send(AgentFrame.OutputRoom, told);
     });

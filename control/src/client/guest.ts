@@ -173,29 +173,28 @@ export class Guest {
     return kernelPanic((await this.logs(options)).subarray(-LOOK_BYTES).toString("latin1"));
   }
 
-  async regs(): Promise<Registers> {
-    return (await this.view()).registers();
+  regs(options?: Abortable): Promise<Registers> {
+    return this.#look(options, (view) => view.registers());
   }
   /** Its RAM, by guest-physical address. */
-  async mem(address: number, length: number): Promise<Uint8Array> {
-    return (await this.view()).memory.read(address, length);
+  mem(address: number, length: number, options?: Abortable): Promise<Uint8Array> {
+    return this.#look(options, (view) => view.memory.read(address, length));
   }
   /** Its memory, by linear address, through its own page tables. */
-  async read(address: bigint, length: number): Promise<Uint8Array> {
-    const view = await this.view();
-    return readLinear(view.memory, pagingOf(await view.registers()), address, length);
+  read(address: bigint, length: number, options?: Abortable): Promise<Uint8Array> {
+    return this.#look(options, async (view) => readLinear(view.memory, pagingOf(await view.registers()), address, length));
   }
   /** Instructions, by default where it stands. */
-  async disasm(address?: bigint, count = INSTRUCTIONS): Promise<Code> {
-    const view = await this.view();
-    const registers = await view.registers();
-    const { readCode } = await import("../inspect/code.js");
-    return readCode(cached(view.memory), registers, address ?? linearOf(registers, "cs", register(registers, "rip")), count);
+  disasm(address?: bigint, count = INSTRUCTIONS, options?: Abortable): Promise<Code> {
+    return this.#look(options, async (view) => {
+      const registers = await view.registers();
+      const { readCode } = await import("../inspect/code.js");
+      return readCode(cached(view.memory), registers, address ?? linearOf(registers, "cs", register(registers, "rip")), count);
+    });
   }
   /** The way of a linear address through its page tables. */
-  async walk(address: bigint): Promise<Walk> {
-    const view = await this.view();
-    return walkPages(view.memory, pagingOf(await view.registers()), address);
+  walk(address: bigint, options?: Abortable): Promise<Walk> {
+    return this.#look(options, async (view) => walkPages(view.memory, pagingOf(await view.registers()), address));
   }
   machine(options?: Abortable): Promise<Result<"machine">> {
     return this.client.call("machine", this.#self, options);
@@ -204,9 +203,9 @@ export class Guest {
     return this.client.call("stats", this.#self, options);
   }
   /** What keeps it from going on. */
-  async why(): Promise<Finding[]> {
+  async why({ signal }: Abortable = {}): Promise<Finding[]> {
     const [{ collectEvidence }, { diagnose }] = await Promise.all([import("./collect.js"), import("../why/diagnose.js")]);
-    return diagnose(await collectEvidence(this.client, this.id));
+    return diagnose(await orAbort(collectEvidence(this.client, this.id), signal));
   }
   explain(options?: Abortable): Promise<Result<"explain">> {
     return this.client.call("explain", this.#self, options);
@@ -233,6 +232,11 @@ export class Guest {
   /** It as the tools that look inside see it: each part is asked for when it is needed. */
   view(): Promise<MachineView & { detail: GuestDetail }> {
     return liveView(this.client, this.id);
+  }
+
+  async #look<T>({ signal }: Abortable = {}, look: (view: MachineView) => Promise<T>): Promise<T> {
+    signal?.throwIfAborted();
+    return orAbort(this.view().then(look), signal);
   }
 
   get #self(): { guest: string } {

@@ -5,7 +5,7 @@ export interface KernelPanic {
   reason: string;
   /** what went wrong first, when it said so: "BUG: kernel NULL pointer dereference, address: 0000000000000000" */
   cause: string | null;
-  /** of the first call trace, the innermost function first: "boom+0x5/0x10 [module]"; those that it is not sure of begin with "? " */
+  /** where it was, and the first call trace, the innermost function first: "boom+0x5/0x10 [module]"; those that Linux is not sure of begin with "? " */
   trace: string[];
 }
 
@@ -13,6 +13,7 @@ const PANIC = /Kernel panic - not syncing: (.*)$/;
 /** as they begin: mm/, lib/, arch/x86/ of Linux */
 const CAUSE =
   /(?:^|\s)((?:BUG|kernel BUG at|Oops|general protection fault|invalid opcode|divide error|Unable to handle|stack segment)\b.*)$/;
+const PLACE = /^RIP: 0010:(\S+\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[\w+\])?)/;
 const ENTRY = /^(?:\? )?[\w.$]+\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[\w+\])?$/;
 
 /** The last one's; undefined: it did not panic. */
@@ -28,7 +29,7 @@ export function kernelPanic(console: string): KernelPanic | undefined {
   const cause = CAUSE.exec(before[causeAt] ?? "")?.[1]?.trim() ?? null;
   const told = causeAt < 0 ? lines.slice(at) : lines.slice(boot + causeAt);
   const begin = told.findIndex((line) => /Call Trace:/.test(line)) + 1;
-  const trace: string[] = [];
+  const trace = told.slice(0, Math.max(0, begin - 1)).flatMap((line) => PLACE.exec(line)?.slice(1, 2) ?? []);
   for (const line of begin === 0 ? [] : told.slice(begin)) {
     const entry = line.trim();
     if (ENTRY.test(entry)) trace.push(entry);

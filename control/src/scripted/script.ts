@@ -67,7 +67,7 @@ function frames(requests: readonly Uint8Array[]): Buffer {
   const view = new DataView(sync.buffer);
   view.setUint32(0, Link.Version, true);
   view.setUint32(4, EPOCH, true);
-  const none = { seq: 0, ack: 0, channel: Channel.Request };
+  const none = { seq: 0, ack: 0, channel: Channel.Request, credit: Link.Window };
   return Buffer.concat([
     encodeFrame({ ...none, type: FrameType.Sync, payload: sync }),
     ...requests.map((payload, index) => encodeFrame({ ...none, type: FrameType.Data, seq: index & 255, payload })),

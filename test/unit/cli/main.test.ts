@@ -54,7 +54,7 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
   it("prints help on standard output, with every command", async () => {
     const { code, out, err } = await hvkit("--help");
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    for (const command of "up down status images run ps inspect logs console pause unpause reset stop kill rm snapshot restore revert regs mem stats explain doctor".split(
+    for (const command of "up down status images run ps inspect logs exec console pause unpause reset stop kill rm snapshot restore revert regs mem stats explain doctor".split(
       " ",
     )) {
       expect(out).toMatch(new RegExp(`^  ${command} `, "m"));
@@ -68,6 +68,9 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
     [["ps", "--colour"], "unknown option '--colour'"],
     [["up", "--engine", "vmware"], "argument 'vmware' is invalid. Allowed choices are auto, qemu, bochs."],
     [["stop", "web", "--time", "soon"], "Expected seconds"],
+    [["exec", "web"], "missing required argument 'command'"],
+    [["exec", "web", "--env", "x", "--", "ls"], "Write it as NAME=VALUE."],
+    [["exec", "web", "--wait", "soon", "--", "ls"], "Expected seconds"],
     [["snapshot", "create"], "missing required argument 'guest'"],
     [["snapshot", "check", "one", "--engine", "vmware"], "Allowed choices are qemu, bochs."],
   ])("ends with 2 on wrong usage: %j", async (args, message) => {

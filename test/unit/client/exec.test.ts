@@ -8,6 +8,7 @@ import { projectRoot } from "../../../control/src/api/root.js";
 import { AgentDecoder, type AgentMessage, encodeAgentFrame } from "../../../control/src/client/agentlink.js";
 import { type AgentExit, AgentSession } from "../../../control/src/client/agentsession.js";
 import { AgentEnd, AgentFrame, AgentLimit } from "../../../protocol/agent.js";
+import { nightly } from "../../support/scale.js";
 
 const AGENT = join(projectRoot(), "build/images/linux/agent");
 const runs = process.platform === "linux" && process.arch === "x64" && existsSync(AGENT);
@@ -220,6 +221,39 @@ describe.skipIf(!runs)("the agent", () => {
       flood.send(AgentFrame.Input, new Uint8Array(AgentLimit.MaxPayload));
     expect(endOf(await flood.next(AgentFrame.End))[0]).toBe(AgentEnd.Lost);
     expect(await ran(["echo", "next"])).toMatchObject({ out: "next\n" });
+  });
+
+  test("a command of which nobody hears for long is killed", { timeout: 150_000, skip: !nightly }, async () => {
+    const silent = raw();
+    let text = "";
+    const decoder = new AgentDecoder(({ type, payload }) => {
+      if (type === AgentFrame.Output) text += Buffer.from(payload).toString();
+    });
+    readers.add((bytes) => decoder.push(bytes));
+    silent.send(AgentFrame.Command, Buffer.from("/\x00\x00sh\x00-c\x00echo $$; exec sleep 1000\x00"));
+    silent.send(AgentFrame.Run);
+    await silent.next(AgentFrame.Started);
+    await expect.poll(() => text, { timeout: PATIENCE_MS }).toMatch(/^\d+\n$/);
+    await expect.poll(() => existsSync(`/proc/${Number(text)}/exe`), { timeout: 2000 * AgentLimit.SilenceSeconds }).toBe(false);
+    silent.send(AgentFrame.Alive);
+    expect(endOf(await silent.next(AgentFrame.End))[0]).toBe(AgentEnd.Lost);
+  });
+
+  test("an agent that sends more than there is room for is not listened to", async () => {
+    let session: AgentSession | undefined;
+    const answer = (type: AgentFrame, seq: number, payload: Uint8Array, id: bigint): void =>
+      session?.push(encodeAgentFrame({ session: id, seq, type, payload }));
+    const decoder = new AgentDecoder(({ type, session: id }) => {
+      if (type === AgentFrame.Hello) answer(AgentFrame.Ready, 0, Uint8Array.of(AgentLimit.Version, 0, 0, 0), id);
+      if (type !== AgentFrame.Run) return;
+      answer(AgentFrame.Started, 0, new Uint8Array(4), id);
+      for (let seq = 1; seq <= 1 + AgentLimit.OutputWindow / AgentLimit.MaxPayload; seq++) {
+        answer(AgentFrame.Output, seq, new Uint8Array(AgentLimit.MaxPayload), id);
+      }
+    });
+    session = new AgentSession({ write: async (bytes) => decoder.push(bytes) }, { output: () => new Promise(() => {}) });
+    await session.start({ words: ["true"], folder: "/", environment: {} }, PATIENCE_MS).catch(() => {});
+    await expect(session.ended).rejects.toMatchObject({ code: "E_EXEC_LOST" });
   });
 
   test("an agent that is not there is told after the patience that was asked for", async () => {

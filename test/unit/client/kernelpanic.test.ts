@@ -21,7 +21,7 @@ test("an oops: the cause and its trace, beside the panic's reason", () => {
   expect(kernelPanic(OOPS.replaceAll("\n", "\r\n"))).toEqual({
     reason: "Fatal exception",
     cause: "BUG: kernel NULL pointer dereference, address: 0000000000000000",
-    trace: ["? __die+0x20/0x70", "do_one_initcall+0x44/0x220", "do_init_module+0x4c/0x1f0"],
+    trace: ["boom_init+0x5/0x10 [boom]", "? __die+0x20/0x70", "do_one_initcall+0x44/0x220", "do_init_module+0x4c/0x1f0"],
   });
 });
 

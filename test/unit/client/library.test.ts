@@ -192,3 +192,23 @@ describe("a guest that is not to reboot", () => {
     });
   });
 });
+
+it("every look at a guest can be aborted", async () => {
+  const guest = await hvkit.run("sector");
+  const signal = AbortSignal.abort(new Error("enough"));
+  const looks = [
+    () => guest.regs({ signal }),
+    () => guest.mem(0, 16, { signal }),
+    () => guest.read(0n, 16, { signal }),
+    () => guest.disasm(0n, 1, { signal }),
+    () => guest.walk(0n, { signal }),
+    () => guest.why({ signal }),
+    () => guest.logs({ signal }),
+    () => guest.ended({ signal }),
+    () => guest.panic({ signal }),
+    () => guest.snapshot({ signal }),
+    () => hvkit.restore("none", { signal }),
+    () => hvkit.snapshots.ls({ signal }),
+  ];
+  for (const look of looks) await expect(look(), look.toString()).rejects.toThrow("enough");
+});

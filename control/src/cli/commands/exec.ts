@@ -1,6 +1,6 @@
 // hvkit exec: runs a command in a Linux guest, as if it ran here.
 import { constants } from "node:os";
-import { Command } from "@commander-js/extra-typings";
+import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { HvkitError } from "../../errors.js";
 import { EXIT_COMMAND_NOT_FOUND, EXIT_COMMAND_NOT_STARTED, EXIT_EXEC_FAILED, printError, printJson } from "../output.js";
 import { withClient } from "../session.js";
@@ -108,14 +108,12 @@ function letGo(stream: NodeJS.ReadStream): void {
 
 function addVariable(text: string, before: Record<string, string>): Record<string, string> {
   const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
-  if (name === undefined || value === undefined) {
-    throw new HvkitError("E_USAGE", `--env '${text}' is no variable`, { hint: "Write it as NAME=VALUE." });
-  }
+  if (name === undefined || value === undefined) throw new InvalidArgumentError("Write it as NAME=VALUE.");
   return { ...before, [name]: value };
 }
 
 function seconds(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && value >= 0 && value <= 86400) return value;
-  throw new HvkitError("E_USAGE", `--wait '${text}' is no number of seconds`, { hint: "Give 0 to 86400." });
+  throw new InvalidArgumentError("Expected seconds, 0 to 86400.");
 }

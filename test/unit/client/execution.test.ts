@@ -1,0 +1,139 @@
+// The whole way of a command but for the guest: client, daemon, console log, and the agent as it was built, run here. Linux on x86-64 only.
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { connect, type Guest, type Hvkit } from "hvkit";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { projectRoot } from "../../../control/src/api/root.js";
+import { EndReason } from "../../../protocol/messages.js";
+import { Harness } from "../daemon/harness.js";
+
+const AGENT = join(projectRoot(), "build/images/linux/agent");
+const MAIN = join(projectRoot(), "build/js/control/src/cli/main.js");
+const runs = process.platform === "linux" && process.arch === "x64" && existsSync(AGENT);
+if (!runs) process.stderr.write("execution: skipped: the agent is a program of Linux on x86-64, built by node scripts/images.mjs\n");
+
+describe.skipIf(!runs)("a command in a guest", { timeout: 60_000 }, () => {
+  let harness: Harness;
+  let hvkit: Hvkit;
+  let guest: Guest;
+  let agent: ChildProcess;
+
+  /** The guest's second serial port is the agent's line. */
+  function startAgent(slot: number): void {
+    agent = spawn(AGENT, ["-"], { stdio: ["pipe", "pipe", "inherit"] });
+    agent.stdin?.on("error", () => {}); // one that was killed
+    agent.stdout?.on("data", (bytes: Buffer) => {
+      if (harness.hypervisor.guests.has(slot)) harness.hypervisor.emit("console", slot, 1, bytes);
+    });
+  }
+
+  beforeEach(async () => {
+    harness = await Harness.start((hypervisor) => {
+      hypervisor.consoleWrite = async (_slot, port, bytes) => {
+        if (port === 1) agent.stdin?.write(bytes);
+      };
+    });
+    hvkit = await connect({ path: harness.paths.socket });
+    guest = await hvkit.run("linux", { name: "web" });
+    startAgent(1);
+  });
+  afterEach(async () => {
+    agent.kill("SIGKILL");
+    await hvkit.close();
+    await harness.stop();
+  });
+
+  const cli = (input: string | Uint8Array, ...words: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
+    new Promise((resolve) => {
+      const env = { ...process.env, XDG_RUNTIME_DIR: harness.folder, NO_COLOR: "1" };
+      const child = execFile(process.execPath, [MAIN, "exec", ...words], { env }, (error, stdout, stderr) => {
+        resolve({ code: error ? Number(error.code ?? -1) : 0, stdout, stderr });
+      });
+      child.stdin?.on("error", () => {}); // a command that does not read
+      child.stdin?.end(input);
+    });
+
+  test("from two programs at once, each has its own", async () => {
+    const other = await connect({ path: harness.paths.socket });
+    const data = randomBytes(100_000);
+    const [one, two, three] = await Promise.all([
+      guest.exec(["cat"], { input: data }),
+      (await other.guest("web")).exec(["sh", "-c", "cat; exit 3"], { input: "two" }),
+      guest.exec(["sh", "-c", "echo $X >&2; kill -TERM $$"], { env: { X: "three" } }),
+    ]);
+    await other.close();
+    expect(one.stdout.equals(data)).toBe(true);
+    expect({ code: two.code, stdout: two.stdout.toString() }).toEqual({ code: 3, stdout: "two" });
+    expect(three).toMatchObject({ code: 143, signal: "SIGTERM", stderr: Buffer.from("three\n") });
+  });
+
+  test("input may come bit by bit, and ends with the command", async () => {
+    let left = false;
+    async function* input(): AsyncGenerator<Uint8Array> {
+      try {
+        for (let count = 0; ; count++) yield Buffer.from(`${count}\n`);
+      } finally {
+        left = true;
+      }
+    }
+    const { code, stdout } = await guest.exec(["head", "-n", "3"], { input: input() });
+    expect({ code, stdout: stdout.toString() }).toEqual({ code: 0, stdout: "0\n1\n2\n" });
+    await expect.poll(() => left, { timeout: 10_000 }).toBe(true);
+  });
+
+  test("that is aborted ends, even if it does not heed the first signal", async () => {
+    const controller = new AbortController();
+    let pid = 0;
+    const onOutput = (bytes: Uint8Array): void => {
+      pid = Number(Buffer.from(bytes).toString());
+    };
+    const streams = { onOutput, onErrorOutput: () => {} };
+    const execution = await guest.spawn(["sh", "-c", "trap '' TERM; echo $$; while :; do sleep 0.1; done"], streams, {
+      signal: controller.signal,
+    });
+    await expect.poll(() => pid, { timeout: 10_000 }).toBeGreaterThan(0);
+    controller.abort(new Error("enough"));
+    await expect(execution.ended).rejects.toThrow("enough");
+    await expect.poll(() => existsSync(`/proc/${pid}/exe`), { timeout: 10_000 }).toBe(false);
+  });
+
+  test("ends when its guest ends, and says why", async () => {
+    const streams = { onOutput: () => {}, onErrorOutput: () => {} };
+    const execution = await guest.spawn(["sleep", "1000"], streams);
+    harness.hypervisor.write(1, "[    2.0] Kernel panic - not syncing: out of luck\n");
+    harness.hypervisor.end(1, EndReason.TripleFault);
+    await expect(execution.ended).rejects.toMatchObject({
+      code: "E_EXEC_GUEST_ENDED",
+      message: expect.stringContaining("out of luck"),
+      data: { panic: { reason: "out of luck" } },
+    });
+  });
+
+  test("is lost when the agent is started anew", async () => {
+    const execution = await guest.spawn(["sleep", "1000"], { onOutput: () => {}, onErrorOutput: () => {} });
+    agent.kill("SIGKILL");
+    startAgent(1);
+    await expect(execution.ended).rejects.toMatchObject({ code: "E_EXEC_LOST" });
+    expect((await guest.exec(["echo", "again"])).stdout.toString()).toBe("again\n");
+  });
+
+  test("on the command line: streams, exit codes, JSON", async () => {
+    expect(await cli("in", "web", "--", "sh", "-c", "cat; echo err >&2; exit 42")).toEqual({ code: 42, stdout: "in", stderr: "err\n" });
+    expect(await cli("in", "web", "-n", "-w", "/proc", "-e", "A=b=c", "--", "sh", "-c", 'pwd; echo "$A"; cat')).toMatchObject({
+      code: 0,
+      stdout: "/proc\nb=c\n",
+    });
+    expect(await cli("", "web", "--", "no-such-program")).toMatchObject({
+      code: 127,
+      stderr: expect.stringMatching(/^hvkit: E_EXEC_START: /),
+    });
+    expect(await cli("", "web", "--", "/proc/version")).toMatchObject({ code: 126 });
+    expect(await cli("", "nobody", "--", "ls")).toMatchObject({ code: 125, stderr: expect.stringMatching(/^hvkit: E_NO_GUEST: /) });
+    const { stdout } = await cli("", "web", "--json", "--", "sh", "-c", "echo out; echo err >&2; kill -9 $$");
+    expect(JSON.parse(stdout)).toEqual({ guest: "web", code: 137, signal: "SIGKILL", stdout: "out\n", stderr: "err\n" });
+    await guest.pause();
+    expect(await cli("", "web", "--", "ls")).toMatchObject({ code: 125, stderr: expect.stringMatching(/^hvkit: E_GUEST_STATE: /) });
+  });
+});
