@@ -43,7 +43,7 @@ export enum Channel {
   Event = 2,
   /** both ways: [guest u32][port u32][bytes]; port 0 is COM1 (with E9h), 1 is COM2 */
   Console = 3,
-  /** control plane -> hypervisor: [guest u32][0 u32][address u64][bytes], into guest RAM, without a reply: a GuestDigest afterwards says what
+  /** control plane -> hypervisor: [guest u32][0 u32][BulkWords][bytes], into guest RAM, without a reply: a GuestDigest afterwards says what
    *  arrived. It waits for no request, and is behind all else in the sender's queue */
   Bulk = 4,
 }

@@ -354,6 +354,13 @@ export enum GuestCreateReply {
   Words = 3,
 }
 
+/** A message of Channel.Bulk, after the guest and a zero. */
+export enum BulkWords {
+  /** guest-physical */
+  Address = 0,
+  Words = 1,
+}
+
 export enum GuestWriteArgs {
   Guest = 0,
   Address = 1,

@@ -1,7 +1,7 @@
 // Operations on guest RAM that fit one message: write, read; and bulk. The range is checked here, and by the host again.
 
 import { Link } from "../../protocol/link";
-import { GuestLimit, GuestReadArgs, GuestWriteArgs, HostImport, Status } from "../../protocol/messages";
+import { BulkWords, GuestLimit, GuestReadArgs, GuestWriteArgs, HostImport, Status } from "../../protocol/messages";
 import { exists, inside } from "./guests";
 import * as host from "./host";
 import { countBad } from "./link";
@@ -28,9 +28,9 @@ export function guestRead(slot: u32): u32 {
 
 /** Bulk is written where it says, or is nothing: nobody waits for an answer, and a digest will tell. */
 export function takeBulk(at: usize, bytes: u32): void {
-  const header: u32 = Link.MessageHeaderBytes + 8;
+  const header: u32 = Link.MessageHeaderBytes + 8 * BulkWords.Words;
   const slot = load<u32>(at);
-  const address = load<u64>(at, Link.MessageHeaderBytes);
+  const address = load<u64>(at, Link.MessageHeaderBytes + 8 * BulkWords.Address);
   if (bytes <= header || !exists(slot) || !inside(slot, address, bytes - header)) countBad();
   else host.guestWrite(slot, address, <u32>at + header, bytes - header);
 }

@@ -84,6 +84,7 @@ export class RemoteHypervisor implements HypervisorClient {
     this.#transfer = new Transfer(
       {
         guestWrite: async (guest, address, bytes) => void (await this.request(Op.GuestWrite, [guest, address], bytes)),
+        guestBulk: (guest, address, bytes) => session.sendBulk(encodeMessage(guest, 0, [address], bytes)),
         guestRead: async (guest, address, length) => this.#guestRead(guest, address, length),
         guestLoad: async (...args) => void (await this.request(Op.GuestLoad, args, undefined, this.#patience(args[3]))),
         guestSave: async (...args) => void (await this.request(Op.GuestSave, args, undefined, this.#patience(args[3]))),

@@ -96,6 +96,10 @@ export class Session extends EventEmitter<HypervisorEvents> {
     return this.#link.send(Channel.Console, payload);
   }
 
+  sendBulk(payload: Uint8Array): Promise<void> {
+    return this.#link.send(Channel.Bulk, payload);
+  }
+
   statistics(): LinkStatistics & { lateReplies: number } {
     return { ...this.#link.statistics, lateReplies: this.#requests.late };
   }

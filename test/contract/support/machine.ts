@@ -43,6 +43,26 @@ export interface RunOptions {
   tscKhz?: number;
 }
 
+const buildOf = ({ variant }: MachineOptions): string => (variant ? join(root, "build", variant) : join(root, "build"));
+
+/** The engine alone: whoever has it opens the link. */
+export function startEngine(target: Target, runDir: string, options: MachineOptions = {}): Promise<RunningEngine> {
+  const { memoryMiB = 512, cpus = target.cpus, bootFrom, disc, icount, extra = [] } = options;
+  const build = buildOf(options);
+  return createEngine(target.engine).start({
+    memoryBytes: memoryMiB * 2 ** 20,
+    cpus,
+    accel: target.accel === "emulated" ? "auto" : target.accel,
+    runDir,
+    kernelPath: join(build, "hv.elf32"),
+    // With a disc there is no disk with the hypervisor beside it that could be booted instead.
+    imagePath: disc ?? join(build, "hv.img"),
+    ...(disc ? { bootFrom: "disk" as const } : bootFrom ? { bootFrom } : {}),
+    ...(icount ? { icount } : {}),
+    extra: [...(disc ? ["-cdrom", disc, "-boot", "d"] : []), ...extra],
+  });
+}
+
 /** A guest in the test's own memory. */
 export interface SavedGuest {
   name: string;
@@ -74,25 +94,11 @@ export class Machine {
     hypervisor.on("guestEnded", (guest, reason, value, rip) => this.#guests.get(guest)?.finish({ reason, value, rip }));
   }
 
-  static async start(
-    target: Target,
-    { variant, memoryMiB = 512, cpus = target.cpus, bootFrom, disc, icount, extra = [] }: MachineOptions = {},
-  ): Promise<Machine> {
+  static async start(target: Target, options: MachineOptions = {}): Promise<Machine> {
     const runDir = mkdtempSync(join(tmpdir(), "hvkit-contract-"));
-    const build = variant ? join(root, "build", variant) : join(root, "build");
+    const build = buildOf(options);
     const lines: string[] = [];
-    const engine = await createEngine(target.engine).start({
-      memoryBytes: memoryMiB * 2 ** 20,
-      cpus,
-      accel: target.accel === "emulated" ? "auto" : target.accel,
-      runDir,
-      kernelPath: join(build, "hv.elf32"),
-      // With a disc there is no disk with the hypervisor beside it that could be booted instead.
-      imagePath: disc ?? join(build, "hv.img"),
-      ...(disc ? { bootFrom: "disk" as const } : bootFrom ? { bootFrom } : {}),
-      ...(icount ? { icount } : {}),
-      extra: [...(disc ? ["-cdrom", disc, "-boot", "d"] : []), ...extra],
-    });
+    const engine = await startEngine(target, runDir, options);
     try {
       const onText = (line: string): void => void lines.push(line);
       const hypervisor = await RemoteHypervisor.connect(engine, { symbolsPath: join(build, "hv.elf"), onText });

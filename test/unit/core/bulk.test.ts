@@ -1,8 +1,9 @@
 // Work that takes many polls: store and digest. It goes on in pieces, leaves time to the rest, and ends right.
 import { beforeEach, describe, expect, test } from "vitest";
 import xxhash from "xxhash-wasm";
-import { GuestLimit, Op, Status } from "../../../protocol/messages.js";
-import { creation } from "./codec.js";
+import { Channel, FrameType } from "../../../protocol/link.js";
+import { GuestLimit, HostStatReply, Op, Status } from "../../../protocol/messages.js";
+import { creation, message } from "./codec.js";
 import { BLOCK } from "./physical.js";
 import { Rig } from "./rig.js";
 
@@ -149,5 +150,46 @@ describe("while it goes on", () => {
     rig.settle();
     expect(rig.replies.size).toBe(replies);
     rig.ok(Op.Ping);
+  });
+});
+
+describe("the bulk channel", () => {
+  const bulk = (guest: number, address: number | bigint, bytes: Uint8Array): void =>
+    rig.send(Channel.Bulk, message(guest, 0, [address], bytes));
+  const bad = (): bigint | undefined => rig.ok(Op.HostStat).words[HostStatReply.FramesBad];
+
+  test("writes into guest RAM, and answers nothing but that it came", () => {
+    rig.frames = [];
+    for (let at = 0; at < 20_000; at += 632) bulk(0, BLOCK - 10_000 + at, bytesOf(20_000).subarray(at, at + 632));
+    rig.settle();
+    expect(Buffer.from(rig.host.ramRead(0, BLOCK - 10_000, 20_000)).equals(bytesOf(20_000))).toBe(true);
+    expect(new Set(rig.frames.map(({ type }) => type))).toEqual(new Set([FrameType.Ack]));
+    expect(rig.acked).toBe(rig.seq);
+  });
+
+  test("waits for no job, and no request", () => {
+    const digest = rig.post(Op.GuestDigest, [0, 0, 4 * MIB]);
+    bulk(0, 3 * MIB, Buffer.from("at once"));
+    rig.poll(1);
+    expect(rig.replies.has(digest)).toBe(false);
+    expect(Buffer.from(rig.host.ramRead(0, 3 * MIB, 7)).toString()).toBe("at once");
+  });
+
+  test.each<[string, number, number | bigint, number]>([
+    ["a guest that is none", 1, 0, 8],
+    ["a slot that cannot be", 0xffff_ffff, 0, 8],
+    ["an address outside", 0, 4 * MIB - 7, 8],
+    ["an address that goes round", 0, 0xffff_ffff_ffff_fff8n, 16],
+    ["no bytes", 0, 0, 0],
+  ])("for %s is counted as bad, and harms nothing", (_, guest, address, length) => {
+    const before = rig.host.ramRead(0, 0, 4 * MIB);
+    bulk(guest, address, bytesOf(length, 200));
+    expect(bad()).toBe(1n);
+    expect(Buffer.compare(rig.host.ramRead(0, 0, 4 * MIB), before)).toBe(0);
+  });
+
+  test("of less than a header is counted as bad", () => {
+    rig.send(Channel.Bulk, Buffer.alloc(12));
+    expect(bad()).toBe(1n);
   });
 });

@@ -127,10 +127,12 @@ describe("requests", () => {
   });
 });
 
+const LINE = {};
+
 describe.each([
   ["by the window", { window: true }, []],
   ["by the store", { store: true }, [Op.GuestLoad, Op.GuestLoad]],
-  ["on the line", {}, [Op.GuestWrite]],
+  ["on the line", LINE, []],
 ])("bytes %s", (_, options, ops) => {
   it("arrive, verified, and come back", async () => {
     const { fake, hypervisor } = await connected(options);
@@ -143,6 +145,7 @@ describe.each([
     expect(progress.at(-1)).toBe(data.length);
     for (const op of ops) expect(fake.ops).toContain(op);
     expect(fake.ops).toContain(Op.GuestDigest);
+    expect(fake.bulkBytes).toBe(options === LINE ? data.length : 0);
     expect(Buffer.from(await hypervisor.guestGet(guest, 20_001, 29_999)).equals(Buffer.from(data.subarray(1, 30_000)))).toBe(true);
     await hypervisor.close();
   });
@@ -168,6 +171,34 @@ describe.each([
       data: { found: "0000000000000001" },
     });
     await hypervisor.close();
+  });
+});
+
+describe("the line", () => {
+  it("carries what is short in a request", async () => {
+    const { fake, hypervisor } = await connected({});
+    const { guest } = await hypervisor.guestCreate({ memoryBytes: 65536, wallSeconds: 1 });
+    await hypervisor.guestPut(guest, 100, bytes(600));
+    expect([fake.ops.includes(Op.GuestWrite), fake.bulkBytes]).toEqual([true, 0]);
+    await hypervisor.close();
+  });
+
+  it("carries nothing that has arrived already: a transfer that broke off goes on where it was", async () => {
+    const data = bytes(60_000);
+    const first = await connected({});
+    const { guest } = await first.hypervisor.guestCreate({ memoryBytes: 65536, wallSeconds: 1 });
+    const broken = first.hypervisor.guestPut(guest, 0, data, (done) => {
+      if (done >= 32_768) void first.hypervisor.close();
+    });
+    await expect(broken).rejects.toMatchObject({ code: "E_LINK_LOST" });
+    const second = await connected({});
+    second.fake.ram.set(first.fake.ram);
+    const progress: number[] = [];
+    await second.hypervisor.guestPut(guest, 0, data, (done) => progress.push(done));
+    expect(progress).toEqual([16_384, 32_768, 49_152, 60_000]);
+    expect(second.fake.bulkBytes).toBeLessThanOrEqual(60_000 - 32_768);
+    expect(Buffer.from(second.fake.ram.subarray(0, 60_000)).equals(Buffer.from(data))).toBe(true);
+    await second.hypervisor.close();
   });
 });
 

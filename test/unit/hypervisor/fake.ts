@@ -6,7 +6,7 @@ import { Link } from "../../../control/src/link/link.js";
 import type { MemoryWindow } from "../../../control/src/native/window.js";
 import { type Fault, MockTransport } from "../../../control/src/transport/mock.js";
 import { Channel, Link as Limit } from "../../../protocol/link.js";
-import { Event, HelloReply, Op, Status, Vendor } from "../../../protocol/messages.js";
+import { BulkWords, Event, HelloReply, Op, Status, Vendor } from "../../../protocol/messages.js";
 
 export interface FakeOptions {
   window?: boolean;
@@ -46,6 +46,8 @@ export class FakeHypervisor implements RunningEngine {
   readonly disk = new Uint8Array(32 * 512);
   /** operations in the order in which they came */
   readonly ops: Op[] = [];
+  /** that came on the bulk channel */
+  bulkBytes = 0;
   /** console input that came, and how many bytes of the next ones there is room for */
   input = Buffer.alloc(0);
   room = Number.POSITIVE_INFINITY;
@@ -62,6 +64,7 @@ export class FakeHypervisor implements RunningEngine {
     this.link.on("message", (channel, payload) => {
       const message = new Message(payload.slice());
       if (channel === Channel.Request) this.#turn = this.#turn.then(() => this.#request(message));
+      else if (channel === Channel.Bulk) this.#bulk(message);
       else this.#console(message);
     });
   }
@@ -146,6 +149,12 @@ export class FakeHypervisor implements RunningEngine {
       default:
         return { status: Status.UnknownOp, words: [op] };
     }
+  }
+
+  #bulk(message: Message): void {
+    const bytes = message.bytes(BulkWords.Words);
+    this.bulkBytes += bytes.length;
+    this.ram.set(bytes, message.number(BulkWords.Address));
   }
 
   #console(message: Message): void {
