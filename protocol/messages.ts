@@ -8,7 +8,7 @@
 export enum Op {
   /** no arguments; HelloReply, then the hypervisor's build identity as bytes */
   Hello = 1,
-  /** bytes are echoed */
+  /** any bytes; they are echoed */
   Ping = 2,
   /** ends the hypervisor: every guest ends, then the machine is powered off (isa-debug-exit, 8900h 'Shutdown', 604h) */
   Shutdown = 3,
@@ -17,18 +17,19 @@ export enum Op {
   /** CpuStatReply */
   CpuStat = 5,
 
+  /** GuestCreateArgs; GuestCreateReply. A guest with RAM, all zeros, and a machine; not started */
   GuestCreate = 16,
-  /** bytes into guest RAM, at most MaxPayload - 8 - 8 * Words of them */
+  /** GuestWriteArgs, then bytes: into guest RAM, at most MaxPayload - 8 - 8 * Words of them */
   GuestWrite = 17,
   /** GuestReadArgs; bytes of guest RAM (at most GuestLimit.ReadBytes) */
   GuestRead = 18,
-  /** the store disk's sectors into guest RAM */
+  /** GuestStoreArgs; the store disk's sectors into guest RAM */
   GuestLoad = 19,
-  /** guest RAM out to the store disk's sectors */
+  /** GuestStoreArgs; guest RAM out to the store disk's sectors */
   GuestSave = 20,
-  /** DigestReply over guest RAM */
+  /** GuestDigestArgs; DigestReply over guest RAM */
   GuestDigest = 21,
-  /** boots the machine from the boot block that lies in its RAM (protocol/boot.ts) and lets it run */
+  /** GuestStartArgs; boots the machine from the boot block that lies in its RAM (protocol/boot.ts) and lets it run */
   GuestStart = 22,
   /** GuestArgs; stops entering the guest until GuestResume */
   GuestPause = 23,
