@@ -57,7 +57,7 @@ export class BareLine implements RunningEngine {
     return this.#engine.accel;
   }
 
-  get pid(): number {
+  get pid(): RunningEngine["pid"] {
     return this.#engine.pid;
   }
 

@@ -1,11 +1,13 @@
 // A terminal on a guest's console, for `run` and `console`: raw keys in, bytes out, ^] leaves.
 import type { Client } from "../client/client.js";
-import { Console, type ConsoleEnd } from "../client/console.js";
+import { Console, type ConsoleEnd, type ConsoleOptions } from "../client/console.js";
 import { HvkitError } from "../errors.js";
 import { note, style } from "./output.js";
 
 /** ^] as telnet and virsh have it */
 const LEAVE = 0x1d;
+
+const LOST = { "not kept": "they are not kept any more", "no room": "there was no room for them" } as const;
 
 export interface AttachOptions {
   /** send what is typed, or piped in */
@@ -16,9 +18,10 @@ export interface AttachOptions {
 
 /** Resolves when the guest has ended for good; undefined: the user left. */
 export async function attach(client: Client, guest: string, { forwardInput, tail }: AttachOptions): Promise<ConsoleEnd | undefined> {
-  const console = await Console.open(client, guest, { onBytes: writeOut, ...(tail === undefined ? {} : { tail }) });
   const { stdin } = process;
   const raw = forwardInput && stdin.isTTY;
+  const onLost: ConsoleOptions["onLost"] = (count, why) => say(`here ${count} bytes are missing: ${LOST[why]}`, raw);
+  const console = await Console.open(client, guest, { onBytes: writeOut, onLost, ...(tail === undefined ? {} : { tail }) });
   let failed: Error | undefined;
   const onInput = (bytes: Buffer): void => {
     const leave = raw ? bytes.indexOf(LEAVE) : -1;

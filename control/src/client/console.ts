@@ -1,8 +1,9 @@
 // A guest's console as one stream of bytes without gaps or repeats: first what the log has, then what comes. When the daemon left
-// bytes out because this reader was slow, they are taken from the log.
+// bytes out because this reader was slow, they are taken from the log. What is in the log no more, or never came, is counted.
 import type { Notification } from "../api/methods.js";
 import type { GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
 import type { Client } from "./client.js";
+import { keepEvents, leaveEvents } from "./events.js";
 
 export interface ConsoleEnd {
   state: GuestState;
@@ -16,8 +17,8 @@ export interface ConsoleOptions {
   tail?: number;
   /** The next bytes wait until its promise is resolved. */
   onBytes: (bytes: Uint8Array) => void | Promise<void>;
-  /** so many bytes could not be given: the log does not keep them any more */
-  onLost?: (count: number) => void;
+  /** this many bytes are missing here: the log does not keep them any more, or there was no room for them on their way */
+  onLost?: (count: number, why: "not kept" | "no room") => void | Promise<void>;
 }
 
 /** How many read each port of each guest by one client: the last that leaves detaches it. */
@@ -63,6 +64,8 @@ export class Console {
     client.on("console", this.#onConsole);
     client.on("console.end", this.#onEnd);
     client.on("close", this.#onClose);
+    client.on("event", this.#onEvent);
+    if (options.tail === undefined && attached.start > 0) this.#then(async () => this.options.onLost?.(attached.start, "not kept"));
     this.#then(() => this.#catchUp(attached.offset));
     for (const came of early) {
       if (came.name === "console") this.#onConsole(came.params);
@@ -80,6 +83,7 @@ export class Console {
     client.on("console", keepBytes);
     client.on("console.end", keepEnd);
     try {
+      if (options.onLost) await keepEvents(client);
       const attached = await client.call("console.attach", { guest, port: options.port ?? 0 });
       return new Console(client, attached, options, early);
     } finally {
@@ -99,6 +103,8 @@ export class Console {
     this.client.off("console", this.#onConsole);
     this.client.off("console.end", this.#onEnd);
     this.client.off("close", this.#onClose);
+    this.client.off("event", this.#onEvent);
+    if (this.options.onLost) leaveEvents(this.client);
     if (count(this.client, this.#key, -1) === 0) {
       this.client.call("console.detach", { guest: this.guest.id, port: this.#port }).catch(() => {});
     }
@@ -143,6 +149,11 @@ export class Console {
     });
   };
 
+  readonly #onEvent = (event: Notification<"event">): void => {
+    if (event.type !== "console.lost" || event.guest.id !== this.guest.id || event.port !== this.#port) return;
+    this.#then(async () => this.options.onLost?.(Number(event.count), "no room"));
+  };
+
   readonly #onClose = (reason: string): void => {
     this.#then(async () => {
       throw new Error(reason);
@@ -154,7 +165,7 @@ export class Console {
     while (this.#next < offset) {
       const part = await this.client.call("logs", { guest: this.guest.id, port: this.#port, offset: this.#next });
       const bytes = Buffer.from(part.data, "base64").subarray(0, Math.max(0, offset - part.offset));
-      if (part.offset > this.#next) this.options.onLost?.(part.offset - this.#next);
+      if (part.offset > this.#next) await this.options.onLost?.(part.offset - this.#next, "not kept");
       if (bytes.length === 0) return;
       this.#next = part.offset + bytes.length;
       await this.options.onBytes(bytes);

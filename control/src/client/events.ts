@@ -17,8 +17,20 @@ export interface EventOptions {
 
 const MAX_QUEUED = 1000;
 
-/** How many iterators a connection has: the last one ends the subscription. */
+/** How many of a connection want events: the last one ends the subscription. */
 const readers = new WeakMap<Client, number>();
+
+/** From now on the client is told of events, until as many leaveEvents(). */
+export function keepEvents(client: Client): Promise<{ next: number }> {
+  readers.set(client, (readers.get(client) ?? 0) + 1);
+  return client.call("events.subscribe", {});
+}
+
+export function leaveEvents(client: Client): void {
+  const left = (readers.get(client) ?? 1) - 1;
+  readers.set(client, left);
+  if (left === 0) client.call("events.unsubscribe", {}).catch(() => {}); // it may be gone
+}
 
 export async function* events(client: Client, { from, follow = true, signal }: EventOptions = {}): AsyncGenerator<HvkitEvent, void, void> {
   signal?.throwIfAborted();
@@ -40,9 +52,9 @@ export async function* events(client: Client, { from, follow = true, signal }: E
   client.on("event", onEvent);
   client.on("close", onClose);
   signal?.addEventListener("abort", onAbort);
-  readers.set(client, (readers.get(client) ?? 0) + 1);
+  const subscribing = keepEvents(client);
   try {
-    const subscribed = await client.call("events.subscribe", {});
+    const subscribed = await subscribing;
     end = Math.max(end, subscribed.next);
     const last = subscribed.next;
     for (let next = from ?? subscribed.next; follow || next < last; ) {
@@ -71,8 +83,6 @@ export async function* events(client: Client, { from, follow = true, signal }: E
     client.off("event", onEvent);
     client.off("close", onClose);
     signal?.removeEventListener("abort", onAbort);
-    const left = (readers.get(client) ?? 1) - 1;
-    readers.set(client, left);
-    if (left === 0) client.call("events.unsubscribe", {}).catch(() => {}); // it may be gone
+    leaveEvents(client);
   }
 }

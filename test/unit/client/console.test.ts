@@ -39,6 +39,39 @@ describe("a console", () => {
     await until(() => text() === "789");
   });
 
+  it("says how many bytes there was no room for, where they are missing", async () => {
+    const seen: string[] = [];
+    const console = await Console.open(client, "web", {
+      onBytes: (bytes) => void seen.push(Buffer.from(bytes).toString("latin1")),
+      onLost: (count, why) => void seen.push(`(${count}: ${why})`),
+    });
+    harness.hypervisor.write(1, "one ");
+    harness.hypervisor.emit("consoleLost", 1, 1, 9);
+    harness.hypervisor.emit("consoleLost", 1, 0, 17);
+    harness.hypervisor.write(1, "two");
+    harness.hypervisor.end(1, EndReason.PowerOff);
+    await console.ended;
+    expect(seen).toEqual(["one ", "(17: no room)", "two"]);
+    expect(await client.call("logs", { guest: "web" })).toMatchObject({ lost: 17 });
+  });
+
+  it("says how many bytes are not kept any more", async () => {
+    const MIB = 1 << 20;
+    for (let part = 0; part < 20; part++) harness.hypervisor.write(1, "x".repeat(MIB));
+    let bytes = 0;
+    const lost: [number, string][] = [];
+    const console = await Console.open(client, "web", {
+      onBytes: (more) => {
+        bytes += more.length;
+      },
+      onLost: (count, why) => void lost.push([count, why]),
+    });
+    harness.hypervisor.end(1, EndReason.PowerOff);
+    await console.ended;
+    expect(lost).toEqual([[20 * MIB - bytes, "not kept"]]);
+    expect(bytes).toBeLessThanOrEqual(16 * MIB);
+  });
+
   it("ends at once on a guest that has ended", async () => {
     harness.hypervisor.write(1, "all");
     harness.hypervisor.end(1, EndReason.TripleFault);

@@ -82,7 +82,7 @@ describe("a script", () => {
 
 describe("its output", () => {
   const frame = (channel: Channel, payload: Uint8Array): Uint8Array =>
-    encodeFrame({ type: FrameType.Data, seq: 0, ack: 0, channel, payload });
+    encodeFrame({ type: FrameType.Data, seq: 0, ack: 0, channel, credit: 0, payload });
   const ended = (slot: number, value = 0): Uint8Array =>
     frame(Channel.Event, encodeMessage(Event.GuestEnded, slot, [EndReason.DebugExit, value, 0, 0, 0]));
   const output = (guests: number) => {

@@ -50,6 +50,7 @@ The last 16 MiB are kept (of all guests together 256 MiB: the largest give way),
           if (json) parts.push(bytes);
           else if (!process.stdout.write(bytes)) await new Promise((resolve) => process.stdout.once("drain", resolve));
         }
+        if (start !== undefined && start > 0) note(`hvkit: the first ${start} bytes of this console are not kept any more`);
         if (lost > 0) note(`hvkit: ${lost} bytes of this console are lost: there was no room for them`);
         if (json) printJson({ guest, start: start ?? 0, end, lost, text: Buffer.concat(parts).toString("utf8") });
       });
