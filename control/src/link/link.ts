@@ -11,9 +11,11 @@ import type { Transport } from "../transport/transport.js";
 import { encodeFrame, type Frame, FrameReader } from "./frame.js";
 
 export interface LinkOptions {
-  /** milliseconds without news before the first frame in flight is sent again, at the least: it grows with the time that the line takes
-   *  there and back, and doubles, up to maxRetransmitMs, with each time that it was too short */
+  /** milliseconds without news before the first frame in flight is sent again, as long as the time that the line takes there and back is not
+   *  known; then twice that, but no less than minRetransmitMs. It doubles, up to maxRetransmitMs, with each time that it was too short */
   retransmitMs?: number;
+  /** by default retransmitMs, where that is said */
+  minRetransmitMs?: number;
   maxRetransmitMs?: number;
   /** milliseconds between Syncs until the peer answers */
   syncMs?: number;
@@ -70,6 +72,8 @@ type State = "idle" | "syncing" | "open" | "closed";
 const SYNC_BYTES = 8;
 const EMPTY = new Uint8Array();
 const DUE = 0;
+/** A frame too many costs less than a line that waits. */
+const MIN_RETRANSMIT_MS = 30;
 /** of a round trip's time: what one that takes longer than most may take */
 const PATIENCE = 2;
 /** part of a new round trip in the smoothed one (RFC 6298, 2.3) */
@@ -112,6 +116,7 @@ export class Link extends EventEmitter<LinkEvents> {
     this.#transport = transport;
     this.#options = {
       retransmitMs: Limit.RetransmitMs,
+      minRetransmitMs: options.retransmitMs ?? MIN_RETRANSMIT_MS,
       maxRetransmitMs: 4000,
       syncMs: Limit.RetransmitMs,
       silenceMs: 60_000,
@@ -234,7 +239,7 @@ export class Link extends EventEmitter<LinkEvents> {
       this.#progressAt = performance.now();
       const latest = Math.max(...news.map(({ turn }) => turn));
       for (const frame of this.#inFlight) if (!frame.arrived && frame.turn < latest) frame.turn = DUE;
-      this.#measure(news.at(-1));
+      this.#measure(news);
       this.#restartTimer();
     }
     for (const { resolve } of done) resolve();
@@ -263,11 +268,12 @@ export class Link extends EventEmitter<LinkEvents> {
 
   /** A frame that was sent more than once does not say which one was answered, so that it measures nothing, and the longer wait stays: a
    *  line that is only slow would be filled with repetitions (Karn's algorithm; RFC 6298, 3). */
-  #measure(last: Outgoing | undefined): void {
-    if (last?.times !== 1) return;
+  #measure(news: readonly Outgoing[]): void {
+    const last = news.filter(({ times }) => times === 1).at(-1);
+    if (!last) return;
     const took = performance.now() - last.sentAt;
     this.#roundTripMs = this.#roundTripMs === 0 ? took : this.#roundTripMs + (took - this.#roundTripMs) * SMOOTHING;
-    const patience = Math.max(this.#options.retransmitMs, this.#roundTripMs * PATIENCE);
+    const patience = Math.max(this.#options.minRetransmitMs, this.#roundTripMs * PATIENCE);
     this.#retransmitMs = Math.min(patience, this.#options.maxRetransmitMs);
   }
 

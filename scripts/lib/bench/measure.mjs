@@ -14,6 +14,7 @@ import { daemon } from "./daemon.mjs";
 import { DevCopy } from "./devcopy.mjs";
 import { directLinux } from "./direct.mjs";
 import { gdbRead } from "./gdb.mjs";
+import { consoleRate, linkGoodput } from "./line.mjs";
 import { metrics, none } from "./metrics.mjs";
 import { Bench } from "./session.mjs";
 import { restoreToFirstInstruction, snapshots } from "./snapshot.mjs";
@@ -35,7 +36,9 @@ const counted = {
 };
 /** Wall-clock figures. */
 const timed = {
-  rpc: { of: ["rpc.median_ms"], measure: rpc },
+  rpc: { of: ["rpc.median_ms", "rpc.per_s"], measure: rpc },
+  console: { of: ["console.bytes_per_s"], measure: consoleRate },
+  link: { of: ["link.goodput", "link.goodput_1e-5", "link.goodput_1e-4"], measure: linkGoodput },
   explain: { of: ["explain.ms"], measure: explainOnce },
   upload: { of: ["upload.mb_per_s"], measure: upload },
   gdb: { of: ["gdb.read_mb_per_s"], measure: gdbRead },
@@ -287,7 +290,19 @@ async function rpc({ hypervisor }) {
     await hypervisor.ping(data);
     if (turn >= 20) times.push(performance.now() - start);
   }
-  return { "rpc.median_ms": Math.round(median(times) * 1000) / 1000 };
+  return { "rpc.median_ms": Math.round(median(times) * 1000) / 1000, "rpc.per_s": await rpcRate(hypervisor, data) };
+}
+
+/** As many Pings under way as the control plane has at once. */
+async function rpcRate(hypervisor, data) {
+  let done = 0;
+  const start = performance.now();
+  const seconds = () => (performance.now() - start) / 1000;
+  const lane = async () => {
+    for (; seconds() < 3; done++) await hypervisor.ping(data);
+  };
+  await Promise.all(Array.from({ length: 32 }, lane));
+  return Math.round(done / seconds());
 }
 
 /** An initrd's way: bytes into guest RAM, verified there. */

@@ -28,6 +28,11 @@ export const metrics = {
   "rpc.median_ms": { unit: "ms", target: { qemu: 3 } },
   "daemon.rss_mb": { unit: "MB" },
   "cli.start_ms": { unit: "ms", target: 200 },
+  "rpc.per_s": { unit: "requests", target: { qemu: 500 }, more: true },
+  "console.bytes_per_s": { unit: "bytes", more: true },
+  "link.goodput": { unit: "KB/s", more: true },
+  "link.goodput_1e-5": { unit: "KB/s", more: true },
+  "link.goodput_1e-4": { unit: "KB/s", more: true },
   "explain.ms": { unit: "ms", target: 50 },
 };
 

@@ -51,10 +51,14 @@ export class Bench {
     }
   }
 
-  /** An image of images/ or bench/: its guest, started. */
+  /** An image of images/, bench/ or test/guests/: its guest, started. */
   async run(name, { append = "", memoryMiB, traceModes = 0 } = {}) {
     const catalog = new Catalog(root);
-    const image = await catalog.find(name).catch(() => catalog.find(join(root, "build/bench", name)));
+    const built = (folder) => catalog.find(join(root, "build", folder, name));
+    const image = await catalog
+      .find(name)
+      .catch(() => built("bench"))
+      .catch(() => built("test/guests"));
     const memoryBytes = imageMemory(image, memoryMiB === undefined ? undefined : `${memoryMiB}M`);
     const { tscKhz } = this.hypervisor.hello;
     const plan = await loadPlan(image, { memoryBytes, append, added: [], tscKhz });
