@@ -133,6 +133,12 @@ describe.skipIf(!runs)("a command in a guest", { timeout: 60_000 }, () => {
     expect(await cli("", "nobody", "--", "ls")).toMatchObject({ code: 125, stderr: expect.stringMatching(/^hvkit: E_NO_GUEST: /) });
     const { stdout } = await cli("", "web", "--json", "--", "sh", "-c", "echo out; echo err >&2; kill -9 $$");
     expect(JSON.parse(stdout)).toEqual({ guest: "web", code: 137, signal: "SIGKILL", stdout: "out\n", stderr: "err\n" });
+    const piped = await new Promise<string>((resolve) => {
+      const env = { ...process.env, XDG_RUNTIME_DIR: harness.folder };
+      const script = `("${process.execPath}" "${MAIN}" exec web -- sh -c 'yes; echo left' </dev/null; echo $? >&2) | head -n 2`;
+      execFile("sh", ["-c", script], { env }, (_error, stdout, stderr) => resolve(stdout + stderr));
+    });
+    expect(piped).toBe("y\ny\n141\n");
     await guest.pause();
     expect(await cli("", "web", "--", "ls")).toMatchObject({ code: 125, stderr: expect.stringMatching(/^hvkit: E_GUEST_STATE: /) });
   });

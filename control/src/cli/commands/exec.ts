@@ -54,7 +54,10 @@ be started, 127 when there is none of that name.`,
             ...(stdin ? { input: process.stdin } : {}),
             ...(wait === undefined ? {} : { patienceMs: wait * 1000 }),
           }).finally(() => process.off("SIGINT", interruptStart));
-          const stop = forwardSignals((signal) => void execution.kill(signal).catch(() => {})); // its end tells
+          const kill = (signal: NodeJS.Signals): void => void execution.kill(signal).catch(() => {}); // its end tells
+          const stop = forwardSignals(kill);
+          // `hvkit exec ... | head`: as in a pipe here.
+          process.stdout.on("error", () => kill("SIGPIPE"));
           try {
             const { code, signal } = await execution.ended;
             process.exitCode = code;
@@ -95,10 +98,11 @@ function forwardSignals(kill: (signal: NodeJS.Signals) => void): () => void {
   };
 }
 
-/** Waits for a slow reader instead of keeping its bytes. */
-function writeTo(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> | void {
-  if (stream.write(bytes)) return undefined;
-  return new Promise((resolve) => stream.once("drain", resolve));
+/** Waits for a slow reader instead of keeping its bytes; what a reader that is gone does not take is for nobody. */
+function writeTo(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write(bytes, () => resolve());
+  });
 }
 
 /** Input that nobody reads any more must not keep the process. */
