@@ -109,7 +109,13 @@ export const methods = {
   "snapshot.check": method(z.strictObject({ snapshot, engine: z.enum(["qemu", "bochs"]).optional() }), snapshotCheck),
   /** A new guest that goes on from the snapshot; `paused`: at the next unpause. */
   restore: method(
-    z.strictObject({ snapshot, name: z.string().max(1024).optional(), affinity, paused: z.boolean().default(false) }),
+    z.strictObject({
+      snapshot,
+      name: z.string().max(1024).optional(),
+      affinity,
+      paused: z.boolean().default(false),
+      noReboot: launch.shape.noReboot,
+    }),
     guestDetail,
   ),
   /** The guest itself goes back to a snapshot of it: id, name and log stay. */

@@ -35,6 +35,8 @@ export interface GuestOptions {
   launch?: Launch;
   /** its exits are recorded from its start on */
   traced?: boolean;
+  /** a reset by itself ends it */
+  noReboot?: boolean;
   /** files that it was started with before it was saved: a snapshot does not keep them */
   missing?: readonly { path: string; bytes: number }[];
 }

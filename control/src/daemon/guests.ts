@@ -313,7 +313,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
 
   #onEnded(guest: Guest, end: GuestEnd, reason: EndReason): void {
     this.log.info({ guest: guest.name, end }, "guest ended");
-    if (reason !== EndReason.Reset || guest.options.launch?.noReboot) {
+    if (reason !== EndReason.Reset || guest.options.noReboot) {
       this.#finish(guest, end);
       return;
     }

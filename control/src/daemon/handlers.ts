@@ -87,10 +87,10 @@ export function makeHandlers(services: Services): Handlers {
     }),
 
     run: async ({ name, paused, ...launch }, connection) => {
-      const { image: reference, memory, cpu = "portable", append, add, affinity, trace: traced = false } = launch;
+      const { image: reference, memory, cpu = "portable", append, add, affinity, trace: traced = false, noReboot = false } = launch;
       if (name !== undefined) checkName(name, "guest");
       const found = await catalog.find(reference);
-      const panics = launch.noReboot && found.manifest.kind === "linux" ? PANIC_OPTIONS : "";
+      const panics = noReboot && found.manifest.kind === "linux" ? PANIC_OPTIONS : "";
       const image = { reference, name: found.manifest.name, kind: found.manifest.kind, open: async () => found };
       const options = {
         memoryBytes: imageMemory(found, memory),
@@ -98,6 +98,7 @@ export function makeHandlers(services: Services): Handlers {
         append: [append ?? "", panics].filter((text) => text !== "").join(" "),
         added: await readAdded(add ?? []),
         traced,
+        noReboot,
         launch,
         ...(affinity === undefined ? {} : { affinity }),
       };

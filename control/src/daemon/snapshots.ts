@@ -33,6 +33,7 @@ export interface RestoreOptions {
   name?: string | undefined;
   affinity?: readonly number[] | undefined;
   paused: boolean;
+  noReboot?: boolean | undefined;
 }
 
 export class Snapshots {
@@ -76,7 +77,7 @@ export class Snapshots {
   }
 
   /** A new guest; by default of the name that the saved one had, while no other has it. */
-  restore(reference: string, { name, affinity, paused }: RestoreOptions, progress: Progress): Promise<Guest> {
+  restore(reference: string, { name, affinity, paused, noReboot = false }: RestoreOptions, progress: Progress): Promise<Guest> {
     if (name !== undefined) checkName(name, "guest");
     return this.#with(reference, progress, async (snapshot, origin) => {
       const { header } = snapshot;
@@ -85,6 +86,7 @@ export class Snapshots {
         cpuModel: header.cpu.model,
         append: header.image.append,
         added: [],
+        noReboot,
         ...this.#placement(affinity ?? header.affinity, affinity !== undefined),
         ...(header.image.added.length === 0 ? {} : { missing: header.image.added }),
       };

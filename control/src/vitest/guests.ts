@@ -28,8 +28,9 @@ export class TestGuests {
     return this.adopt(await this.hvkit.run(image, { noReboot: true, ...options }));
   }
 
+  /** As hvkit.restore(), and likewise. */
   async restore(snapshot: string, options: Abortable & Omit<Params<"restore">, "snapshot"> = {}): Promise<Guest> {
-    return this.adopt(await this.hvkit.restore(snapshot, options));
+    return this.adopt(await this.hvkit.restore(snapshot, { noReboot: true, ...options }));
   }
 
   /** A guest that the test made in another way goes with it, too. */

@@ -193,6 +193,20 @@ describe("a guest that is not to reboot", () => {
   });
 });
 
+it("is restored from a snapshot, as one that may not reboot too", async () => {
+  const guest = await hvkit.run("sector", { name: "web" });
+  expect(await guest.snapshot({ name: "one" })).toMatchObject({ name: "one", guest: { name: "web" } });
+  expect((await hvkit.snapshots.ls()).map(({ name }) => name)).toEqual(["one"]);
+  await guest.revert("one");
+  const slot = (await guest.inspect()).slot ?? 0;
+  harness.hypervisor.end(slot, EndReason.Reset);
+  await until(async () => (await guest.inspect()).restarts === 1);
+  const copy = await hvkit.restore("one", { noReboot: true });
+  harness.hypervisor.end((await copy.inspect()).slot ?? 0, EndReason.Reset);
+  expect(await copy.ended()).toMatchObject({ restarts: 0, end: { code: "reset" } });
+  await hvkit.snapshots.rm("one");
+});
+
 it("every look at a guest can be aborted", async () => {
   const guest = await hvkit.run("sector");
   const signal = AbortSignal.abort(new Error("enough"));
