@@ -169,7 +169,7 @@ describe.skipIf(why)("attach", () => {
       const ended = once(back.process, "exit");
       await machine.stop();
       expect(await ended).toEqual([1, null]);
-      expect(back.err()).toContain(`hvkit: E_SOCKET: ${machine.line} was closed`);
+      expect(back.err()).toContain(`{"error":{"code":"E_SOCKET","message":"${machine.line} was closed`);
     });
   });
 
@@ -196,14 +196,14 @@ describe.skipIf(why)("attach", () => {
   });
 });
 
-/** Random bytes to the machine, as fast as its line takes them. */
+/** Random bytes to the machine, about as fast as its line takes them: what is sent ahead of it would be waited for. */
 async function noise(url: URL, token: string, ms: number): Promise<void> {
   const line = await connectWebSocket(url, { token });
   const random = randomFrom(seedOf(5));
   const until = Date.now() + ms;
   while (Date.now() < until) {
-    if (line.pending < 65_536) line.write(Uint8Array.from({ length: 512 }, () => random(256)));
-    await new Promise((resolve) => setImmediate(resolve));
+    line.write(Uint8Array.from({ length: 1024 }, () => random(256)));
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
   const closed = new Promise((resolve) => line.onClose(resolve));
   line.close();

@@ -26,9 +26,18 @@ const NODE_FLOOR = [20, 20] as const;
 const MEMORY_WANTED = 1.25 * 2 ** 30;
 
 export function diagnose(facts: Facts): Diagnosis {
-  const checks = [host(facts), node(facts), memory(facts), cpu(facts), kvmDevice(facts), nested(facts), qemu(facts), bochs(facts)].filter(
-    (check) => check !== undefined,
-  );
+  const all = [
+    host(facts),
+    node(facts),
+    memory(facts),
+    cpu(facts),
+    kvmDevice(facts),
+    nested(facts),
+    qemu(facts),
+    bochs(facts),
+    attach(facts),
+  ];
+  const checks = all.filter((check) => check !== undefined);
   try {
     const choice = chooseEngine(facts, { engine: "auto", accel: "auto" });
     return { checks, verdict: `\`hvkit up\` will use ${choice.why}`, usable: true };
@@ -114,6 +123,21 @@ function bochs(facts: Facts): Check {
     return { level: "ok", name: "bochs", text: `Bochs ${found.version ?? "of unknown version"} with VMX: ${found.path}` };
   const level = found || facts.engines.qemu ? "warn" : "FAIL";
   return { level, name: "bochs", text: `Bochs: ${problem?.what}`, ...(problem ? { cure: problem.cure } : {}) };
+}
+
+/** Nothing is needed for a machine elsewhere but a way to its serial line. */
+function attach({ serial }: Facts): Check {
+  const lines = serial.map(({ path }) => path).join(", ");
+  if (serial.length > 0 && !serial.some(({ usable }) => usable)) {
+    return {
+      level: "warn",
+      name: "attach",
+      text: `attach: no permission for ${lines}`,
+      cure: "Join the group that owns it, often `sudo usermod -aG dialout $USER`, and log in again.",
+    };
+  }
+  const over = lines === "" ? "a WebSocket of `hvkit bridge`" : `${lines}, or a WebSocket of \`hvkit bridge\``;
+  return { level: "ok", name: "attach", text: `attach: \`hvkit up --attach\` drives a hypervisor that is booted elsewhere, over ${over}` };
 }
 
 function kvmCure(facts: Facts): string | undefined {

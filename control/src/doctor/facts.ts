@@ -1,7 +1,7 @@
 // What doctor knows of a machine, recorded as plain values: the judgements (checks.ts, choice.ts) are functions of it alone, and are
 // tested on machines that were recorded elsewhere. Collected here; kvm.ts asks the kernel's KVM itself.
 import { execFile } from "node:child_process";
-import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
 import { arch, cpus, freemem, platform, release, tmpdir, totalmem } from "node:os";
 import { delimiter, join } from "node:path";
 import type { KvmFacts } from "../native/kvm.js";
@@ -35,6 +35,8 @@ export interface Facts {
   /** the user may do anything */
   root: boolean;
   memory: { totalBytes: number; availableBytes: number };
+  /** serial lines with a device behind them; usable: this user may open it */
+  serial: { path: string; usable: boolean }[];
   engines: {
     qemu: ToolFacts | null;
     /** vmx: it has the CPU model with VMX that hvkit uses; bios, vgaBios: its ROMs are there */
@@ -71,6 +73,7 @@ export async function collectFacts(): Promise<Facts> {
     modules: MODULES.filter((name) => modules.includes(name) || existsSync(`/sys/module/${name}`)),
     root: process.getuid?.() === 0,
     memory: { totalBytes: totalmem(), availableBytes: availableMemory() },
+    serial: serialLines().map((path) => ({ path, usable: allows(path, constants.R_OK | constants.W_OK) })),
     engines: { qemu, bochs },
     node: process.versions.node,
   };
@@ -112,9 +115,32 @@ function output(path: string, args: string[]): Promise<string> {
   });
 }
 
-function isExecutable(path: string): boolean {
+/** Linux has a node for each ttyS that there could be: its type is 0 where there is no UART. */
+function serialLines(): string[] {
+  if (platform() === "linux") {
+    const names = list("/sys/class/tty").filter((name) => /^tty(S|USB|ACM|AMA)\d+$/.test(name));
+    return names
+      .filter((name) => !name.startsWith("ttyS") || read(`/sys/class/tty/${name}/type`)?.trim() !== "0")
+      .map((name) => `/dev/${name}`);
+  }
+  return list("/dev")
+    .filter((name) => /^cu\.(usb|wch)/.test(name))
+    .map((name) => `/dev/${name}`);
+}
+
+function list(folder: string): string[] {
   try {
-    accessSync(path, constants.X_OK);
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+const isExecutable = (path: string): boolean => allows(path, constants.X_OK);
+
+function allows(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
     return true;
   } catch {
     return false;

@@ -20,7 +20,12 @@ describe("doctor", () => {
       /guests of this machine's KVM have Intel VMX/,
     ],
     ["amd-nested", "qemu kvm AMD SVM", { kvm: "ok", nested: "ok" }, /KVM have AMD SVM/],
-    ["intel-no-permission", "qemu tcg AMD SVM", { cpu: "ok", kvm: "warn" }, /usermod -aG kvm/],
+    [
+      "intel-no-permission",
+      "qemu tcg AMD SVM",
+      { cpu: "ok", kvm: "warn", attach: "warn" },
+      /usermod -aG kvm.*no permission for \/dev\/ttyUSB0/s,
+    ],
     ["intel-nested-off", "qemu tcg AMD SVM", { kvm: "ok", nested: "warn" }, /modprobe kvm_intel nested=1/],
     ["intel-firmware-off", "qemu tcg AMD SVM", { cpu: "warn", kvm: "warn" }, /'Intel Virtualization Technology' \(VT-x\)/],
     ["amd-firmware-off", "qemu tcg AMD SVM", { cpu: "ok", kvm: "warn" }, /modprobe kvm_amd.*'SVM Mode'/],
@@ -28,7 +33,7 @@ describe("doctor", () => {
     ["virtualbox-owns-vt", "qemu tcg AMD SVM", { kvm: "warn" }, /VirtualBox holds .*End VirtualBox's/s],
     ["macos-arm", "qemu tcg AMD SVM", { host: "warn", qemu: "ok", bochs: "warn" }, /macOS has no KVM/],
     ["arm-linux", "qemu tcg AMD SVM", { host: "warn", qemu: "ok" }, /KVM on arm64 runs no x86 machines/],
-    ["no-engines", "E_NO_ENGINE", { qemu: "FAIL", bochs: "FAIL" }, /has nothing to use: QEMU is not installed/],
+    ["no-engines", "E_NO_ENGINE", { qemu: "FAIL", bochs: "FAIL", attach: "ok" }, /has nothing to use: QEMU is not installed/],
     ["bochs-only", "bochs emulated Intel VMX", { qemu: "warn", bochs: "ok" }, /Bochs, which emulates Intel VMX: QEMU is not installed/],
     ["bochs-without-vmx", "E_NO_ENGINE", { qemu: "warn", bochs: "warn" }, /--enable-vmx=2/],
     ["old-and-small", "qemu tcg AMD SVM", { node: "FAIL", memory: "warn", bochs: "warn" }, /--memory 512M/],
@@ -70,6 +75,7 @@ describe("doctor", () => {
             → \`sudo modprobe -r kvm_intel && sudo modprobe kvm_intel nested=1\`; for good: "options kvm_intel nested=1" in /etc/modprobe.d/kvm.conf.
       ok    QEMU 7.2.22: /usr/bin/qemu-system-x86_64
       ok    Bochs 2.7 with VMX: /usr/bin/bochs
+      ok    attach: \`hvkit up --attach\` drives a hypervisor that is booted elsewhere, over /dev/ttyS0, or a WebSocket of \`hvkit bridge\`
 
       \`hvkit up\` will use QEMU TCG, which emulates AMD SVM on any machine: KVM cannot run the hypervisor here (its guests get no VMX, as kvm_intel has nested=0)."
     `);
