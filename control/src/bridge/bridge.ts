@@ -9,8 +9,9 @@ import { WebSocketServer } from "ws";
 import { HvkitError } from "../errors.js";
 import type { ListenAddress } from "../transport/address.js";
 import { bracketed, Guard, type Refusal, refuse } from "../transport/guard.js";
+import { BRIDGE_PATH } from "../transport/target.js";
 import type { Line } from "../transport/transport.js";
-import { BRIDGE_PATH, MAX_MESSAGE_BYTES, WebSocketTransport } from "../transport/websocket.js";
+import { MAX_MESSAGE_BYTES, WebSocketTransport } from "../transport/websocket.js";
 
 /** What may wait for the slower side: a line of 9600 baud has it away in a quarter of the time that a peer may be silent. */
 const HIGH_WATER_BYTES = 8192;

@@ -2,7 +2,8 @@
 // process to start or to end, no memory window and no store disk: files go over the line.
 import { once } from "node:events";
 import { HvkitError } from "../errors.js";
-import { openTarget, parseTarget } from "../transport/target.js";
+import { openTarget } from "../transport/open.js";
+import { parseTarget } from "../transport/target.js";
 import type { Line } from "../transport/transport.js";
 import type { RunningEngine } from "./engine.js";
 

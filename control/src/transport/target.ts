@@ -1,22 +1,12 @@
-// Where a hypervisor's serial line is, as a person names it: a WebSocket's URL, a tty, or a Unix socket; and the transport to it.
+// Where a hypervisor's serial line is, as a person names it: a WebSocket's URL, a tty, or a Unix socket. open.ts opens it.
 import { statSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { HvkitError } from "../errors.js";
-import { connectSocket } from "./socket.js";
-import { readToken } from "./token.js";
-import type { Line } from "./transport.js";
-import { openTty } from "./tty.js";
-import { BRIDGE_PATH, connectWebSocket } from "./websocket.js";
+
+/** where a bridge's line is */
+export const BRIDGE_PATH = "/serial";
 
 export type Target = { kind: "websocket"; url: URL } | { kind: "tty"; path: string } | { kind: "socket"; path: string };
-
-export interface OpenOptions {
-  /** of a tty */
-  baud?: number | undefined;
-  /** of a WebSocket */
-  tokenFile?: string | undefined;
-  signal?: AbortSignal | undefined;
-}
 
 const HINT = "Write ws://HOST:PORT of an `hvkit bridge`, or the path of a serial line, /dev/ttyS0.";
 
@@ -36,17 +26,6 @@ export function parseTarget(text: string): Target {
   url.hash = "";
   if (url.pathname === "/") url.pathname = BRIDGE_PATH;
   return { kind: "websocket", url };
-}
-
-export function openTarget(target: Target, { baud, tokenFile, signal }: OpenOptions = {}): Line | Promise<Line> {
-  switch (target.kind) {
-    case "websocket":
-      return connectWebSocket(target.url, { token: tokenFile === undefined ? undefined : readToken(tokenFile), signal });
-    case "socket":
-      return connectSocket({ path: target.path });
-    case "tty":
-      return openTty({ path: target.path, ...(baud === undefined ? {} : { baud }) });
-  }
 }
 
 function isSocket(path: string): boolean {

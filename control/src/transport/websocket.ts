@@ -7,8 +7,6 @@ import { refusedBy } from "./guard.js";
 import { tokenHeaders } from "./token.js";
 import type { Line } from "./transport.js";
 
-/** where a bridge's line is */
-export const BRIDGE_PATH = "/serial";
 export const MAX_MESSAGE_BYTES = 2 ** 20;
 /** for each side's answer to the other's opening */
 const HANDSHAKE_MS = 10_000;

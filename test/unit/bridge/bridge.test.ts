@@ -7,7 +7,9 @@ import { Bridge, type BridgeEvent } from "../../../control/src/bridge/bridge.js"
 import { MockTransport } from "../../../control/src/transport/mock.js";
 import { makeToken, tokenHeaders } from "../../../control/src/transport/token.js";
 import type { Line } from "../../../control/src/transport/transport.js";
+import { openTty } from "../../../control/src/transport/tty.js";
 import { connectWebSocket, type WebSocketTransport } from "../../../control/src/transport/websocket.js";
+import { openPty } from "../../support/pty.js";
 
 const token = makeToken();
 let far: MockTransport;
@@ -151,7 +153,7 @@ describe("one client at a time", () => {
 });
 
 describe("the slower side", () => {
-  it("that does not read holds the line back; when it goes the line goes on", async () => {
+  it.each(["reads on", "goes"])("that does not read holds the line back, until it %s", async (then) => {
     const line = await client();
     line.pause();
     let sent = 0;
@@ -164,6 +166,11 @@ describe("the slower side", () => {
       }
       await new Promise((resolve) => setImmediate(resolve));
       if (sent > 2 ** 28) throw new Error("nothing held it back");
+    }
+    if (then === "goes") {
+      line.close();
+      await expect.poll(() => near.held, { timeout: 20_000 }).toBe(0);
+      return;
     }
     line.resume();
     let got = 0;
@@ -182,6 +189,16 @@ describe("an end", () => {
     expect((await end)?.message).toBe("/dev/ttyT was closed: the other side closed it");
     await expect(bridge.ended).rejects.toMatchObject({ code: "E_SOCKET" });
     await expect(client()).rejects.toMatchObject({ code: "E_CONNECT" });
+  });
+
+  it.runIf(process.platform === "linux")("of a tty, too", async () => {
+    const pty = openPty();
+    const options = { name: pty.path, listen: { host: "127.0.0.1", port: 0 }, token };
+    const other = await Bridge.open({ ...options, line: openTty({ path: pty.path }) });
+    const end = closed(await connectWebSocket(new URL(other.url), { token }));
+    pty.far().destroy();
+    expect((await end)?.message).toContain(`${pty.path}: the tty has gone`);
+    await expect(other.ended).rejects.toMatchObject({ code: "E_TTY_GONE", hint: expect.stringContaining("Plug it in") });
   });
 
   it("of the bridge is told to the client, and closes the line", async () => {
