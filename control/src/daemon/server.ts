@@ -111,7 +111,8 @@ export class Server {
     });
     await new Promise<void>((resolve, reject) => {
       door.once("error", reject);
-      door.listen(where, () => {
+      // All may come at once: a Unix socket's connections that find no room are refused, not kept waiting.
+      door.listen({ ...where, backlog: this.#maxClients }, () => {
         door.off("error", reject);
         door.on("error", (error) => this.log.error({ err: error }, "door"));
         resolve();
