@@ -1,9 +1,11 @@
 // The built command line as users run it, against a daemon with a fake hypervisor in this process.
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { entryDocument } from "../../../control/src/api/entrystate.js";
+import { event } from "../../../control/src/api/events.js";
 import { methods } from "../../../control/src/api/methods.js";
 import { projectRoot } from "../../../control/src/api/root.js";
 import { EndReason } from "../../../protocol/messages.js";
@@ -366,5 +368,34 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
     const method = await hvkit("explain", "explained", "--json");
     expect(methods.explain.result.shape.vendor.parse(JSON.parse(method.out).vendor)).toBe("svm");
     await hvkit("rm", "-f", "explained");
+  });
+
+  it("prints events, and goes on with what comes until ^C", async () => {
+    const follower = start(["events", "late", "-f", "--json"], env);
+    await hvkit("run", "sector", "--name", "late", "-d");
+    await until(() => follower.result.out.includes("guest.started"));
+    follower.child.kill("SIGINT");
+    const { code, out, err } = await follower.done;
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    const types = (text: string) =>
+      text
+        .trimEnd()
+        .split("\n")
+        .map((line) => event.parse(JSON.parse(line)).type);
+    expect(types(out)).toEqual(["guest.created", "guest.started"]);
+    await hvkit("rm", "-f", "late");
+    expect((await hvkit("events", "late")).out).toMatch(/^\S+ guest\.created late \(\w{12}, sector\)\n.*\n\S+ guest\.removed late .*\n$/);
+    expect(z.array(event).parse(JSON.parse((await hvkit("events", "--json")).out))).not.toHaveLength(0);
+  });
+
+  it("keeps what is of another daemon's and what is of this machine apart", async () => {
+    for (const args of [["up"], ["logs", "--daemon"]]) {
+      const { code, err } = await hvkit(...args, "--url", "ws://127.0.0.1:1");
+      expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining("E_USAGE") as string });
+    }
+    const file = join(harness.folder, "hvkit/daemon.log");
+    writeFileSync(file, '{"level":30,"time":"T","msg":"ready"}\n');
+    expect(await hvkit("logs", "--daemon")).toEqual({ code: 0, out: "T info ready\n", err: "" });
+    rmSync(file);
   });
 });
