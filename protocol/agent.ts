@@ -10,7 +10,7 @@
 //   +---- .. -----+--------+------+--------+---- ... ----+--------+
 //
 //   session  a random number that the control plane chose, one for each command; 0: the agent has started, and knows no command.
-//   seq      counts a session's frames in this direction from 0; Hello and Ready are not counted and have 0.
+//   seq      counts a session's frames in this direction from 0; Hello, Ready and Alive are not counted and have 0.
 //   type     AgentFrame
 //   CRC-32C  over all that stands before it (RFC 3720 B.4).
 //

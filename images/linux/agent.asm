@@ -564,6 +564,8 @@ take:
 .found:
   mov rdx, [clock]
   mov [rbx + Session.heard], rdx
+  cmp eax, AgentFrame_Alive               ; not counted
+  je .none
   cmp ecx, [rbx + Session.seqIn]
   jne .lost
   inc dword [rbx + Session.seqIn]

@@ -48,6 +48,7 @@ export class AgentSession {
   #seqOut = 0;
   #seqIn = 0;
   #begun = false;
+  #telling = false;
   #over = false;
   #room: number = AgentLimit.InputWindow;
   #roomCame: () => void = () => {};
@@ -88,7 +89,7 @@ export class AgentSession {
       await this.#orEnd(this.#send(AgentFrame.Command, block.subarray(at, at + AgentLimit.MaxPayload)));
     }
     await this.#orEnd(this.#send(AgentFrame.Run));
-    this.#alive = setInterval(() => void this.#send(AgentFrame.Alive).catch(this.fail), AgentLimit.AliveSeconds * 1000);
+    this.#alive = setInterval(() => this.#tell(AgentFrame.Alive), AgentLimit.AliveSeconds * 1000);
     if (this.#over) clearInterval(this.#alive);
     await this.#orEnd(this.#isStarted);
   }
@@ -133,7 +134,7 @@ export class AgentSession {
     });
     while (!answered && !this.#over) {
       if (Date.now() > until) throw noAgent(patienceMs);
-      this.#sayHello();
+      this.#tell(AgentFrame.Hello, words(AgentLimit.Version));
       let timer: NodeJS.Timeout | undefined;
       const pause = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, Math.max(1, Math.min(HELLO_MS, until - Date.now())));
@@ -143,12 +144,19 @@ export class AgentSession {
     }
   }
 
-  #sayHello(): void {
-    const hello = { session: this.#id, seq: 0, type: AgentFrame.Hello, payload: words(AgentLimit.Version) };
-    this.line.write(encodeAgentFrame(hello)).catch((error: Error) => {
-      // Nobody reads there: the kernel has not come so far yet, or there is no agent.
-      if (!(error instanceof HvkitError && error.code === "E_CONSOLE_FULL")) this.fail(error);
-    });
+  /** A frame that is not counted, and may get lost; one at a time. */
+  #tell(type: AgentFrame, payload: Uint8Array = new Uint8Array(0)): void {
+    if (this.#telling) return;
+    this.#telling = true;
+    this.line
+      .write(encodeAgentFrame({ session: this.#id, seq: 0, type, payload }))
+      .catch((error: Error) => {
+        // Nobody reads there: the kernel has not come so far yet, or there is no agent, or the guest is paused.
+        if (!(error instanceof HvkitError && error.code === "E_CONSOLE_FULL")) this.fail(error);
+      })
+      .finally(() => {
+        this.#telling = false;
+      });
   }
 
   async #send(type: AgentFrame, payload: Uint8Array = new Uint8Array(0)): Promise<void> {
@@ -165,7 +173,7 @@ export class AgentSession {
     if (this.#over) return;
     if (session === 0n && type === AgentFrame.Ready) {
       if (this.#begun) this.fail(lost("the agent was started anew: the guest was reset, or went back to a snapshot"));
-      else this.#sayHello();
+      else this.#tell(AgentFrame.Hello, words(AgentLimit.Version));
       return;
     }
     if (session !== this.#id) return;

@@ -13,7 +13,7 @@ import { kernelPanic } from "./kernelpanic.js";
 const AGENT_PORT = 1;
 /** for an agent to answer, and for a guest to boot until there is one */
 const ANSWER_MS = 10_000;
-const BOOT_MS = 60_000;
+const BOOT_MS = 90_000;
 /** between the signals by which an aborted command is ended */
 const GRACE_MS = 3000;
 const ENVIRONMENT = { PATH: "/bin:/sbin:/usr/bin:/usr/sbin", HOME: "/root", TERM: "linux" };
@@ -27,7 +27,7 @@ export interface ExecOptions {
   input?: string | Uint8Array | AsyncIterable<Uint8Array>;
   /** Ends the command: by SIGTERM, and by SIGKILL when it does not heed that. */
   signal?: AbortSignal;
-  /** how long the guest's agent may take to answer; by default 10 s, and up to 60 s after the guest's start */
+  /** how long the guest's agent may take to answer; by default 10 s, and up to 90 s after the guest's start */
   patienceMs?: number;
 }
 
@@ -71,18 +71,20 @@ export class Execution {
     { folder = "/", env = {}, input = "", signal, patienceMs }: ExecOptions = {},
   ): Promise<Execution> {
     signal?.throwIfAborted();
-    const found = await client.call("inspect", { guest });
+    const found = await client.call("inspect", { guest }, { signal });
     checkGuest(found);
-    const console = await Console.open(client, found.id, { port: AGENT_PORT, tail: 0, onBytes: (bytes) => session.push(bytes) });
     const session = new AgentSession(
-      { write: (bytes) => console.write(bytes) },
+      { write: async (bytes) => (await opening).write(bytes) },
       { output: (bytes, isError) => (isError ? streams.onErrorOutput(bytes) : streams.onOutput(bytes)) },
     );
+    const opening = Console.open(client, found.id, { port: AGENT_PORT, tail: 0, onBytes: (bytes) => session.push(bytes) });
+    const console = await opening;
     console.ended.then(async (end) => end && session.fail(await guestEnded(client, found, end))).catch(session.fail);
     const giveUp = (): void => {
       if (signal) session.fail(reasonOf(signal));
     };
     signal?.addEventListener("abort", giveUp);
+    if (signal?.aborted) giveUp();
     try {
       const command = { words, folder, environment: { ...ENVIRONMENT, ...env } };
       await session.start(command, patienceMs ?? patienceFor(found));

@@ -110,7 +110,7 @@ export class Guest {
     const open = async (): Promise<void> => {
       const options = { ...(tail === undefined ? {} : { tail }), ...(onLost ? { onLost } : {}) };
       console = await Console.open(this.client, this.id, { port, ...options, onBytes: (bytes) => stream.give(bytes) });
-      if (signal?.aborted) console.close();
+      if (stream.isOver) console.close(); // the reader left before it was open
       await console.ended;
     };
     open().then(

@@ -22,6 +22,11 @@ export class Stream<T> implements AsyncIterableIterator<T> {
     else signal?.addEventListener("abort", this.#abort, { once: true });
   }
 
+  /** Its reader has left, or all is given. */
+  get isOver(): boolean {
+    return this.#over;
+  }
+
   /** Resolves when it was taken, or will never be. */
   give(value: T): Promise<void> {
     if (this.#over) return Promise.resolve();

@@ -138,6 +138,14 @@ describe("a guest's console", () => {
     await two.return?.();
   });
 
+  it("is left by a reader who goes before it is open", async () => {
+    const reader = guest.console();
+    await reader.return?.();
+    harness.hypervisor.write(1, "unread");
+    expect(text((await guest.console().next()).value ?? new Uint8Array())).toBe("unread");
+    expect(await reader.next()).toEqual({ done: true, value: undefined });
+  });
+
   it("waits for a text, and says what was there instead", async () => {
     const waiting = guest.waitFor(/tick (\d+)/);
     harness.hypervisor.write(1, "ti");
@@ -167,10 +175,20 @@ describe("commands", () => {
     await expect(linux.exec(["true"], { patienceMs: 20 })).rejects.toMatchObject({ code: "E_EXEC_NO_AGENT" });
     await expect(linux.exec(["true"], { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
     const controller = new AbortController();
+    const before = harness.hypervisor.get(2).typed.length;
     const asked = linux.exec(["true"], { signal: controller.signal });
-    await until(() => harness.hypervisor.get(2).typed.length > 1);
+    await until(() => harness.hypervisor.get(2).typed.length > before);
     controller.abort(new Error("enough"));
     await expect(asked).rejects.toThrow("enough");
+    // At whatever moment: while it is asked for the guest, or for its console.
+    for (let turns = 0; turns < 12; turns++) {
+      const early = new AbortController();
+      const running = linux.exec(["true"], { signal: early.signal });
+      running.catch(() => {});
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      early.abort(new Error("enough"));
+      await expect(running).rejects.toThrow("enough");
+    }
     const lost = linux.exec(["true"]);
     harness.hypervisor.end(2, EndReason.TripleFault);
     await expect(lost).rejects.toMatchObject({ code: expect.stringMatching(/^E_EXEC_GUEST_ENDED$|^E_GUEST_STATE$/) });

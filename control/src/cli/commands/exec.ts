@@ -17,7 +17,7 @@ export const exec = () =>
     .option("-w, --workdir <folder>", "the folder in the guest that it runs in", "/")
     .option("-e, --env <name=value>", "a variable of its environment; may be given again", addVariable, {} as Record<string, string>)
     .option("-n, --no-stdin", "give it an empty standard input")
-    .option("--wait <seconds>", "how long the guest's agent may take to answer (10, and up to 60 after the guest's start)", seconds)
+    .option("--wait <seconds>", "how long the guest's agent may take to answer (10, and up to 90 after the guest's start)", seconds)
     .option("--json", "print one object {guest, code, signal, stdout, stderr} at its end")
     .addHelpText(
       "after",
