@@ -12,19 +12,19 @@ const TURNS = 4;
 
 export class BareMetal implements Transport {
   readonly pending = 0;
-  readonly rig: Rig;
+  rig: Rig;
   there: Fault = intact;
   back: Fault = intact;
   #listener: ((bytes: Uint8Array) => void) | undefined;
-  #loop: NodeJS.Immediate;
+  #closed = false;
 
   constructor(rig = new Rig({ memoryMiB: 64 })) {
     this.rig = rig;
     const loop = (): void => {
-      for (let turn = 0; turn < TURNS; turn++) this.#turn();
-      this.#loop = setImmediate(loop);
+      for (let turn = 0; turn < TURNS && !this.#closed; turn++) this.#turn();
+      if (!this.#closed) setImmediate(loop);
     };
-    this.#loop = setImmediate(loop);
+    setImmediate(loop);
   }
 
   write(bytes: Uint8Array): void {
@@ -40,7 +40,14 @@ export class BareMetal implements Transport {
   }
 
   close(): void {
-    clearImmediate(this.#loop);
+    this.#closed = true;
+  }
+
+  /** The hypervisor starts anew, in the middle of what it was sending. */
+  restart(rig: Rig): void {
+    const cut = this.rig.host.fromCore.splice(0);
+    this.#listener?.(Uint8Array.from(cut.slice(0, cut.length >> 1)));
+    this.rig = rig;
   }
 
   #turn(): void {

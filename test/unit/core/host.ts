@@ -55,6 +55,7 @@ export interface HostOptions {
   /** the line is output only */
   scripted?: boolean;
   ringBytes?: number;
+  epoch?: number;
 }
 
 export class ShutDown extends Error {}
@@ -89,6 +90,7 @@ export class Host {
   meanwhile: (() => void) | undefined;
 
   constructor({ memoryMiB = 64, hostFrames, holes, storeSectors = 0, ringBytes = 16384, scripted = false }: HostOptions = {}) {
+  constructor({ memoryMiB = 64, hostFrames, holes, storeSectors = 0, ringBytes = 16384, epoch = 0xfeed }: HostOptions = {}) {
     this.physical = new Physical(memoryMiB * 256, { hostFrames, holes });
     this.tracing = new Tracing(this.physical);
     this.store = new Uint8Array(storeSectors * GuestLimit.SectorBytes);
@@ -102,7 +104,7 @@ export class Host {
       [HostFact.Scripted, scripted ? 1 : 0],
       [HostFact.Features, 5],
       [HostFact.Frames, this.physical.state.length],
-      [HostFact.Epoch, 0xfeed],
+      [HostFact.Epoch, epoch],
       [HostFact.IdleNs, 77],
       [HostFact.SerialOverruns, 3],
       [HostFact.PoolFrames, POOL_FRAMES],
