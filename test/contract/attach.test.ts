@@ -2,7 +2,7 @@
 // knows of; its serial port is a pty, or a Unix socket.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -156,7 +156,7 @@ describe.skipIf(why)("attach", () => {
       const gone = once(bridge.process, "exit");
       bridge.process.kill("SIGINT");
       expect(await gone).toEqual([0, null]);
-      expect(readdirSync(join(user.folder, "hvkit-bridge"))).toEqual([]);
+      expect(existsSync(join(user.folder, "hvkit-bridge"))).toBe(false);
       expect(bridge.err()).toContain("refused: 127.0.0.1:");
       await expect.poll(() => user.guests(), PATIENCE).toContain("hello lost");
       expect((await user.status()).lastFailure?.reason).toContain("the bridge ends");

@@ -1,5 +1,6 @@
 // Where the tokens of this user's bridges lie, by port: the bridge writes one, and `up --attach` to this machine finds it.
-import { join } from "node:path";
+import { rmdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { checkRuntimeFolder, makeRuntimeFolder, runtimePaths } from "../api/paths.js";
 
 /** Beside the daemon's, which is emptied at each start. */
@@ -16,4 +17,15 @@ export function makeTokenPath(port: number): string {
 /** Undefined: this user has had no bridge here. */
 export function tokenPath(port: number): string | undefined {
   return checkRuntimeFolder(folder()) ? file(port) : undefined;
+}
+
+/** The bridge has ended: its token opens nothing any more. */
+export function dropToken(path: string): void {
+  rmSync(path, { force: true });
+  if (dirname(path) !== folder()) return;
+  try {
+    rmdirSync(folder());
+  } catch {
+    // Other bridges have theirs in it.
+  }
 }

@@ -49,6 +49,8 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
   };
   readonly guests = new Map<number, FakeGuest>();
   readonly calls: string[] = [];
+  /** its machine is elsewhere, and goes on by itself */
+  external = false;
   freeBytes = 256 * 2 ** 20;
   /** the next guestStart fails with it */
   startError: HvkitError | undefined;
@@ -262,6 +264,7 @@ export function fakeBoot(prepare: (hypervisor: FakeHypervisor, index: number) =>
       accel: "tcg",
       pid: process.pid,
       command: ["fake"],
+      external: hypervisor.external,
       lastWords: () => "the engine's last words",
       stop: async () => {
         stopped++;

@@ -98,6 +98,51 @@ describe("a lost hypervisor", () => {
     expect(harness.made.length).toBe(4);
   });
 
+  it("of a machine elsewhere is waited for while it is away; its guests are lost", async () => {
+    let away = 0;
+    harness = await Harness.start((hypervisor, index) => {
+      hypervisor.external = true;
+      if (index > 0 && ++away < 2) throw new HvkitError("E_CONNECT", "nothing listens there");
+    });
+    const client = await harness.client();
+    await client.call("run", { image: "sector", name: "web" });
+    harness.hypervisor.emit("lost", "The line to the hypervisor was closed");
+    await until(running);
+    expect(away).toBe(2);
+    expect(await harness.call(client, "ps", {})).toMatchObject([{ state: "lost" }]);
+    expect(await harness.call(client, "status", {})).toMatchObject({ state: "running", restarts: 1 });
+  });
+
+  it("of a machine elsewhere is not waited for when it says no, and can be taken down while it is", async () => {
+    harness = await Harness.start((hypervisor, index) => {
+      hypervisor.external = true;
+      if (index > 0) throw new HvkitError("E_TOKEN", "the token is a wrong one");
+    });
+    harness.hypervisor.emit("lost", "gone");
+    await until(() => harness.daemon.host.state === "failed");
+    await harness.stop();
+    harness = await Harness.start((hypervisor, index) => {
+      hypervisor.external = true;
+      if (index > 0) throw new HvkitError("E_CONNECT", "nothing listens there");
+    });
+    harness.hypervisor.emit("lost", "gone");
+    await until(() => harness.daemon.host.state === "restarting");
+    await harness.daemon.stop();
+  });
+
+  it("of a machine elsewhere goes on after the daemon, without the daemon's guests", async () => {
+    harness = await Harness.start((hypervisor) => {
+      hypervisor.external = true;
+    });
+    const client = await harness.client();
+    await client.call("run", { image: "sector", name: "web" });
+    const { hypervisor } = harness;
+    expect(hypervisor.guests.size).toBe(1);
+    await harness.daemon.stop();
+    expect(hypervisor.guests.size).toBe(0);
+    expect(hypervisor.calls).not.toContain("shutdown");
+  });
+
   it("is ended in order when the daemon is, even while it starts", async () => {
     let release: (() => void) | undefined;
     harness = await Harness.start((_hypervisor, index) =>

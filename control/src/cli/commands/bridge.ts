@@ -1,5 +1,5 @@
 // hvkit bridge: a raw serial line on a WebSocket, until ^C or the line's end.
-import { existsSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Option } from "@commander-js/extra-typings";
 import type { Bridge, BridgeEvent } from "../../bridge/bridge.js";
@@ -15,8 +15,8 @@ interface Given {
   baud?: string | undefined;
   listen: string;
   tokenFile?: string | undefined;
-  allowHost: string[];
-  allowOrigin: string[];
+  allowHost?: string[] | undefined;
+  allowOrigin?: string[] | undefined;
 }
 
 export const bridge = () =>
@@ -27,8 +27,8 @@ export const bridge = () =>
     .addOption(baudOption("the tty"))
     .option("--listen <address:port>", "where clients connect; loopback, if no address is given", DEFAULT_LISTEN)
     .option("--token-file <file>", "file of the token, made if it is not there; by default a new token in the runtime folder")
-    .option("--allow-host <host:port>", "a further name by which clients may connect", collect, [])
-    .option("--allow-origin <origin>", "a web page's origin that may connect", collect, [])
+    .addOption(new Option("--allow-host <host:port>", "a further name by which clients may connect").argParser(collect))
+    .addOption(new Option("--allow-origin <origin>", "a web page's origin that may connect").argParser(collect))
     .option("--json", "print URL and token file as JSON")
     .addHelpText(
       "after",
@@ -63,7 +63,15 @@ async function serve(options: Given, signal: AbortSignal, ready: (url: string, t
   const line = await openLine(options);
   let opened: Bridge;
   try {
-    opened = await Bridge.open({ line, name, listen, token, hosts: options.allowHost, origins: options.allowOrigin, onEvent: tell });
+    opened = await Bridge.open({
+      line,
+      name,
+      listen,
+      token,
+      hosts: options.allowHost ?? [],
+      origins: options.allowOrigin ?? [],
+      onEvent: tell,
+    });
   } catch (error) {
     line.close();
     throw error;
@@ -78,7 +86,7 @@ async function serve(options: Given, signal: AbortSignal, ready: (url: string, t
     await opened.ended;
   } finally {
     await opened.close();
-    if (given === undefined && tokenFile !== undefined) rmSync(tokenFile, { force: true });
+    if (given === undefined && tokenFile !== undefined) (await import("../../bridge/tokenfile.js")).dropToken(tokenFile);
   }
 }
 
@@ -112,6 +120,6 @@ function tell(event: BridgeEvent): void {
   else note(`refused: ${event.peer}: ${event.why}`);
 }
 
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
 }
