@@ -144,33 +144,37 @@ describe.skipIf(why)("attach", () => {
   describe("over a bridge", () => {
     each("socket");
 
-    test("random bytes on the line, then a session; the bridge goes and comes back", async () => {
-      const bridge = await user.bridge("--socket", machine.line, "--listen", "0");
-      await noise(bridge.url, readToken(bridge.tokenFile), scaled(2_000, 60_000));
-      await user.ok("up", "--attach", bridge.url.href);
-      expect(await user.ok("run", "hello64", "--append", "ticks=1")).toContain("hello64: done");
-      await user.ok("run", "hello64", "-d", "--name", "hello");
-      await other.fails("E_TOKEN", "up", "--attach", bridge.url.href);
-      await other.fails("E_BRIDGE_BUSY", "up", "--attach", bridge.url.href, "--token-file", bridge.tokenFile);
+    test(
+      "random bytes on the line, then a session; the bridge goes and comes back",
+      async () => {
+        const bridge = await user.bridge("--socket", machine.line, "--listen", "0");
+        await noise(bridge.url, readToken(bridge.tokenFile), scaled(2_000, 60_000));
+        await user.ok("up", "--attach", bridge.url.href);
+        expect(await user.ok("run", "hello64", "--append", "ticks=1")).toContain("hello64: done");
+        await user.ok("run", "hello64", "-d", "--name", "hello");
+        await other.fails("E_TOKEN", "up", "--attach", bridge.url.href);
+        await other.fails("E_BRIDGE_BUSY", "up", "--attach", bridge.url.href, "--token-file", bridge.tokenFile);
 
-      const gone = once(bridge.process, "exit");
-      bridge.process.kill("SIGINT");
-      expect(await gone).toEqual([0, null]);
-      expect(existsSync(join(user.folder, "hvkit-bridge"))).toBe(false);
-      expect(bridge.err()).toContain("refused: 127.0.0.1:");
-      await expect.poll(() => user.guests(), PATIENCE).toContain("hello lost");
-      expect((await user.status()).lastFailure?.reason).toContain("the bridge ends");
+        const gone = once(bridge.process, "exit");
+        bridge.process.kill("SIGINT");
+        expect(await gone).toEqual([0, null]);
+        expect(existsSync(join(user.folder, "hvkit-bridge"))).toBe(false);
+        expect(bridge.err()).toContain("refused: 127.0.0.1:");
+        await expect.poll(() => user.guests(), PATIENCE).toContain("hello lost");
+        expect((await user.status()).lastFailure?.reason).toContain("the bridge ends");
 
-      const back = await user.bridge("--socket", machine.line, "--listen", bridge.url.port);
-      await expect.poll(async () => (await user.status()).state, PATIENCE).toBe("running");
-      expect(await user.ok("run", "hello64", "--append", "ticks=1")).toContain("hello64: done");
+        const back = await user.bridge("--socket", machine.line, "--listen", bridge.url.port);
+        await expect.poll(async () => (await user.status()).state, PATIENCE).toBe("running");
+        expect(await user.ok("run", "hello64", "--append", "ticks=1")).toContain("hello64: done");
 
-      await user.ok("down");
-      const ended = once(back.process, "exit");
-      await machine.stop();
-      expect(await ended).toEqual([1, null]);
-      expect(back.err()).toContain(`{"error":{"code":"E_SOCKET","message":"${machine.line} was closed`);
-    });
+        await user.ok("down");
+        const ended = once(back.process, "exit");
+        await machine.stop();
+        expect(await ended).toEqual([1, null]);
+        expect(back.err()).toContain(`{"error":{"code":"E_SOCKET","message":"${machine.line} was closed`);
+      },
+      scaled(120_000, 300_000),
+    );
   });
 
   test("what cannot be attached to, or bridged, is told", async () => {
