@@ -80,11 +80,11 @@ onEachEngine("the daemon", (target) => {
       expect(two.engine?.pid).not.toBe(one.engine?.pid);
       await ok("run", "hello64", "--name", "web", "-d", "--instance", "two");
       expect(await guests()).toEqual([]);
-      const remote = ["--url", two.tcp?.url ?? "", "--token-file", two.tcp?.tokenFile ?? ""];
+      const remote = ["--url", two.tcp?.url ?? "", "--url-token-file", two.tcp?.tokenFile ?? ""];
       expect(await guests(...remote)).toMatchObject([{ name: "web" }]);
       const wrong = join(folder, "wrong");
       writeFileSync(wrong, `${"0".repeat(64)}\n`, { mode: 0o600 });
-      expect((await hvkit("ps", "--url", two.tcp?.url ?? "", "--token-file", wrong)).err).toContain("E_TOKEN");
+      expect((await hvkit("ps", "--url", two.tcp?.url ?? "", "--url-token-file", wrong)).err).toContain("E_TOKEN");
       rmSync(wrong);
       expect(await ok("up")).toContain("up already");
       expect((await hvkit("up", "--listen", "127.0.0.1:0")).err).toContain("E_ALREADY_UP");

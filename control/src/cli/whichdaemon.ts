@@ -5,17 +5,17 @@ import { Option } from "@commander-js/extra-typings";
 export const daemonOptions = () => [
   new Option("--instance <name>", "the hypervisor of this name, beside others (HVKIT_INSTANCE)"),
   new Option("--url <url>", "a daemon's TCP port, as `hvkit status` shows it (HVKIT_URL)"),
-  new Option("--token-file <file>", "the token for it (HVKIT_TOKEN_FILE)"),
+  new Option("--url-token-file <file>", "the token for it (HVKIT_URL_TOKEN_FILE)"),
 ];
 
 interface Chosen {
   instance?: string;
   url?: string;
-  tokenFile?: string;
+  urlTokenFile?: string;
 }
 
-export function chooseDaemon({ instance, url, tokenFile }: Chosen): void {
+export function chooseDaemon({ instance, url, urlTokenFile }: Chosen): void {
   if (instance !== undefined) process.env.HVKIT_INSTANCE = instance;
   if (url !== undefined) process.env.HVKIT_URL = url;
-  if (tokenFile !== undefined) process.env.HVKIT_TOKEN_FILE = tokenFile;
+  if (urlTokenFile !== undefined) process.env.HVKIT_URL_TOKEN_FILE = urlTokenFile;
 }

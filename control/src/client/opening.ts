@@ -1,4 +1,4 @@
-// How a client gets to its daemon: by this user's socket, or by the TCP port that HVKIT_URL names, with the token of HVKIT_TOKEN_FILE.
+// How a client gets to its daemon: by this user's socket, or by the TCP port that HVKIT_URL names, with the token of HVKIT_URL_TOKEN_FILE.
 import { connect as connectSocket } from "node:net";
 import type { ClientOptions, WebSocket } from "ws";
 import { checkRuntimeFolder, runtimePaths } from "../api/paths.js";
@@ -22,7 +22,7 @@ const MAX_MESSAGE_BYTES = 8 * 2 ** 20;
 
 /** The TCP port that HVKIT_URL names; undefined: the daemon is at its socket. */
 export function remoteDaemon(env: NodeJS.ProcessEnv = process.env): RemoteDaemon | undefined {
-  const { HVKIT_URL: url, HVKIT_TOKEN_FILE: tokenFile } = env;
+  const { HVKIT_URL: url, HVKIT_URL_TOKEN_FILE: tokenFile } = env;
   return url ? { url, ...(tokenFile ? { tokenFile } : {}) } : undefined;
 }
 
@@ -38,7 +38,7 @@ export async function openSocket(address: DaemonAddress = remoteDaemon() ?? ownS
     socket.on("error", (error: NodeJS.ErrnoException) => reject(unreachable(error, address)));
     socket.once("unexpected-response", (_request, response) => {
       const where = typeof address === "string" ? "the daemon" : address.url;
-      import("../transport/guard.js").then(({ refusedBy }) => refusedBy(where, response)).then(reject, reject);
+      import("../transport/guard.js").then(({ refusedBy }) => refusedBy(where, response)).then((error) => reject(withHint(error)), reject);
     });
   });
   return socket;
@@ -68,6 +68,12 @@ function parseUrl(text: string): URL {
   }
   url.pathname = PATH;
   return url;
+}
+
+/** The guard does not know by which option its token is given. */
+function withHint(error: HvkitError): HvkitError {
+  if (error.code !== "E_TOKEN") return error;
+  return new HvkitError(error.code, error.message, { hint: "Give the file that `hvkit status` names there: --url-token-file FILE." });
 }
 
 function unreachable(error: NodeJS.ErrnoException, address: DaemonAddress): HvkitError {

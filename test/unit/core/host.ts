@@ -89,8 +89,15 @@ export class Host {
   /** what guests do on other CPUs while core is at work: called once, after the next bytes of a console are taken */
   meanwhile: (() => void) | undefined;
 
-  constructor({ memoryMiB = 64, hostFrames, holes, storeSectors = 0, ringBytes = 16384, scripted = false }: HostOptions = {}) {
-  constructor({ memoryMiB = 64, hostFrames, holes, storeSectors = 0, ringBytes = 16384, epoch = 0xfeed }: HostOptions = {}) {
+  constructor({
+    memoryMiB = 64,
+    hostFrames,
+    holes,
+    storeSectors = 0,
+    ringBytes = 16384,
+    scripted = false,
+    epoch = 0xfeed,
+  }: HostOptions = {}) {
     this.physical = new Physical(memoryMiB * 256, { hostFrames, holes });
     this.tracing = new Tracing(this.physical);
     this.store = new Uint8Array(storeSectors * GuestLimit.SectorBytes);

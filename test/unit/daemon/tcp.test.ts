@@ -86,7 +86,10 @@ describe("a client of the TCP port", () => {
   it("is told what is wrong", async () => {
     const other = join(harness.folder, "token");
     writeFileSync(other, `${"0".repeat(64)}\n`, { mode: 0o600 });
-    await expect(Client.connect({ url, tokenFile: other })).rejects.toMatchObject({ code: "E_TOKEN" });
+    await expect(Client.connect({ url, tokenFile: other })).rejects.toMatchObject({
+      code: "E_TOKEN",
+      hint: expect.stringContaining("--url-token-file") as string,
+    });
     chmodSync(other, 0o644);
     await expect(Client.connect({ url, tokenFile: other })).rejects.toMatchObject({ code: "E_TOKEN_FILE" });
     await expect(Client.connect({ url: "http://127.0.0.1:1", tokenFile })).rejects.toMatchObject({ code: "E_URL" });

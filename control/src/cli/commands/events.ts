@@ -18,8 +18,8 @@ the hypervisor is lost, back, or failed. docs/daemon.md has what each one tells.
 
 Examples:
   hvkit events
-  hvkit events web -f
-  hvkit events -f --json | jq -r 'select(.type == "guest.ended") | .guest.name'`,
+  hvkit events web -f              what becomes of one guest
+  hvkit events -f --json           one object a line, for jq and the like`,
     )
     .action(async (guest, { follow = false, json }) => {
       const { events: read } = await import("../../client/events.js");

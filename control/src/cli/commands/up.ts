@@ -27,7 +27,7 @@ export const up = () =>
 Examples:
   hvkit up
   hvkit up --engine bochs          Intel VMX without hardware for it
-  hvkit up --listen 127.0.0.1:4590 then, with its token: hvkit --url ws://127.0.0.1:4590 ps
+  hvkit up --listen 127.0.0.1:4590    on a TCP port, too, for 'hvkit --url ws://127.0.0.1:4590 ps'
   hvkit up --memory 2G --cpus 4 --accel tcg
   hvkit up --attach /dev/ttyUSB0   a PC that hv.img was booted on, at the other end of the cable
   hvkit up --attach ws://127.0.0.1:4590 --token-file FILE    the same, through 'hvkit bridge'
