@@ -3,7 +3,7 @@
 const HEAD = `# The command line
 
 Made by \`node scripts/documents.mjs\` of the commands' own help: \`hvkit help COMMAND\` prints the same. What \`--json\` prints has a schema
-(JSON Schema 2020-12) below [schemas/](../schemas/); with \`--json\` an error is an object on standard error, [schemas/error.json](../schemas/error.json),
+(JSON Schema 2020-12) below \`schemas/\`; with \`--json\` an error is an object on standard error, [schemas/error.json](../schemas/error.json),
 and [errors.md](errors.md) lists its codes.
 `;
 

@@ -14,14 +14,24 @@ export interface AttachOptions {
   forwardInput: boolean;
   /** bytes of the log to show first; all of it when not given */
   tail?: number;
+  /** where the console is printed; standard output when not given */
+  output?: NodeJS.WriteStream;
 }
 
 /** Resolves when the guest has ended for good; undefined: the user left. */
-export async function attach(client: Client, guest: string, { forwardInput, tail }: AttachOptions): Promise<ConsoleEnd | undefined> {
+export async function attach(
+  client: Client,
+  guest: string,
+  { forwardInput, tail, output = process.stdout }: AttachOptions,
+): Promise<ConsoleEnd | undefined> {
   const { stdin } = process;
   const raw = forwardInput && stdin.isTTY;
   const onLost: ConsoleOptions["onLost"] = (count, why) => say(`here ${count} bytes are missing: ${LOST[why]}`, raw);
-  const console = await Console.open(client, guest, { onBytes: writeOut, onLost, ...(tail === undefined ? {} : { tail }) });
+  const console = await Console.open(client, guest, {
+    onBytes: (bytes) => writeOut(output, bytes),
+    onLost,
+    ...(tail === undefined ? {} : { tail }),
+  });
   let failed: Error | undefined;
   const onInput = (bytes: Buffer): void => {
     const leave = raw ? bytes.indexOf(LEAVE) : -1;
@@ -71,7 +81,7 @@ function say(text: string, afterRaw: boolean | undefined): void {
 }
 
 /** Waits for a slow reader instead of keeping its bytes. */
-function writeOut(bytes: Uint8Array): Promise<void> | void {
-  if (process.stdout.write(bytes)) return undefined;
-  return new Promise((resolve) => process.stdout.once("drain", resolve));
+function writeOut(output: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> | void {
+  if (output.write(bytes)) return undefined;
+  return new Promise((resolve) => output.once("drain", resolve));
 }

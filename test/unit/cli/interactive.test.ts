@@ -100,12 +100,21 @@ describe.skipIf(!existsSync(MAIN))("hvkit for people", { timeout: 60_000 }, () =
     });
   });
 
+  const fish = findProgram("fish");
+  it.skipIf(fish === undefined)("completes in fish", async () => {
+    const script = 'source (hvkit completion fish | psub); complete -C "hvkit sna"; complete -C "hvkit regs webc"';
+    const { code, out } = await start(fish ?? "", ["--no-config", "-c", script], { ...env, HOME: harness.folder }).done;
+    expect({ code, words: out.split("\n").map((line) => line.split("\t")[0]) }).toEqual({ code: 0, words: ["snapshot", "webcam", ""] });
+  });
+
   it.each(["zsh", "fish"])("has a script that %s takes", async (shell) => {
     const { code, out } = await hvkit("completion", shell);
     expect({ code, first: out.split("\n")[0] }).toMatchObject({ code: 0, first: expect.stringMatching(/hvkit/) as string });
     const program = findProgram(shell);
     if (program === undefined) return;
-    expect(spawnSync(program, ["-n"], { input: out, encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
+    const file = join(harness.folder, `hvkit.${shell}`);
+    writeFileSync(file, out);
+    expect(spawnSync(program, ["-n", file], { encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
   });
 
   it.each([

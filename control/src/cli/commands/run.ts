@@ -50,7 +50,7 @@ export const run = () =>
     )
     .option("--with <image>", "with --deterministic: a further guest, its command line after the name, in quotes", addImage, [] as string[])
     .addOption(new Option("--engine <name>", "with --deterministic: what runs the machine").choices(["auto", "qemu", "bochs"] as const))
-    .option("--json", "print the guest as JSON (with -d), or at its end")
+    .option("--json", "print the guest as JSON: at its start with -d, else at its end, and its console on standard error")
     .addHelpText(
       "after",
       `
@@ -101,7 +101,10 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
           }
           note(`guest ${guest.name} (${guest.id})${process.stdin.isTTY ? ", ^] leaves" : ""}`);
           const { attach, exitCodeOf } = await import("../attach.js");
-          const end = await attach(client, guest.id, { forwardInput: process.stdin.isTTY === true });
+          const end = await attach(client, guest.id, {
+            forwardInput: process.stdin.isTTY === true,
+            output: json ? process.stderr : process.stdout, // standard output is JSON's
+          });
           if (json) printJson(await client.call("inspect", { guest: guest.id }));
           if (end) process.exitCode = exitCodeOf(end);
         });

@@ -7,6 +7,7 @@ import { HvkitError } from "../../errors.js";
 import { showLink } from "../link.js";
 import { pairs, print, style, table } from "../output.js";
 import { withClient } from "../session.js";
+import { cut, terminalWidth } from "../terminal.js";
 import { topSample } from "../toprates.js";
 
 const MIN_SECONDS = 0.1;
@@ -41,7 +42,7 @@ which it could run and another guest or the hypervisor had the CPU. The shares o
         try {
           await watch(client, ms, rest, screen, (sample) => {
             if (json) print(JSON.stringify(sample));
-            else if (screen) process.stdout.write(`\x1b[H\x1b[2J${showTop(sample)}\n`);
+            else if (screen) process.stdout.write(`\x1b[H\x1b[2J${fitting(showTop(sample))}\n`);
             else print(showTop(sample));
           });
         } finally {
@@ -49,6 +50,17 @@ which it could run and another guest or the hypervisor had the CPU. The shares o
         }
       });
     });
+
+/** A line that goes on in the next one would push the last ones off the screen. */
+function fitting(text: string): string {
+  const width = terminalWidth(process.stdout);
+  return width === undefined
+    ? text
+    : text
+        .split("\n")
+        .map((line) => cut(line, width))
+        .join("\n");
+}
 
 /** Until so many samples are shown, or q, ^C or SIGTERM comes. */
 async function watch(client: Client, ms: number, rounds: number, screen: boolean, show: (sample: TopSample) => void): Promise<void> {

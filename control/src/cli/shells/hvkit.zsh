@@ -1,13 +1,16 @@
 #compdef hvkit
 # hvkit's completion for zsh: hvkit completion zsh > "${fpath[1]}/_hvkit"
 _hvkit() {
-  local line
+  local line value
   local -a values
   for line in "${(@f)$(hvkit complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
     case $line in
       '') ;;
       :files) _files ;;
-      *) values+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}") ;;
+      *)
+        value=${line%%$'\t'*}
+        values+=("${value//:/\\:}${${line#$value}/#$'\t'/:}")
+        ;;
     esac
   done
   (( $#values )) && _describe hvkit values
