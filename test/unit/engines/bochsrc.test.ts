@@ -30,6 +30,13 @@ describe("Bochs' configuration", () => {
     expect(lines.at(-2)).toBe("magic_break: enabled=1");
   });
 
+  it("of a scripted machine writes the line to a file, and begins at a time of its own", () => {
+    const lines = bochsConfiguration({ ...setup, address: { file: "/run/x/line" } }).split("\n");
+    expect(lines).toContain("com1: enabled=1, mode=file, dev=/run/x/line");
+    expect(lines).toContain("clock: sync=none, time0=1767225600");
+    expect(() => bochsConfiguration({ ...setup, address: { file: '/a"b' } })).toThrow(expect.objectContaining({ code: "E_PATH" }));
+  });
+
   it.each([0, 8 * 2 ** 20, 2 ** 24 + 1, 4 * 2 ** 30])("refuses a memory of %d bytes", (memoryBytes) => {
     expect(() => bochsConfiguration({ ...setup, memoryBytes })).toThrow(expect.objectContaining({ code: "E_MEMORY_SIZE" }));
   });

@@ -51,6 +51,18 @@ describe("QEMU's arguments", () => {
     expect(args.slice(-2)).toEqual(["-d", "int"]);
   });
 
+  it("of a scripted machine have no line in, no debugger, one CPU, and the store as a module", () => {
+    const args = qemuArguments({ ...options, cpus: 4, scripted: { store: "/run/x,y/store", output: "/run/x,y/line" } }, "tcg", host);
+    expect(valuesOf(args, "-chardev")).toEqual(["file,id=link,path=/run/x,,y/line"]);
+    expect(valuesOf(args, "-initrd")).toEqual(["/run/x,,y/store"]);
+    expect([valuesOf(args, "-smp"), valuesOf(args, "-icount"), valuesOf(args, "-rtc")]).toEqual([
+      ["1"],
+      ["shift=0,sleep=off"],
+      ["base=2026-01-01T00:00:00,clock=vm"],
+    ]);
+    for (const option of ["-gdb", "-object", "-bios"]) expect(args).not.toContain(option);
+  });
+
   it.each([0, 2 ** 20, 2 ** 24 + 1, Number.NaN])("refuse a memory of %d bytes", (memoryBytes) => {
     expect(() => qemuArguments({ ...options, memoryBytes }, "tcg", host)).toThrow(expect.objectContaining({ code: "E_MEMORY_SIZE" }));
   });
