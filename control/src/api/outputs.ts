@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { devEvent } from "./dev.js";
 import { entryDocument } from "./entrystate.js";
+import { event } from "./events.js";
 import { cpuOutput, disasmOutput, machineOutput, walkOutput } from "./lookoutputs.js";
 import { methods } from "./methods.js";
 import { address, guestDetail, guestState, guestSummary, status } from "./schemas.js";
@@ -65,10 +66,13 @@ export const outputs: Record<string, z.ZodType> = {
   down: z.strictObject({ was: z.enum(["up", "leftovers", "down"]) }),
   status: z.union([status, z.strictObject({ state: z.literal("down") })]),
   images: methods.images.result,
+  bridge: z.strictObject({ url: z.string(), tokenFile: file, line: z.string() }),
   run: z.union([guestDetail, scriptedOutput.meta({ title: "with --deterministic" })]),
   ps: guests,
   inspect: z.array(guestDetail),
   logs: z.strictObject({ guest, start: z.int(), end: z.int(), lost: z.int(), text: z.string() }),
+  events: z.union([z.array(event), event.meta({ title: "with -f, one a line" })]),
+  exec: z.strictObject({ guest, code: z.int(), signal: z.string().nullable(), stdout: z.string(), stderr: z.string() }),
   pause: guests,
   unpause: guests,
   reset: guests,

@@ -17,6 +17,9 @@ export type DaemonAddress = string | RemoteDaemon;
 
 const PATH = "/rpc";
 const HANDSHAKE_MS = 10_000;
+/** how often one that breaks off is asked again, and after which time */
+const RESETS = 20;
+const RESET_MS = 50;
 /** more than the daemon's answers have (daemon/connection.ts) */
 const MAX_MESSAGE_BYTES = 8 * 2 ** 20;
 
@@ -28,6 +31,19 @@ export function remoteDaemon(env: NodeJS.ProcessEnv = process.env): RemoteDaemon
 
 /** Open. Throws E_NOT_UP, E_CONNECT, or what the daemon refuses with. */
 export async function openSocket(address: DaemonAddress = remoteDaemon() ?? ownSocket()): Promise<WebSocket> {
+  for (let again = 0; ; again++) {
+    try {
+      return await open(address);
+    } catch (error) {
+      // A daemon that was killed breaks off who waits at its socket, until the last of its threads is gone: then it is known to be down.
+      const code = error instanceof HvkitError ? ((error.cause as NodeJS.ErrnoException | undefined)?.code ?? "") : "";
+      if (!["ECONNRESET", "EPIPE"].includes(code) || typeof address !== "string" || again === RESETS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RESET_MS));
+    }
+  }
+}
+
+async function open(address: DaemonAddress): Promise<WebSocket> {
   const options: ClientOptions = { perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES, handshakeTimeout: HANDSHAKE_MS };
   const socket =
     typeof address === "string"

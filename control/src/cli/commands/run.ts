@@ -67,7 +67,10 @@ On a terminal, ^] leaves the console and the guest goes on. Without one, the con
 A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm'.`,
     )
     .action(
-      async (image, { name, memory, cpu, append, add, cpuAffinity, reboot, paused, trace, detach, json, deterministic, with: beside, engine }) => {
+      async (
+        image,
+        { name, memory, cpu, append, add, cpuAffinity, reboot, paused, trace, detach, json, deterministic, with: beside, engine },
+      ) => {
         if (deterministic) {
           const { runDeterministic } = await import("../deterministic.js");
           const images = [{ image, memory, append }, ...beside.map(splitImage)].map((each) => ({ ...each, image: reference(each.image) }));
