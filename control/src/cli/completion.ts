@@ -2,7 +2,6 @@
 // guests, images and snapshots that there are now. The same for every shell.
 import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import type { Client } from "../client/client.js";
-import { COMMANDS, makeProgram } from "./program.js";
 
 export interface Candidate {
   value: string;
@@ -15,17 +14,18 @@ export interface Candidates {
   files: boolean;
 }
 
+/** The program; with the name of a command it need have no other one. A name that there is not counts as none. */
+export type Tree = (name?: string) => Promise<CommandUnknownOpts>;
+
 /** how `hvkit complete` says so; the scripts know it */
 export const FILES = ":files";
 
 const NOTHING: Candidates = { values: [], files: false };
 
 /** @param words what was typed after "hvkit"; the last one is not complete, and may be empty */
-export async function complete(words: readonly string[]): Promise<Candidates> {
+export async function complete(words: readonly string[], tree: Tree): Promise<Candidates> {
   const typed = joinEquals(words);
-  const [first = ""] = typed;
-  const known = typed.length > 1 && Object.hasOwn(COMMANDS, first);
-  const program = await makeProgram(known ? { names: [first] } : {});
+  const program = await tree(typed.length > 1 ? typed[0] : undefined);
   const found = await candidates(program, typed);
   const word = typed.at(-1) ?? "";
   return { ...found, values: found.values.filter(({ value }) => value.startsWith(word)) };

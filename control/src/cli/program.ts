@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { projectRoot } from "../api/root.js";
 import { HvkitError } from "../errors.js";
+import type { Tree } from "./completion.js";
 import { printError } from "./output.js";
 import { chooseDaemon, daemonOptions } from "./whichdaemon.js";
 
-type Make = () => CommandUnknownOpts;
+type Make = (tree: Tree) => CommandUnknownOpts;
 
 /** In the order of the help. */
 export const COMMANDS: Record<string, () => Promise<Make>> = {
@@ -73,6 +74,8 @@ Exit codes:
 
 With NO_COLOR set, or without a terminal, there are no colours. A message is on standard error, data is on standard output.`;
 
+export const commandTree: Tree = (name = "") => makeProgram(Object.hasOwn(COMMANDS, name) ? { names: [name] } : {});
+
 /** @param names the commands that it shall have; all without */
 export async function makeProgram({ names = Object.keys(COMMANDS), json = false } = {}): Promise<CommandUnknownOpts> {
   const program = new Command("hvkit")
@@ -84,7 +87,7 @@ export async function makeProgram({ names = Object.keys(COMMANDS), json = false 
   for (const option of daemonOptions()) program.addOption(option);
   for (const name of names) {
     const make = await COMMANDS[name]?.();
-    if (make) program.addCommand(make(), { hidden: HIDDEN.includes(name) });
+    if (make) program.addCommand(make(commandTree), { hidden: HIDDEN.includes(name) });
   }
   configure(program, "", json);
   return program;

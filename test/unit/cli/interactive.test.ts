@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { projectRoot } from "../../../control/src/api/root.js";
 import { complete, FILES } from "../../../control/src/cli/completion.js";
-import { COMMANDS } from "../../../control/src/cli/program.js";
+import { COMMANDS, commandTree } from "../../../control/src/cli/program.js";
 import { findProgram } from "../../../control/src/engines/probe.js";
 import { Harness, until } from "../daemon/harness.js";
 
@@ -54,7 +54,7 @@ describe.skipIf(!existsSync(MAIN))("hvkit for people", { timeout: 60_000 }, () =
   afterAll(() => harness.stop());
 
   const completed = async (...words: string[]): Promise<string[]> => {
-    const { values, files } = await complete(words);
+    const { values, files } = await complete(words, commandTree);
     return [...values.map(({ value, description }) => `${value}\t${description}`), ...(files ? [FILES] : [])];
   };
   const names = async (...words: string[]) => (await completed(...words)).map((line) => line.split("\t")[0]);
