@@ -12,7 +12,7 @@ import { onEachEngine } from "./support/targets.js";
 
 const MAIN = join(root, "build/js/control/src/cli/main.js");
 /** what a person ends */
-const ENDLESS = ["dev", "debug"];
+const ENDLESS = ["bridge", "dev", "debug"];
 
 function schemaOf(name: string): ZodType {
   const text = readFileSync(join(root, "schemas", `${name.replaceAll(" ", "-")}.json`), "utf8");
@@ -39,7 +39,8 @@ onEachEngine("--json", (target) => {
   const fits = async (line: string, { lines = false, code = 0 } = {}): Promise<unknown[]> => {
     const words = line.split(" ");
     const name = Object.hasOwn(outputs, `${words[0]} ${words[1]}`) ? `${words[0]} ${words[1]}` : (words[0] ?? "");
-    const ran = await hvkit([...words, "--json"]);
+    const end = words.includes("--") ? words.indexOf("--") : words.length;
+    const ran = await hvkit([...words.slice(0, end), "--json", ...words.slice(end)]);
     expect({ line, code: ran.code, stderr: code === ran.code ? "" : ran.stderr }).toEqual({ line, code, stderr: "" });
     const values = (lines ? ran.stdout.trim().split("\n") : [ran.stdout]).map((text) => JSON.parse(text) as unknown);
     for (const value of values) expect(schemaOf(name).safeParse(value), line).toMatchObject({ success: true });
@@ -92,6 +93,9 @@ onEachEngine("--json", (target) => {
       for (const line of ["restore one --name two", "revert clock one", "pause clock", "inspect clock", "unpause clock"]) await fits(line);
       for (const line of ["reset clock", "stop two", "kill clock", "ps", "regs clock", "why clock", "rm clock two"]) await fits(line);
       await fits("snapshot rm one bad");
+      await fits("events");
+      await fits("run linux -d --name web");
+      await fits("exec web -- uname -r");
       await fits("down");
       expect(Object.keys(outputs).filter((name) => !seen.has(name))).toEqual(ENDLESS);
     },

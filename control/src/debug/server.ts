@@ -42,7 +42,18 @@ export class StubServer {
     return address !== null && typeof address === "object" ? address.port : 0;
   }
 
-  async close(): Promise<void> {
+  /** @param graceMs for gdb to be told of the guest's end, which comes on a connection of its own */
+  async close(graceMs = 0): Promise<void> {
+    const socket = this.#connected;
+    if (socket && graceMs > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, graceMs);
+        socket.once("close", () => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
     this.#connected?.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }

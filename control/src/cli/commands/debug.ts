@@ -82,12 +82,15 @@ In gdb, 'monitor help' lists what else the guest can be asked for.`,
             printJson({ guest: found.name, id: found.id, host: "127.0.0.1", port: server.port, symbols: file?.file ?? null, command });
           else print(command);
           note(`hvkit: gdb may connect to ${target}; ^C ends`);
-          await removed(client, found.id);
+          if (await removed(client, found.id)) await server.close(GRACE_MS);
         } finally {
           await server.close();
         }
       });
     });
+
+/** for gdb to hear that its guest was removed */
+const GRACE_MS = 2000;
 
 /** The engine's own stub: it stops the whole machine, guests and hypervisor. */
 async function debugHypervisor(rest: readonly string[], { gdb, json }: { gdb: boolean; json: boolean | undefined }): Promise<void> {
@@ -112,18 +115,18 @@ function noStub(engine: string | undefined): HvkitError {
   });
 }
 
-/** Resolves when the guest is gone for good, or by ^C; a daemon that goes away is an error. */
-async function removed(client: Client, id: string): Promise<void> {
-  const gone = new Promise<void>((resolve, reject) => {
+/** Resolves when the guest is gone for good (true), or by ^C; a daemon that goes away is an error. */
+async function removed(client: Client, id: string): Promise<boolean> {
+  const gone = new Promise<boolean>((resolve, reject) => {
     client.on("event", (event) => {
-      if (event.type === "guest.removed" && event.guest.id === id) resolve();
+      if (event.type === "guest.removed" && event.guest.id === id) resolve(true);
     });
     client.once("close", (reason) =>
       reject(new HvkitError("E_DAEMON_LOST", `the daemon went away: ${reason}`, { hint: "`hvkit status` says whether it runs." })),
     );
-    process.once("SIGINT", () => resolve());
-    process.once("SIGTERM", () => resolve());
+    process.once("SIGINT", () => resolve(false));
+    process.once("SIGTERM", () => resolve(false));
   });
   await client.call("events.subscribe", {});
-  await gone;
+  return gone;
 }
