@@ -114,6 +114,10 @@ svm_exit.information:
     jmp svm_exit.machine
 .machine_check:
     int 18                                      ; the host's
+; QEMU's VMRUN (7.2, a CPU without NRIPS) does not take the interrupt shadow up again when a host interrupt came in the middle of one: the
+; guest's window would open inside of it. So the window stays shut until the next host interrupt, which is asked for soon; an exit delivers
+; as always. When that one comes before the guest's first instruction, QEMU has forgotten the shadow: it is set again, eight times at
+; most, for it may be a loop of one instruction.
 svm_run.window:
     or byte [rbp + V_INTR + 1], 1               ; V_IRQ
     cmp dword [svm_next_rip], 0
@@ -127,10 +131,6 @@ svm_run.window:
     add rdi, rax
     call timer_arm
     jmp svm_run.go
-; QEMU's VMRUN (7.2, a CPU without NRIPS) does not take the interrupt shadow up again when a host interrupt came in the middle of one: the
-; guest's window would open inside of it. So the window stays shut until the next host interrupt, which is asked for soon; an exit delivers
-; as always. When that one comes before the guest's first instruction, QEMU has forgotten the shadow: it is set again, eight times at
-; most, for it may be a loop of one instruction.
 svm_exit.host:
     cmp dword [svm_next_rip], 0
     jne .take

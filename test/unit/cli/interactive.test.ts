@@ -111,7 +111,10 @@ describe.skipIf(!existsSync(MAIN))("hvkit for people", { timeout: 60_000 }, () =
     const { code, out } = await hvkit("completion", shell);
     expect({ code, first: out.split("\n")[0] }).toMatchObject({ code: 0, first: expect.stringMatching(/hvkit/) as string });
     const program = findProgram(shell);
-    if (program === undefined) return;
+    if (program === undefined) {
+      process.stderr.write(`completion: ${shell} does not read its script: it is not installed\n`);
+      return;
+    }
     const file = join(harness.folder, `hvkit.${shell}`);
     writeFileSync(file, out);
     expect(spawnSync(program, ["-n", file], { encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
