@@ -1,6 +1,6 @@
 // The image `linux`: the kernel of Debian's cloud package, and an initramfs of busybox-static, images/linux/init and three programs
 // of ours. Stands between the packages (debian.mjs) and the archive (cpio.mjs).
-import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeProtocol } from "../protocol.mjs";
 import { BuildError, root, run } from "../run.mjs";
@@ -40,10 +40,10 @@ export async function linuxSteps(steps, to) {
     ...programs.map((program) =>
       steps.step({
         name: `nasm ${source}/${program}.asm`,
-        inputs: [`${source}/${program}.asm`, `${source}/elf64.inc`, ...(program === "agent" ? [agentNumbers.output] : [])],
+        inputs: [`${source}/${program}.asm`, `${source}/elf64.inc`, ...(program === "agent" ? [...agentParts(), agentNumbers.output] : [])],
         outputs: [`${to}/${program}`],
         run: async () => {
-          const include = ["-I", `${source}/`, "-I", `${agentNumbers.folder}/`];
+          const include = ["-I", `${source}/`, "-I", `${source}/agent/`, "-I", `${agentNumbers.folder}/`];
           await run("nasm", ["-f", "bin", ...include, "-o", `${to}/${program}`, `${source}/${program}.asm`]);
           chmodSync(join(root, to, program), 0o755);
         },
@@ -57,6 +57,11 @@ export async function linuxSteps(steps, to) {
     outputs: [`${to}/initrd`],
     run: () => writeFileSync(join(root, to, "initrd"), writeArchive(members(to))),
   });
+}
+
+/** What agent.asm includes. */
+function agentParts() {
+  return readdirSync(join(root, source, "agent")).map((name) => `${source}/agent/${name}`);
 }
 
 /** Where there is no apt, these files are the user's to bring, once. */
