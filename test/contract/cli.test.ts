@@ -152,7 +152,7 @@ onEachEngine("command line", (target) => {
       expect(await execIn("web", "", "no-such-program")).toMatchObject({ code: 127, stderr: expect.stringContaining("E_EXEC_START") });
       expect(await execIn("hello", "", "uname")).toMatchObject({ code: 125, stderr: expect.stringContaining("E_EXEC_GUEST") });
       const { done, child } = startExec("web", "sh", "-c", "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 1; done");
-      await new Promise((resolve) => child.stdout?.once("data", resolve));
+      await Promise.race([new Promise((resolve) => child.stdout?.once("data", resolve)), done]); // one that fails says why, below
       child.kill("SIGINT");
       expect(await done).toEqual({ code: 3, stdout: "ready\ncaught\n", stderr: "" });
     },

@@ -1,11 +1,13 @@
 // The whole way of a command but for the guest: client, daemon, console log, and the agent as it was built, run here. Linux on x86-64 only.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect, type Guest, type Hvkit } from "hvkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { projectRoot } from "../../../control/src/api/root.js";
+import { AgentDecoder, encodeAgentFrame } from "../../../control/src/client/agentlink.js";
+import { AgentFrame } from "../../../protocol/agent.js";
 import { EndReason } from "../../../protocol/messages.js";
 import { Harness } from "../daemon/harness.js";
 
@@ -19,17 +21,34 @@ describe.skipIf(!runs)("a command in a guest", { timeout: 60_000 }, () => {
   let hvkit: Hvkit;
   let guest: Guest;
   let agent: ChildProcess;
+  /** what becomes of the agent's bytes on their way */
+  let relay: (emit: (bytes: Uint8Array) => void) => (bytes: Uint8Array) => void;
+
+  /** A command's frames up to its first output as one piece. */
+  function upToOutput(emit: (bytes: Uint8Array) => void): (bytes: Uint8Array) => void {
+    const waiting: Uint8Array[] = [];
+    let through = false;
+    const decoder = new AgentDecoder((message) => {
+      const frame = encodeAgentFrame(message);
+      through ||= message.type === AgentFrame.Output;
+      if (!through && message.type !== AgentFrame.Ready) waiting.push(frame);
+      else emit(Buffer.concat([...waiting.splice(0), frame]));
+    });
+    return (bytes) => decoder.push(bytes);
+  }
 
   /** The guest's second serial port is the agent's line. */
   function startAgent(slot: number): void {
     agent = spawn(AGENT, ["-"], { stdio: ["pipe", "pipe", "inherit"] });
     agent.stdin?.on("error", () => {}); // one that was killed
-    agent.stdout?.on("data", (bytes: Buffer) => {
+    const emit = (bytes: Uint8Array): void => {
       if (harness.hypervisor.guests.has(slot)) harness.hypervisor.emit("console", slot, 1, bytes);
-    });
+    };
+    agent.stdout?.on("data", relay(emit));
   }
 
   beforeEach(async () => {
+    relay = (emit) => emit;
     harness = await Harness.start((hypervisor) => {
       hypervisor.consoleWrite = async (_slot, port, bytes) => {
         if (port === 1) agent.stdin?.write(bytes);
@@ -45,10 +64,11 @@ describe.skipIf(!runs)("a command in a guest", { timeout: 60_000 }, () => {
     await harness.stop();
   });
 
-  const cli = (input: string | Uint8Array, ...words: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
+  const cli = (input: string | Uint8Array, ...words: string[]) => run(input, MAIN, "exec", ...words);
+  const run = (input: string | Uint8Array, ...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
     new Promise((resolve) => {
       const env = { ...process.env, XDG_RUNTIME_DIR: harness.folder, NO_COLOR: "1" };
-      const child = execFile(process.execPath, [MAIN, "exec", ...words], { env }, (error, stdout, stderr) => {
+      const child = execFile(process.execPath, args, { env }, (error, stdout, stderr) => {
         resolve({ code: error ? Number(error.code ?? -1) : 0, stdout, stderr });
       });
       child.stdin?.on("error", () => {}); // a command that does not read
@@ -117,6 +137,27 @@ describe.skipIf(!runs)("a command in a guest", { timeout: 60_000 }, () => {
     startAgent(1);
     await expect(execution.ended).rejects.toMatchObject({ code: "E_EXEC_LOST" });
     expect((await guest.exec(["echo", "again"])).stdout.toString()).toBe("again\n");
+  });
+
+  test("^C reaches the command, even with its first output", async () => {
+    // All that the agent says until then comes at once: hvkit hears the signal in the same turn in which the command starts.
+    relay = upToOutput;
+    agent.kill("SIGKILL");
+    startAgent(1);
+    const hook = join(harness.folder, "hook.mjs");
+    writeFileSync(
+      hook,
+      `const { write } = process.stdout;
+      process.stdout.write = function (...args) {
+        process.stdout.write = write;
+        const written = write.apply(this, args);
+        process.kill(process.pid, "SIGINT");
+        return written;
+      };`,
+    );
+    const words = ["exec", "web", "--", "sh", "-c", "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.1; done"];
+    const ended = run("", "--import", hook, MAIN, ...words);
+    expect(await ended).toEqual({ code: 3, stdout: "ready\ncaught\n", stderr: "" });
   });
 
   test("on the command line: streams, exit codes, JSON", async () => {

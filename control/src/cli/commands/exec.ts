@@ -2,6 +2,7 @@
 import { constants } from "node:os";
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { HvkitError } from "../../errors.js";
+import { Interrupts } from "../interrupts.js";
 import { EXIT_COMMAND_NOT_FOUND, EXIT_COMMAND_NOT_STARTED, EXIT_EXEC_FAILED, printError, printJson } from "../output.js";
 import { withClient } from "../session.js";
 
@@ -45,28 +46,28 @@ be started, 127 when there is none of that name.`,
                 onErrorOutput: (bytes: Uint8Array) => writeTo(process.stderr, bytes),
               };
           const starting = new AbortController();
-          const interruptStart = (): void => starting.abort(new HvkitError("E_INTERRUPTED", "interrupted before the command ran"));
-          process.once("SIGINT", interruptStart);
-          const execution = await Execution.start(client, guest, words, streams, {
-            folder: workdir,
-            env,
-            signal: starting.signal,
-            ...(stdin ? { input: process.stdin } : {}),
-            ...(wait === undefined ? {} : { patienceMs: wait * 1000 }),
-          }).finally(() => process.off("SIGINT", interruptStart));
-          const kill = (signal: NodeJS.Signals): void => void execution.kill(signal).catch(() => {}); // its end tells
-          const stop = forwardSignals(kill);
-          // `hvkit exec ... | head`: as in a pipe here.
-          process.stdout.on("error", () => kill("SIGPIPE"));
+          const interrupts = new Interrupts((signal) => starting.abort(interrupted(signal)));
           try {
-            const { code, signal } = await execution.ended;
+            const execution = await Execution.start(client, guest, words, streams, {
+              folder: workdir,
+              env,
+              signal: starting.signal,
+              ...(stdin ? { input: process.stdin } : {}),
+              ...(wait === undefined ? {} : { patienceMs: wait * 1000 }),
+            });
+            const kill = (signal: NodeJS.Signals): void => void execution.kill(signal).catch(() => {}); // its end tells
+            const forward = new Forwarding(kill);
+            interrupts.tell(forward.take);
+            // `hvkit exec ... | head`: as in a pipe here.
+            process.stdout.on("error", () => kill("SIGPIPE"));
+            const { code, signal } = await execution.ended.finally(() => forward.close());
             process.exitCode = code;
             if (json) {
               const [stdout, stderr] = kept.map((parts) => Buffer.concat(parts).toString());
               printJson({ guest, code, signal, stdout, stderr });
             }
           } finally {
-            stop();
+            interrupts.close();
             if (stdin) letGo(process.stdin);
           }
         });
@@ -78,24 +79,29 @@ be started, 127 when there is none of that name.`,
 
 function exitCodeOf(error: unknown): number {
   if (!(error instanceof HvkitError)) return EXIT_EXEC_FAILED;
-  if (error.code === "E_INTERRUPTED") return 128 + constants.signals.SIGINT;
+  if (error.code === "E_INTERRUPTED") return 128 + Number(error.data?.signal ?? constants.signals.SIGINT);
   if (error.code !== "E_EXEC_START") return EXIT_EXEC_FAILED;
   return error.data?.errno === NO_ENTRY ? EXIT_COMMAND_NOT_FOUND : EXIT_COMMAND_NOT_STARTED;
 }
 
+function interrupted(signal: NodeJS.Signals): HvkitError {
+  return new HvkitError("E_INTERRUPTED", "interrupted before the command ran", { data: { signal: constants.signals[signal] } });
+}
+
 /** ^C and its like go to the command, which is killed when it outlives the first by long, or at the second. */
-function forwardSignals(kill: (signal: NodeJS.Signals) => void): () => void {
-  let timer: NodeJS.Timeout | undefined;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    kill(timer === undefined ? signal : "SIGKILL");
-    timer ??= setTimeout(() => kill("SIGKILL"), GRACE_MS);
+class Forwarding {
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly kill: (signal: NodeJS.Signals) => void) {}
+
+  readonly take = (signal: NodeJS.Signals): void => {
+    this.kill(this.#timer === undefined ? signal : "SIGKILL");
+    this.#timer ??= setTimeout(() => this.kill("SIGKILL"), GRACE_MS);
   };
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  for (const signal of signals) process.on(signal, onSignal);
-  return () => {
-    clearTimeout(timer);
-    for (const signal of signals) process.off(signal, onSignal);
-  };
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
 }
 
 /** Waits for a slow reader instead of keeping its bytes; what a reader that is gone does not take is for nobody. */
