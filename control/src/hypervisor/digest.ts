@@ -12,15 +12,23 @@ export interface Digest {
 
 let api: Promise<XXHashAPI> | undefined;
 
-export async function startDigest(): Promise<Digest> {
+/** What starts a digest without waiting: the hash is itself a Wasm module, which takes a moment to load. */
+export async function loadDigest(): Promise<() => Digest> {
   api ??= xxhash();
-  const hash = (await api).create64(0n);
-  return {
-    update(bytes) {
-      for (let at = 0; at < bytes.length; at += PIECE_BYTES) hash.update(bytes.subarray(at, at + PIECE_BYTES));
-    },
-    digest: () => hash.digest(),
+  const { create64 } = await api;
+  return () => {
+    const hash = create64(0n);
+    return {
+      update(bytes) {
+        for (let at = 0; at < bytes.length; at += PIECE_BYTES) hash.update(bytes.subarray(at, at + PIECE_BYTES));
+      },
+      digest: () => hash.digest(),
+    };
   };
+}
+
+export async function startDigest(): Promise<Digest> {
+  return (await loadDigest())();
 }
 
 export async function digestOf(...parts: Uint8Array[]): Promise<bigint> {

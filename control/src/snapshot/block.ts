@@ -1,7 +1,7 @@
 // A block of a guest's RAM as a Ram section has it: which of its pages are not zero, these pages, and all of it compressed where that
 // pays. Used by writer and reader.
 import { promisify } from "node:util";
-import { deflateRaw, deflateRawSync, inflateRaw } from "node:zlib";
+import { deflateRaw, deflateRawSync, inflateRaw, inflateRawSync } from "node:zlib";
 import { BITMAP_BYTES, BLOCK_BYTES, BLOCK_PAGES, Compression, PAGE_BYTES } from "./format.js";
 
 const deflate = promisify(deflateRaw);
@@ -63,19 +63,32 @@ export async function compressBlock(block: Buffer): Promise<Packed> {
   return { compression: Compression.Stored, stored: block };
 }
 
+/** What zlib gives with `info`. */
+interface Inflated {
+  buffer: Buffer;
+  engine: { bytesWritten: number };
+}
+
+const inflateOptions = (bytes: number) => ({ maxOutputLength: bytes, chunkSize: Math.max(bytes + 64, 1024), info: true });
+
 /** `bytes` bytes, or undefined: it is no deflate stream of that many, or has more after its end. */
 export async function inflateBlock(stored: Uint8Array, bytes: number): Promise<Uint8Array | undefined> {
   try {
-    const { buffer, engine } = (await inflate(stored, {
-      maxOutputLength: bytes,
-      chunkSize: Math.max(bytes + 64, 1024),
-      info: true,
-    })) as unknown as {
-      buffer: Buffer;
-      engine: { bytesWritten: number };
-    };
-    return buffer.length === bytes && engine.bytesWritten === stored.length ? buffer : undefined;
+    return whole((await inflate(stored, inflateOptions(bytes))) as unknown as Inflated, stored, bytes);
   } catch {
     return undefined;
   }
+}
+
+/** The same, at once. */
+export function inflateBlockSync(stored: Uint8Array, bytes: number): Uint8Array | undefined {
+  try {
+    return whole(inflateRawSync(stored, inflateOptions(bytes)) as unknown as Inflated, stored, bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function whole({ buffer, engine }: Inflated, stored: Uint8Array, bytes: number): Uint8Array | undefined {
+  return buffer.length === bytes && engine.bytesWritten === stored.length ? buffer : undefined;
 }

@@ -37,9 +37,18 @@ export function migrate(snapshot: Snapshot, to: Layout): Migrated {
   return { region, registers };
 }
 
+/** Throws E_SNAPSHOT_DAMAGED when the file's layout table is none of its state region. */
+export function checkLayout({ layout, region, header }: Snapshot): void {
+  ownPlaces(layout, region.length, header.layout);
+}
+
+function ownPlaces(layout: Layout, regionLength: number, identity: string): Map<string, Place> {
+  if (layout.identity !== identity) throw damaged("the layout table is not the one that the header names", 0);
+  return places(layout, regionLength);
+}
+
 function moveRegion({ layout: from, region: old, header }: Snapshot, to: Layout, differences: string[]): Uint8Array {
-  if (from.identity !== header.layout) throw damaged("the layout table is not the one that the header names", 0);
-  const there = places(from, old.length);
+  const there = ownPlaces(from, old.length, header.layout);
   const region = new Uint8Array(regionBytes(to));
   const wanted = places(to, region.length);
   for (const { name, at, bytes, form, zero } of wanted.values()) {
@@ -72,9 +81,11 @@ function moveRegisters(registers: Record<string, bigint>, differences: string[])
   });
 }
 
-/** Every field, by "record.field". A table whose records do not lie within `length` bytes, or have a name twice, is no table. */
+/** Every field, by "record.field". A table whose records do not lie within `length` bytes, or whose fields overlap or have a name twice, is no
+ *  table. */
 function places({ region, records }: Layout, length: number): Map<string, Place> {
   const found = new Map<string, Place>();
+  let total = 0;
   if (region.end < region.start || length > region.end - region.start)
     throw damaged("the state region is longer than its layout table says", 0);
   for (const { record, address, bytes: recordBytes, fields } of records) {
@@ -84,6 +95,8 @@ function places({ region, records }: Layout, length: number): Map<string, Place>
       const bytes = TYPE_BYTES[type] * count;
       const full = `${record}.${name}`;
       if (offset + bytes > recordBytes) throw damaged(`field ${full} of the layout table is outside its record`, 0);
+      total += bytes;
+      if (total > length) throw damaged("the fields of the layout table are more than its state region", 0);
       if (found.has(full)) throw damaged(`field ${full} of the layout table is there twice`, 0);
       found.set(full, { name: full, at: base + offset, bytes, form: count === 1 ? type : `${type}[${count}]`, zero: zero === true });
     }

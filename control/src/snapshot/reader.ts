@@ -28,10 +28,12 @@ import {
 export interface Source {
   readonly bytes: number;
   read(at: number, into: Uint8Array): Promise<void>;
+  /** for who cannot wait: a machine in Node that reads its guest's RAM (offline/ram.ts) */
+  readSync(at: number, into: Uint8Array): void;
 }
 
 /** A section whose header was checked against the file. */
-interface SectionHead {
+export interface SectionHead {
   type: SectionType;
   compression: Compression;
   address: number;

@@ -1,6 +1,6 @@
 // Where snapshots lie: $XDG_DATA_HOME/hvkit/snapshots, this user's alone, a file each. A file is written beside, forced to the disk and
 // renamed, and so is there as a whole or not at all; the draft's name says whose it is, so that those of killed writers can go.
-import { closeSync, constants, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, constants, fsyncSync, lstatSync, mkdirSync, openSync, readdirSync, readSync, rmSync } from "node:fs";
 import { type FileHandle, open, rename, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
@@ -210,13 +210,21 @@ function exists(name: string): HvkitError {
 }
 
 function fileSource(file: FileHandle, bytes: number): Source {
+  const shorter = (at: number): HvkitError =>
+    new HvkitError("E_SNAPSHOT_DAMAGED", "the snapshot's file has become shorter", { data: { at } });
   return {
     bytes,
     async read(at, into) {
       for (let done = 0; done < into.length; ) {
         const { bytesRead } = await file.read(into, done, into.length - done, at + done);
-        if (bytesRead === 0)
-          throw new HvkitError("E_SNAPSHOT_DAMAGED", "the snapshot's file has become shorter", { data: { at: at + done } });
+        if (bytesRead === 0) throw shorter(at + done);
+        done += bytesRead;
+      }
+    },
+    readSync(at, into) {
+      for (let done = 0; done < into.length; ) {
+        const bytesRead = readSync(file.fd, into, done, into.length - done, at + done);
+        if (bytesRead === 0) throw shorter(at + done);
         done += bytesRead;
       }
     },

@@ -10,7 +10,8 @@ const IDENTITY = "0123456789abcdef";
 
 export async function withLayout(from: string, to: string, change: (layout: Layout) => Layout): Promise<void> {
   const file = await readFile(from);
-  const source: Source = { bytes: file.length, read: async (at, into) => void file.copy(into, 0, at, at + into.length) };
+  const readSync = (at: number, into: Uint8Array): void => void file.copy(into, 0, at, at + into.length);
+  const source: Source = { bytes: file.length, read: async (at, into) => readSync(at, into), readSync };
   const snapshot = await readSnapshot(source);
   const { header, entry, region, fpu, consoleInput } = snapshot;
   const ram = Buffer.alloc(header.memoryBytes);

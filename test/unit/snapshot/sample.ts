@@ -104,11 +104,9 @@ export async function sampleFile(
 }
 
 export function sourceOf(file: Buffer): Source {
-  return {
-    bytes: file.length,
-    async read(at, into) {
-      if (at + into.length > file.length) throw new Error("a read beyond the file's end");
-      into.set(file.subarray(at, at + into.length));
-    },
+  const readSync = (at: number, into: Uint8Array): void => {
+    if (at + into.length > file.length) throw new Error("a read beyond the file's end");
+    into.set(file.subarray(at, at + into.length));
   };
+  return { bytes: file.length, read: async (at, into) => readSync(at, into), readSync };
 }
