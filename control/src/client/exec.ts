@@ -3,11 +3,11 @@
 import { constants } from "node:os";
 import type { GuestSummary } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
+import { kernelPanic } from "../linux/kernelpanic.js";
 import { reasonOf } from "./abort.js";
 import { AgentSession } from "./agentsession.js";
 import type { Client } from "./client.js";
 import { Console, type ConsoleEnd } from "./console.js";
-import { kernelPanic } from "./kernelpanic.js";
 
 /** COM2 */
 const AGENT_PORT = 1;

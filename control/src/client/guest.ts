@@ -7,12 +7,12 @@ import type { Code } from "../inspect/code.js";
 import { cached, readLinear } from "../inspect/memory.js";
 import { linearOf, type MachineView, pagingOf, type Registers, register } from "../inspect/view.js";
 import { type Walk, walkPages } from "../inspect/walk.js";
+import { type KernelPanic, kernelPanic } from "../linux/kernelpanic.js";
 import type { Finding } from "../why/finding.js";
 import { type Abortable, orAbort } from "./abort.js";
 import type { Client } from "./client.js";
 import { Console } from "./console.js";
 import { type ExecOptions, type ExecResult, type ExecStreams, Execution, exec } from "./exec.js";
-import { type KernelPanic, kernelPanic } from "./kernelpanic.js";
 import { liveView } from "./liveview.js";
 import { Stream } from "./stream.js";
 

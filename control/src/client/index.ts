@@ -15,6 +15,7 @@ export type {
   Status,
 } from "../api/schemas.js";
 export { HvkitError } from "../errors.js";
+export { type KernelPanic, kernelPanic } from "../linux/kernelpanic.js";
 export type { Finding } from "../why/finding.js";
 export type { Abortable } from "./abort.js";
 export { Client } from "./client.js";
@@ -23,6 +24,5 @@ export { type EventOptions, events } from "./events.js";
 export { type ExecEnd, type ExecOptions, type ExecResult, type ExecStreams, Execution } from "./exec.js";
 export { type ConsoleReading, Guest, type GuestEnded, type Waiting } from "./guest.js";
 export { type ConnectOptions, connect, down, Hvkit, type RunOptions, type UpOptions, up, type Where } from "./hvkit.js";
-export { type KernelPanic, kernelPanic } from "./kernelpanic.js";
 export { launchDaemon } from "./launch.js";
 export type { DaemonAddress, RemoteDaemon } from "./opening.js";

@@ -1,6 +1,6 @@
 // What Linux 6.1 writes when it panics, to reason and trace.
 import { expect, test } from "vitest";
-import { kernelPanic } from "../../../control/src/client/kernelpanic.js";
+import { kernelPanic } from "../../../control/src/linux/kernelpanic.js";
 
 const OOPS = `[    4.120000] BUG: kernel NULL pointer dereference, address: 0000000000000000
 [    4.121000] #PF: supervisor write access in kernel mode
