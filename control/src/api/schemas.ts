@@ -13,6 +13,9 @@ const time = z.iso.datetime();
 /** Docker's states, with `lost` for guests that went down with the hypervisor. */
 export const guestState = z.enum(["created", "running", "paused", "restarting", "exited", "lost"]);
 
+/** of what the tools that look inside take: a guest, or one that was saved to a file */
+export const subjectState = z.enum([...guestState.options, "saved"]);
+
 export const guestEnd = z.strictObject({
   /** stable: power-off, triple-fault, killed, stopped, lost, ... */
   code: z.string(),
@@ -265,6 +268,7 @@ export const guestStats = z.strictObject({
 });
 
 export type GuestState = z.infer<typeof guestState>;
+export type SubjectState = z.infer<typeof subjectState>;
 export type GuestEnd = z.infer<typeof guestEnd>;
 export type GuestSummary = z.infer<typeof guestSummary>;
 export type GuestDetail = z.infer<typeof guestDetail>;

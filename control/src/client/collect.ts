@@ -1,21 +1,14 @@
 // Collects the evidence that a diagnosis rests on, over the client: two looks with a third of a second between, in which RIP is sampled.
 // A guest that has ended is looked at once. Nothing is changed.
-import { HvkitError } from "../errors.js";
-import { readCode } from "../inspect/code.js";
-import { machineOf } from "../inspect/devices/machine.js";
-import { cached, readLinear } from "../inspect/memory.js";
-import { linearOf, type MachineView, pagingOf, type Registers, register } from "../inspect/view.js";
-import { activityOf, type Evidence, type Running, type Sample, type Standing } from "../why/evidence.js";
+import { linearOf, type MachineView, type Registers, register } from "../inspect/view.js";
+import { activityOf, type Evidence, type Running, type Sample } from "../why/evidence.js";
 import { collectFault, type FaultChain } from "../why/fault.js";
+import { standingOf } from "../why/standing.js";
 import type { Client } from "./client.js";
 import { liveView } from "./liveview.js";
 
 const LOOK_MS = 300;
 const SAMPLES = 16;
-/** instructions that are shown of where it stands */
-const CODE = 8;
-/** bytes before RIP: the longest IN or OUT that is no string instruction */
-const BEFORE = 2;
 const GENERAL = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
 /** below this percentage of its time it is worth asking who has the CPUs */
 const HARDLY = 20n;
@@ -74,28 +67,6 @@ async function sample(client: Client, guest: string, registers: Registers): Prom
     else break;
   }
   return samples;
-}
-
-async function standingOf(view: MachineView, registers: Registers): Promise<Standing> {
-  const machine = machineOf(await view.machine());
-  const memory = cached(view.memory);
-  const rip = linearOf(registers, "cs", register(registers, "rip"));
-  const behind = await orUnmapped(() => readLinear(memory, pagingOf(registers), BigInt.asUintN(64, rip - BigInt(BEFORE)), BEFORE));
-  const code = await orUnmapped(() => readCode(memory, registers, rip, CODE));
-  const before = typeof behind === "string" ? new Uint8Array() : behind;
-  return typeof code === "string"
-    ? { registers, machine, code: [], unmapped: code, before }
-    : { registers, machine, code: code.instructions, unmapped: null, before };
-}
-
-/** What is read, or why it cannot be: it is not mapped. */
-async function orUnmapped<T>(read: () => Promise<T>): Promise<T | string> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof HvkitError && error.code === "E_UNMAPPED") return error.message;
-    throw error;
-  }
 }
 
 async function cpusOf(client: Client): Promise<Running["cpus"]> {

@@ -1,9 +1,10 @@
 // What is known of a guest when somebody asks why it hangs: looked at for about a third of a second, then left alone. The rules in this folder
 // see nothing else, so that they are functions of it.
-import type { GuestEnd, GuestState, GuestStats } from "../api/schemas.js";
+import type { GuestEnd, GuestStats, SubjectState } from "../api/schemas.js";
 import type { Machine } from "../inspect/devices/machine.js";
 import type { Instruction } from "../inspect/disasm.js";
 import type { Registers } from "../inspect/view.js";
+import type { KernelPanic } from "../linux/kernelpanic.js";
 import type { FaultChain } from "./fault.js";
 
 export interface Sample {
@@ -47,7 +48,8 @@ export interface Running {
 
 export interface Evidence {
   guest: string;
-  state: GuestState;
+  /** saved: it is in a snapshot, which shows one moment */
+  state: SubjectState;
   end: GuestEnd | null;
   /** a debugger has it */
   debugged: boolean;
@@ -57,6 +59,8 @@ export interface Evidence {
   running: Running | undefined;
   /** of a triple fault */
   fault: FaultChain | undefined;
+  /** of a Linux in a snapshot, whose log was read */
+  panic?: KernelPanic | undefined;
 }
 
 /** @param ns of the guest's time between the two, which are not quite of the moments that it was measured at */

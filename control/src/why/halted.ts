@@ -14,18 +14,26 @@ const isHalted = ({ samples }: Running): boolean => samples.length > 0 && 4 * ha
 const haltedLooks = (samples: readonly Sample[]): number => samples.filter(({ halted }) => halted).length;
 const woke = ({ activity }: Running): boolean => activity.injected > 0n;
 
-export const halted: Rule = ({ running, standing }) => {
-  if (!running || !standing || !isHalted(running)) return [];
+export const halted: Rule = ({ state, running, standing }) => {
+  if (!standing) return [];
+  if (state === "saved") return standing.machine.halted ? waiting(standing, undefined) : [];
+  return running && isHalted(running) ? waiting(standing, running) : [];
+};
+
+/** @param running undefined: of a snapshot, which was looked at once */
+function waiting(standing: Standing, running: Running | undefined): Finding[] {
   const { machine } = standing;
   const kept = [...requests(machine), ...machine.uarts.flatMap(uartBlocked)];
-  const evidence = [...standingText(standing), looksText(running.samples)];
+  const evidence = [...standingText(standing), ...(running ? [looksText(running.samples)] : [])];
   if (kept.length > 0) {
     // While something else wakes it, what is kept back need not be what it waits for.
-    const certainty = woke(running) || haltedLooks(running.samples) < running.samples.length ? "possible" : "certain";
+    const certainty = running ? (isWoken(running) ? "possible" : "certain") : machine.timers.length > 0 ? "possible" : "likely";
     return kept.map(({ code, text, hint }) => ({ code, certainty, text: `It waits in HLT, and ${text}.`, evidence, hint }));
   }
   return [idle(running, standing, evidence)];
-};
+}
+
+const isWoken = (running: Running): boolean => woke(running) || haltedLooks(running.samples) < running.samples.length;
 
 function looksText(samples: readonly Sample[]): string {
   const looks = haltedLooks(samples);
@@ -98,20 +106,20 @@ function uartBlocked(uart: UartState): Kept[] {
 }
 
 /** Nothing is kept back: it sleeps until a timer or input comes, if either can. */
-function idle(running: Running, { machine }: Standing, evidence: string[]): Finding {
+function idle(running: Running | undefined, { machine }: Standing, evidence: string[]): Finding {
   const [timer] = machine.timers;
   const inputs = machine.uarts.filter(
     ({ enabled, gateOpen, irq }) => enabled.includes("received data") && gateOpen && !machine.pics.master.masked.includes(irq),
   );
   const names = inputs.map(({ port }) => port).join(" and ");
-  if (timer !== undefined || woke(running) || haltedLooks(running.samples) < running.samples.length) {
+  if (timer !== undefined || (running && isWoken(running))) {
     const next =
       timer === undefined ? [] : [`the next timer is the ${timer.source}'s, in ${milliseconds(timer.inNs > 0n ? timer.inNs : 0n)}`];
     return {
       code: "idle",
       certainty: "likely",
       text: `It idles: it halts, and ${timer === undefined ? "interrupts wake" : "a timer wakes"} it${names === "" ? "" : `, or input on ${names}`}.`,
-      evidence: [...evidence, `${running.activity.injected} interrupts were delivered meanwhile`, ...next],
+      evidence: [...evidence, ...(running ? [`${running.activity.injected} interrupts were delivered meanwhile`] : []), ...next],
       hint: names === "" ? null : "It may wait for somebody to type: `hvkit console`.",
     };
   }
