@@ -1,7 +1,7 @@
 // What the commands that look inside a guest print with --json: a part of outputs.ts. Addresses are "0x..." strings, numbers that may
 // pass 2^53 decimal strings.
 import { z } from "zod";
-import { address, guestState } from "./schemas.js";
+import { address, subjectState } from "./schemas.js";
 
 const guest = z.string();
 const integer = z.string().regex(/^-?\d+$/);
@@ -10,7 +10,7 @@ const irqs = z.array(z.int().min(0).max(15));
 
 export const cpuOutput = z.strictObject({
   guest,
-  state: guestState,
+  state: subjectState,
   idle: z.boolean(),
   mode: z.string(),
   privilege: z.int().min(0).max(3),
@@ -133,6 +133,25 @@ export const disasmOutput = z.strictObject({
   guest,
   bits: z.union([z.literal(16), z.literal(32), z.literal(64)]),
   instructions: z.array(z.strictObject({ address, bytes: hexBytes, text: z.string(), current: z.boolean() })),
+});
+
+export const dmesgOutput = z.strictObject({
+  guest,
+  /** the kernel's version */
+  release: z.string(),
+  /** messages whose text had to make room */
+  lost: z.int(),
+  records: z.array(
+    z.strictObject({
+      seq: integer,
+      /** since boot */
+      ns: integer,
+      level: z.enum(["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"]),
+      facility: z.int(),
+      /** bytes as they are, in latin1 */
+      text: z.string(),
+    }),
+  ),
 });
 
 const entry = z.strictObject({ level: z.string(), address, value: address, flags: z.array(z.string()) });

@@ -4,9 +4,9 @@ import { z } from "zod";
 import { devEvent } from "./dev.js";
 import { entryDocument } from "./entrystate.js";
 import { event } from "./events.js";
-import { cpuOutput, disasmOutput, machineOutput, walkOutput } from "./lookoutputs.js";
+import { cpuOutput, disasmOutput, dmesgOutput, machineOutput, walkOutput } from "./lookoutputs.js";
 import { methods } from "./methods.js";
-import { address, guestDetail, guestState, guestSummary, status } from "./schemas.js";
+import { address, guestDetail, guestSummary, status, subjectState } from "./schemas.js";
 import { topSample } from "./top.js";
 import { trace, tracedExit, traceModes } from "./trace.js";
 
@@ -86,14 +86,15 @@ export const outputs: Record<string, z.ZodType> = {
   "snapshot check": methods["snapshot.check"].result,
   restore: guestDetail,
   revert: guestDetail,
-  regs: methods.regs.result,
+  regs: methods.regs.result.extend({ state: subjectState }),
   mem: z.union([z.strictObject({ ...memory, hex: z.string() }), z.strictObject({ ...memory, file })]),
   cpu: cpuOutput,
   machine: machineOutput,
   disasm: disasmOutput,
   walk: walkOutput,
   dump: z.strictObject({ guest, file, bytes: z.int(), segments: z.int(), architecture: z.string() }),
-  why: z.strictObject({ guest, state: guestState, findings: z.array(finding) }),
+  dmesg: dmesgOutput,
+  why: z.strictObject({ guest, state: subjectState, findings: z.array(finding) }),
   stats: methods.stats.result,
   explain: entryDocument,
   trace: traceOutput,

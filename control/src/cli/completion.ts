@@ -99,6 +99,8 @@ async function ofName(name: string, word: string): Promise<Candidates> {
       return { values: await guests(), files: false };
     case "guest-or-file":
       return { values: path ? [] : await guests(), files: true };
+    case "guest-or-snapshot":
+      return { values: path ? [] : [...(await guests()), ...(await snapshots("snapshot:"))], files: true };
     case "image":
     case "images":
       return { values: path ? [] : await images(), files: path };
@@ -120,9 +122,12 @@ const images = (): Promise<Candidate[]> =>
     (await client.call("images", {})).map(({ name, description }) => ({ value: name, description: description ?? "" })),
   );
 
-const snapshots = (): Promise<Candidate[]> =>
+const snapshots = (before = ""): Promise<Candidate[]> =>
   ask(async (client) =>
-    (await client.call("snapshot.ls", {})).map(({ name, snapshot }) => ({ value: name, description: snapshot?.description ?? "" })),
+    (await client.call("snapshot.ls", {})).map(({ name, snapshot }) => ({
+      value: before + name,
+      description: snapshot?.description ?? "",
+    })),
   );
 
 /** When nothing is up, nothing can be named: at a TAB that is no error. */

@@ -41,6 +41,7 @@ export const COMMANDS: Record<string, () => Promise<Make>> = {
   disasm: async () => (await import("./commands/disasm.js")).disasm,
   walk: async () => (await import("./commands/walk.js")).walk,
   dump: async () => (await import("./commands/dump.js")).dump,
+  dmesg: async () => (await import("./commands/dmesg.js")).dmesg,
   why: async () => (await import("./commands/why.js")).why,
   stats: async () => (await import("./commands/stats.js")).stats,
   explain: async () => (await import("./commands/explain.js")).explain,

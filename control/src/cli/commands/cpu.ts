@@ -1,12 +1,11 @@
 // hvkit cpu: a guest's CPU in words: its mode, its registers, every bit by its name.
 import { Command } from "@commander-js/extra-typings";
-import { liveView } from "../../client/liveview.js";
 import { bitNames, bitRegisters } from "../../inspect/bits.js";
 import { SEGMENTS, segmentOf } from "../../inspect/segment.js";
 import { codeBits, pagingOf, privilege, type Registers, register } from "../../inspect/view.js";
 import { pagingMode } from "../../inspect/walk.js";
 import { print, printJson } from "../output.js";
-import { withClient } from "../session.js";
+import { SUBJECT, withSubject } from "../subject.js";
 
 const GENERAL = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
 const CONTROL = ["cr2", "cr3", "cr8", "dr0", "dr1", "dr2", "dr3", "star", "lstar", "cstar", "sfmask", "kernelGsBase"];
@@ -21,20 +20,19 @@ export interface CpuState {
 export const cpu = () =>
   new Command("cpu")
     .description("print a guest's CPU in words: its mode, and every register's bits by name")
-    .argument("<guest>", "name or id")
+    .argument("<guest-or-snapshot>", SUBJECT)
     .option("--json", "print {guest, mode, privilege, paging, bits: {cr0: [...], ...}, segments, registers}")
     .addHelpText(
       "after",
       `
 Examples:
   hvkit cpu web
+  hvkit cpu ./web.hvsnap
 
 'hvkit regs' prints the same registers as QEMU's 'info registers' does.`,
     )
     .action(async (guest, { json }) => {
-      await withClient(async (client) => {
-        const view = await liveView(client, guest);
-        const { name, state, idle } = view.detail;
+      await withSubject(guest, async ({ view, name, state, idle }) => {
         const found: CpuState = { guest: name, state, idle, registers: await view.registers() };
         if (json) printJson(cpuJson(found));
         else print(showCpu(found));

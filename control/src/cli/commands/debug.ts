@@ -9,6 +9,7 @@ import { runGdb, showGdb } from "../gdb.js";
 import { guestMonitor } from "../monitor.js";
 import { note, print, printJson } from "../output.js";
 import { call, withClient } from "../session.js";
+import { requireGuest } from "../subject.js";
 
 const MAX_PORT = 65535;
 
@@ -50,6 +51,7 @@ In gdb, 'monitor help' lists what else the guest can be asked for.`,
       if (guest === undefined) {
         throw new HvkitError("E_USAGE", "a guest is needed, or --hypervisor", { hint: "`hvkit ps` lists the guests." });
       }
+      requireGuest(guest, "CPU that could be let go on", "`hvkit dump` makes a core file of it, for gdb; `hvkit open` looks at it.");
       await withClient(async (client) => {
         const found = await client.call("inspect", { guest });
         const { symbolsOf } = await import("../../debug/symbols.js");

@@ -1,22 +1,21 @@
 // hvkit disasm: a guest's code, from where it stands or from an address on, as NASM writes it.
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { liveView } from "../../client/liveview.js";
 import { parseAddress } from "../../inspect/address.js";
 import { type Code, readCode } from "../../inspect/code.js";
 import type { CodeBits } from "../../inspect/disasm.js";
 import { cached } from "../../inspect/memory.js";
 import { linearOf, register } from "../../inspect/view.js";
 import { note, print, printJson, style } from "../output.js";
-import { withClient } from "../session.js";
+import { SUBJECT, withSubject } from "../subject.js";
 
 const MOST = 4096;
 
 export const disasm = () =>
   new Command("disasm")
     .description("print a guest's code")
-    .argument("<guest>", "name or id")
+    .argument("<guest-or-snapshot>", SUBJECT)
     .argument("[address]", "linear, for example 0x7c00 or rip+5; without it: where the guest stands")
-    .option("-n, --count <number>", "instructions", parseCount, 10)
+    .option("-n, --count <number>", "instructions", (text) => parseCount(text, MOST), 10)
     .addOption(new Option("--bits <bits>", "what the code is; by default what the guest executes now").choices(["16", "32", "64"] as const))
     .option("-p, --physical", "the address is guest-physical")
     .option("--json", "print {guest, bits, instructions: [{address, bytes, text, current}]}")
@@ -28,11 +27,11 @@ Addresses are linear; with a code segment that has a base, targets of jumps are 
 Examples:
   hvkit disasm web
   hvkit disasm web rip-0x20 -n 20
-  hvkit disasm boot 0x7c00 --bits 16`,
+  hvkit disasm boot 0x7c00 --bits 16
+  hvkit disasm ./web.hvsnap`,
     )
     .action(async (guest, addressText, { count, bits, physical, json }) => {
-      await withClient(async (client) => {
-        const view = await liveView(client, guest);
+      await withSubject(guest, async ({ view }) => {
         const registers = await view.registers();
         const current = linearOf(registers, "cs", register(registers, "rip"));
         const address = addressText === undefined ? current : await parseAddress(addressText, async () => registers);
@@ -70,8 +69,8 @@ export function showCode({ instructions }: Pick<Code, "instructions">, current: 
     .join("\n");
 }
 
-function parseCount(text: string): number {
+export function parseCount(text: string, most: number): number {
   const count = Number(text);
-  if (!Number.isInteger(count) || count < 1 || count > MOST) throw new InvalidArgumentError(`It is from 1 to ${MOST}.`);
+  if (!Number.isInteger(count) || count < 1 || count > most) throw new InvalidArgumentError(`It is from 1 to ${most}.`);
   return count;
 }

@@ -2,7 +2,6 @@
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { Command } from "@commander-js/extra-typings";
 import { showSize } from "../../api/size.js";
-import { liveView } from "../../client/liveview.js";
 import { HvkitError } from "../../errors.js";
 import { fileError } from "../../files.js";
 import { type CoreSink, copyRam, finishCore, gdbArchitecture, RAM_OFFSET } from "../../inspect/coredump.js";
@@ -10,12 +9,12 @@ import type { MachineView, Registers } from "../../inspect/view.js";
 import type { PhysicalMemory } from "../../inspect/walk.js";
 import { note, print, printJson } from "../output.js";
 import { ProgressBar } from "../progress.js";
-import { withClient } from "../session.js";
+import { SUBJECT, type Subject, withSubject } from "../subject.js";
 
 export const dump = () =>
   new Command("dump")
     .description("write a guest to an ELF core file, for gdb")
-    .argument("<guest>", "name or id")
+    .argument("<guest-or-snapshot>", SUBJECT)
     .option("-o, --output <file>", "the file; by default GUEST.core")
     .option("-p, --physical", "one segment, by guest-physical address: all of RAM")
     .option("--json", "print {guest, file, bytes, segments, architecture}")
@@ -27,25 +26,17 @@ file, but in no segment. A guest that runs is paused meanwhile, and its clocks s
 
 Examples:
   hvkit dump web -o web.core
+  hvkit dump ./web.hvsnap -o web.core
   gdb -ex 'info registers' -ex 'x/8i $rip' -c web.core`,
     )
     .action(async (guest, { output, physical = false, json }) => {
-      await withClient(async (client) => {
-        const view = await liveView(client, guest);
-        const { id, name, state, debugged } = view.detail;
+      await withSubject(guest, async (subject) => {
+        const { view } = subject;
         const path = output ?? `${view.name}.core`;
-        const running = state === "running";
-        // A pause would be a stop to the debugger, and its breakpoints lie in RAM.
-        if (running && debugged) {
-          throw new HvkitError("E_DEBUG_ATTACHED", `guest '${name}' runs in a debugger's hands`, {
-            hint: "Stop it there, by ^C in gdb, or detach.",
-            data: { guest: name },
-          });
-        }
-        const resume = async (): Promise<void> => void (await client.call("unpause", { guest: id }));
+        const stop = standstill(subject);
         await withDraft(path, async (file) => {
-          if (running) await client.call("pause", { guest: id });
-          const registers = await copy(file, view).finally(running ? resume : undefined);
+          const resume = await stop?.();
+          const registers = await copy(file, view).finally(resume);
           const { bytes, segments } = await finishCore(sinkOf(file, path), fileMemory(file, view.memory.bytes), registers, { physical });
           const architecture = gdbArchitecture(registers);
           if (json) printJson({ guest: view.name, file: path, bytes, segments, architecture });
@@ -54,6 +45,24 @@ Examples:
         });
       });
     });
+
+/** What pauses a guest that runs, and gives what lets it go on; undefined: it stands. */
+function standstill({ live }: Subject): (() => Promise<() => Promise<void>>) | undefined {
+  if (live?.detail.state !== "running") return undefined;
+  const { client, detail } = live;
+  const { id, name, debugged } = detail;
+  // A pause would be a stop to the debugger, and its breakpoints lie in RAM.
+  if (debugged) {
+    throw new HvkitError("E_DEBUG_ATTACHED", `guest '${name}' runs in a debugger's hands`, {
+      hint: "Stop it there, by ^C in gdb, or detach.",
+      data: { guest: name },
+    });
+  }
+  return async () => {
+    await client.call("pause", { guest: id });
+    return async () => void (await client.call("unpause", { guest: id }));
+  };
+}
 
 /** RAM, and the registers of the same moment. ^C breaks it off: what was begun is taken back first. */
 async function copy({ handle, path }: Draft, view: MachineView): Promise<Registers> {

@@ -12,6 +12,7 @@ import type { EntryState } from "../../explain/state.js";
 import { note, print, printJson, style } from "../output.js";
 import { writeOutput } from "../outputfile.js";
 import { call } from "../session.js";
+import { requireGuest } from "../subject.js";
 
 interface Found {
   state: EntryState;
@@ -37,6 +38,7 @@ Examples:
   dmesg | hvkit explain -`,
     )
     .action(async (subject, { output, json }) => {
+      if (!subject.includes("/") || subject.endsWith(".hvsnap")) requireGuest(subject, "VMCS or VMCB");
       const { state, document, title } = isFile(subject) ? await fromFile(subject) : await fromGuest(subject);
       const explanation = explainState(state);
       const full = withChecks(document, state, explanation);

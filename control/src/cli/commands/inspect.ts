@@ -2,6 +2,7 @@
 import { Command } from "@commander-js/extra-typings";
 import { printJson } from "../output.js";
 import { withClient } from "../session.js";
+import { requireGuest } from "../subject.js";
 
 export const inspect = () =>
   new Command("inspect")
@@ -16,6 +17,8 @@ Examples:
   hvkit inspect web clock`,
     )
     .action(async (guests) => {
+      for (const guest of guests)
+        requireGuest(guest, "guest of the hypervisor behind it", "`hvkit snapshot inspect` says all that is known of it.");
       await withClient(async (client) => {
         const details = [];
         for (const guest of guests) details.push(await client.call("inspect", { guest }));

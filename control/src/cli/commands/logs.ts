@@ -2,6 +2,7 @@
 import { Command } from "@commander-js/extra-typings";
 import { note, printJson } from "../output.js";
 import { withClient } from "../session.js";
+import { requireGuest } from "../subject.js";
 
 export const logs = () =>
   new Command("logs")
@@ -28,6 +29,7 @@ The last 16 MiB are kept (of all guests together 256 MiB: the largest give way),
         return;
       }
       if (guest === undefined) return command.error("error: missing required argument 'guest'");
+      requireGuest(guest, "console log", "`hvkit dmesg` reads a Linux' own log out of its memory.");
       if (follow && json) command.error("error: --json prints one object, -f goes on: choose one");
       await withClient(async (client) => {
         if (follow) {

@@ -1,6 +1,5 @@
 // hvkit machine: the devices around a guest's CPU, in words.
 import { Command } from "@commander-js/extra-typings";
-import { liveView } from "../../client/liveview.js";
 import { type InjectedEvent, type Machine, machineOf } from "../../inspect/devices/machine.js";
 import { fateText, irqText, type PicState } from "../../inspect/devices/pic.js";
 import type { PitState } from "../../inspect/devices/pit.js";
@@ -8,14 +7,14 @@ import type { RtcState } from "../../inspect/devices/rtc.js";
 import type { UartState } from "../../inspect/devices/uart.js";
 import type { Field, MachineState, Records } from "../../inspect/view.js";
 import { pairs, print, printJson } from "../output.js";
-import { withClient } from "../session.js";
+import { SUBJECT, withSubject } from "../subject.js";
 
 const IRQS = Array.from({ length: 16 }, (_, irq) => irq);
 
 export const machine = () =>
   new Command("machine")
     .description("print the devices of a guest in words: interrupts, timers, serial ports, clock")
-    .argument("<guest>", "name or id")
+    .argument("<guest-or-snapshot>", SUBJECT)
     .option("--json", "print as JSON; 'records' has the state region's fields as they are")
     .addHelpText(
       "after",
@@ -23,12 +22,12 @@ export const machine = () =>
 Examples:
   hvkit machine web
   hvkit pause web && hvkit machine web && hvkit unpause web
+  hvkit machine ./web.hvsnap
 
 Of a guest that runs, the parts are moments apart: pause it for a picture of one moment.`,
     )
     .action(async (guest, { json }) => {
-      await withClient(async (client) => {
-        const view = await liveView(client, guest);
+      await withSubject(guest, async ({ view }) => {
         const state = await view.machine();
         if (json) printJson({ guest: view.name, ...machineJson(machineOf(state), state.records) });
         else print(showMachine(machineOf(state)));

@@ -2,7 +2,6 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { checkRange } from "../../api/range.js";
 import { parseNumber, showSize } from "../../api/size.js";
-import { liveView } from "../../client/liveview.js";
 import { HvkitError } from "../../errors.js";
 import { parseAddress } from "../../inspect/address.js";
 import { hexDump } from "../../inspect/hexdump.js";
@@ -11,7 +10,7 @@ import { type MachineView, pagingOf } from "../../inspect/view.js";
 import { note, print, printJson } from "../output.js";
 import { writeOutput } from "../outputfile.js";
 import { ProgressBar } from "../progress.js";
-import { withClient } from "../session.js";
+import { SUBJECT, withSubject } from "../subject.js";
 
 const CHUNK = 256 * 1024;
 /** a line of the dump: what is printed at once begins with one */
@@ -27,7 +26,7 @@ interface Piece {
 export const mem = () =>
   new Command("mem")
     .description("print a guest's memory, or write it to a file")
-    .argument("<guest>", "name or id")
+    .argument("<guest-or-snapshot>", SUBJECT)
     .argument("<address>", "for example 0x7c00, rsp or rsp+0x20")
     .argument("[length]", "bytes, for example 64 or 4K", "256")
     .option("-v, --virtual", "the address is the guest's own (linear), as for QEMU's 'x': its page tables are walked")
@@ -40,7 +39,8 @@ export const mem = () =>
 Examples:
   hvkit mem web 0x7c00 512
   hvkit mem web rsp 64 --virtual
-  hvkit mem web 0 128M -o ram.bin`,
+  hvkit mem web 0 128M -o ram.bin
+  hvkit mem ./web.hvsnap rsp 64 --virtual`,
     )
     .action(async (guest, addressText, lengthText, { virtual, output, json }) => {
       const length = parseNumber(lengthText, "length");
@@ -54,11 +54,10 @@ Examples:
           },
         );
       }
-      await withClient(async (client) => {
-        const view = await liveView(client, guest);
+      await withSubject(guest, async ({ view }) => {
         const address = await parseAddress(addressText, () => view.registers());
         const where = virtual ? { address: null, linear: `0x${address.toString(16)}` } : { address: Number(address), linear: null };
-        if (!virtual) checkRange(view.detail, address, length); // all of it, before anything is printed or opened
+        if (!virtual) checkRange({ name: view.name, memoryBytes: view.memory.bytes }, address, length); // all of it, before anything is printed or opened
         const pieces = () => (virtual ? readVirtual(view, address, length) : readPhysical(view, address, length));
         if (output !== undefined) {
           await save(pieces(), address, length, output);

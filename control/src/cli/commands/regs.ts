@@ -1,13 +1,14 @@
 // hvkit regs: a guest's registers, in the form of QEMU's "info registers".
 import { Command } from "@commander-js/extra-typings";
 import type { Result } from "../../api/methods.js";
+import { hex as address } from "../../hex.js";
 import { print, printJson } from "../output.js";
-import { call } from "../session.js";
+import { SUBJECT, type Subject, withSubject } from "../subject.js";
 
 export const regs = () =>
   new Command("regs")
     .description("print a guest's registers, as QEMU's 'info registers' does")
-    .argument("<guest>", "name or id")
+    .argument("<guest-or-snapshot>", SUBJECT)
     .option("--json", "print as JSON: hexadecimal strings by name")
     .addHelpText(
       "after",
@@ -15,14 +16,26 @@ export const regs = () =>
 Examples:
   hvkit regs web
   hvkit regs web --json
+  hvkit regs ./web.hvsnap
 
 The guest need not be paused; a guest that has ended shows its last state. Segments: selector, base, limit, attributes.`,
     )
     .action(async (guest, { json }) => {
-      const found = await call("regs", { guest });
-      if (json) printJson(found);
-      else print(showRegisters(found));
+      await withSubject(guest, async (subject) => {
+        const found = await registersOf(subject);
+        if (json) printJson(found);
+        else print(showRegisters(found));
+      });
     });
+
+type Found = Omit<Result<"regs">, "state"> & Pick<Subject, "state">;
+
+/** Of a guest that runs, state and registers of one moment. */
+async function registersOf({ view, id, name, state, idle, live }: Subject): Promise<Found> {
+  if (live) return live.client.call("regs", { guest: id });
+  const registers = Object.entries(await view.registers()).map(([register, value]) => [register, address(value)]);
+  return { id, name, state, idle, registers: Object.fromEntries(registers) };
+}
 
 const FLAGS: [number, string][] = [
   [11, "O"],
@@ -34,7 +47,7 @@ const FLAGS: [number, string][] = [
   [0, "C"],
 ];
 
-export function showRegisters({ registers, idle, state }: Pick<Result<"regs">, "registers" | "idle" | "state">): string {
+export function showRegisters({ registers, idle, state }: Pick<Found, "registers" | "idle" | "state">): string {
   const value = (name: string): bigint => BigInt(registers[name] ?? "0x0");
   const wide = (name: string): string => hex(value(name), 16);
   const narrow = (name: string): string => hex(value(name), 8);

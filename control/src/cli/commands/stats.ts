@@ -4,6 +4,7 @@ import type { GuestStats } from "../../api/schemas.js";
 import { showSize } from "../../api/size.js";
 import { pairs, print, printJson, table } from "../output.js";
 import { call } from "../session.js";
+import { requireGuest } from "../subject.js";
 
 export const stats = () =>
   new Command("stats")
@@ -26,6 +27,7 @@ Examples:
 The hypervisor's own counters are in 'hvkit status'; 'hvkit top' shows all of them live.`,
     )
     .action(async (guest, { time, json }) => {
+      requireGuest(guest, "counters of its exits");
       if (time !== undefined) await call("trace.set", { guest, time: time === "on" });
       const found = await call("stats", { guest });
       if (json) printJson(found);

@@ -4,6 +4,7 @@ import { HvkitError } from "../../errors.js";
 import { parseHexList, parseReasons, type TraceFilter } from "../../trace/filter.js";
 import { note, printJson } from "../output.js";
 import { withClient } from "../session.js";
+import { requireGuest } from "../subject.js";
 
 const LAST = 20;
 
@@ -46,6 +47,7 @@ out: control registers, interrupt windows, HLT, and what clocks read. It ends wi
         return;
       }
       if (guest === undefined) return command.error("error: missing required argument 'guest'");
+      requireGuest(guest, "recorded exits", "`hvkit trace GUEST -o FILE` keeps those of a guest.");
       const filter: TraceFilter = {
         ...(reason ? { reasons: reason } : {}),
         ...(port ? { ports: port } : {}),

@@ -1,15 +1,13 @@
 // hvkit walk: the way of an address through the guest's page tables, and on through the nested ones, level by level.
 import { Command } from "@commander-js/extra-typings";
 import { showSize } from "../../api/size.js";
-import type { Client } from "../../client/client.js";
-import { liveView } from "../../client/liveview.js";
 import { parseAddress } from "../../inspect/address.js";
 import { faultText } from "../../inspect/memory.js";
 import { type NestedPath, nestedPath } from "../../inspect/nested.js";
 import { pagingOf } from "../../inspect/view.js";
 import { type Walk, walkPages } from "../../inspect/walk.js";
 import { print, printJson, table } from "../output.js";
-import { withClient } from "../session.js";
+import { requireGuest, SUBJECT, type Subject, withSubject } from "../subject.js";
 
 /** beyond it there are no nested tables */
 const PHYSICAL_LIMIT = 2 ** 48;
@@ -23,7 +21,7 @@ interface Found {
 export const walk = () =>
   new Command("walk")
     .description("show how the page tables translate an address")
-    .argument("<guest>", "name or id")
+    .argument("<guest-or-snapshot>", SUBJECT)
     .argument("<address>", "linear, for example 0xffffffff81000000, rip or rsp")
     .option("--nested", "the nested tables' way for each of the guest's tables too, not only for the address itself")
     .option("--json", "print {guest, mode, linear, entries, physical, pageBytes, rights, fault, tables, nested}")
@@ -33,12 +31,13 @@ export const walk = () =>
 Examples:
   hvkit walk web rip
   hvkit walk web 0xffffffff81000000 --nested
+  hvkit walk ./web.hvsnap rsp
 
 Nothing is changed: no accessed or dirty bit is set. Outside of 64-bit mode a linear address has 32 bits.`,
     )
     .action(async (guest, addressText, { nested: all, json }) => {
-      await withClient(async (client) => {
-        const view = await liveView(client, guest);
+      if (all) requireGuest(guest, "nested tables", "`hvkit walk` without --nested shows the guest's own.");
+      await withSubject(guest, async ({ view, live }) => {
         const registers = await view.registers();
         const linear = await parseAddress(addressText, async () => registers);
         const found = await walkPages(view.memory, pagingOf(registers), linear);
@@ -46,17 +45,20 @@ Nothing is changed: no accessed or dirty bit is set. Outside of 64-bit mode a li
           ...(all ? found.entries.map(({ address }) => address) : []),
           ...(found.physical === undefined ? [] : [found.physical]),
         ];
-        const result = { walk: found, ...(await nestedPaths(client, view.detail.id, wanted)) };
+        const result = { walk: found, ...(await nestedPaths(live, wanted)) };
         if (json) printJson({ guest: view.name, ...walkJson(result) });
         else print(showWalk(result));
       });
     });
 
-async function nestedPaths(client: Client, guest: string, addresses: readonly number[]): Promise<Pick<Found, "tables" | "nested">> {
+/** A snapshot has none: its RAM lies in a file. */
+async function nestedPaths(live: Subject["live"], addresses: readonly number[]): Promise<Pick<Found, "tables" | "nested">> {
   const nested: NestedPath[] = [];
   let tables: Found["tables"] = null;
+  if (!live) return { tables, nested };
+  const { client, detail } = live;
   for (const address of addresses.filter((wanted) => wanted < PHYSICAL_LIMIT)) {
-    const reply = await client.call("nested", { guest, address });
+    const reply = await client.call("nested", { guest: detail.id, address });
     tables = reply.tables;
     nested.push(nestedPath(address, BigInt(reply.root), reply.entries.map(BigInt)));
   }
