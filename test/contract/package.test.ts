@@ -38,6 +38,7 @@ describe.skipIf(npm === undefined)("npm pack", () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "hvkit-pack-"));
     elsewhere = join(folder, "elsewhere");
+    run(process.execPath, ["scripts/types.mjs"], root); // of what `prepack` makes, the one that a build does not
     const told = JSON.parse(run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder, "--json"], root)) as Packed[];
     packed = told[0] ?? packed;
     mkdirSync(elsewhere);
@@ -55,7 +56,7 @@ describe.skipIf(npm === undefined)("npm pack", () => {
       expect(paths).toContain(path);
     }
     expect(
-      paths.filter((path) => /\.ts$|^(hv|test|scripts|bench|protocol)\/|^build\/(obj|gen|stamps|downloads|test)\//.test(path)),
+      paths.filter((path) => /(?<!\.d)\.ts$|^(hv|test|scripts|bench|protocol)\/|^build\/(obj|gen|stamps|downloads|test)\//.test(path)),
     ).toEqual([]);
   });
 
@@ -64,6 +65,31 @@ describe.skipIf(npm === undefined)("npm pack", () => {
     expect(installed).toContain("hvkit");
     for (const name of ["typescript", "assemblyscript", "vitest", "@biomejs"]) expect(installed).not.toContain(name);
   });
+
+  test("has its types", () => {
+    for (const name of ["@types", "undici-types", "vitest", "@vitest"])
+      cpSync(join(root, "node_modules", name), join(elsewhere, "node_modules", name), { recursive: true });
+    const program = (options: string) => `import { up, type Guest } from "hvkit";
+import { test } from "hvkit/vitest";
+const hvkit = await up(${options});
+const guest: Guest = await hvkit.run("linux");
+export const { code }: { code: number } = await guest.exec(["true"]);
+test("typed", async ({ guests }) => void (await guests.run("linux")));
+`;
+    writeFileSync(join(elsewhere, "right.mts"), program('{ engine: "qemu", bound: true }'));
+    writeFileSync(join(elsewhere, "wrong.mts"), program('{ engnie: "qemu" }'));
+    const tsc = (name: string) =>
+      spawnSync(
+        process.execPath,
+        [
+          join(root, "node_modules/typescript/bin/tsc"),
+          ...["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--target", "esnext", "--types", "node", name],
+        ],
+        { cwd: elsewhere, encoding: "utf8" },
+      ).stdout;
+    expect(tsc("right.mts")).toBe("");
+    expect(tsc("wrong.mts")).toMatch(/^wrong\.mts\(3,\d+\): error TS2561: .*engnie/);
+  }, 120_000);
 
   onEachEngine("the installed package", (target) => {
     // One engine is enough: the same files boot in each.
