@@ -72,7 +72,7 @@ export class Bridge {
     const { host } = options.listen;
     this.port = (server.address() as AddressInfo).port;
     this.url = `ws://${bracketed(host)}:${this.port}${BRIDGE_PATH}`;
-    this.#guard = new Guard({ ...options, address: host, port: this.port });
+    this.#guard = new Guard({ ...options, address: host, port: this.port, options: { host: "--allow-host", origin: "--allow-origin" } });
     this.ended = new Promise((resolve, reject) => {
       this.#end = { resolve, reject };
     });

@@ -21,10 +21,12 @@ export interface GuardOptions {
   hosts?: readonly string[];
   /** Origins that may connect; by default no web page */
   origins?: readonly string[];
+  /** the options that give these two, when whoever listens has such */
+  options?: { host: string; origin: string };
 }
 
 export interface Refusal {
-  status: 401 | 403 | 404 | 421 | 503;
+  status: 400 | 401 | 403 | 404 | 421 | 503;
   code: string;
   message: string;
   hint: string;
@@ -34,23 +36,33 @@ export class Guard {
   readonly #digest: Buffer;
   readonly #hosts: ReadonlySet<string>;
   readonly #origins: ReadonlySet<string>;
+  readonly #options: GuardOptions["options"];
 
-  constructor({ token, address, port, hosts = [], origins = [] }: GuardOptions) {
+  constructor({ token, address, port, hosts = [], origins = [], options }: GuardOptions) {
     this.#digest = digestOf(token);
     this.#hosts = new Set([...namesOf(address).map((name) => `${name}:${port}`), ...hosts].map((host) => host.toLowerCase()));
     this.#origins = new Set(origins);
+    this.#options = options;
   }
 
   /** Undefined: it may come in. */
-  refusal({ headers }: Pick<IncomingMessage, "headers">): Refusal | undefined {
+  refusal({ headers, rawHeaders }: Pick<IncomingMessage, "headers" | "rawHeaders">): Refusal | undefined {
     const { host = "", origin, authorization } = headers;
+    // Node takes the first, and whoever stands between may have looked at another one (RFC 9112, 3.2).
+    if (rawHeaders.filter((text, place) => place % 2 === 0 && text.toLowerCase() === "host").length > 1) {
+      return { status: 400, code: "E_HOST", message: "the request has more than one Host", hint: "Send one." };
+    }
     if (!this.#hosts.has(host.toLowerCase())) {
       const message = `the Host of the request is ${shown(host)}; here it is ${[...this.#hosts].join(" or ")}`;
-      return { status: 421, code: "E_HOST", message, hint: "Connect by one of these names, or allow the other one with --allow-host." };
+      const allow = this.#options ? `, or allow the other one with ${this.#options.host}` : "";
+      return { status: 421, code: "E_HOST", message, hint: `Connect by one of these names${allow}.` };
     }
     if (origin !== undefined && !this.#origins.has(origin)) {
       const message = `web pages of ${shown(origin)} may not connect`;
-      return { status: 403, code: "E_ORIGIN", message, hint: "Allow them with --allow-origin, if you know what they do." };
+      const hint = this.#options
+        ? `Allow them with ${this.#options.origin}, if you know what they do.`
+        : "A program may, which sends no Origin.";
+      return { status: 403, code: "E_ORIGIN", message, hint };
     }
     if (authorization === undefined) return { status: 401, code: "E_TOKEN", message: "a token is needed", hint: TOKEN_HINT };
     if (!this.#isToken(authorization)) return { status: 401, code: "E_TOKEN", message: "the token is a wrong one", hint: TOKEN_HINT };

@@ -41,7 +41,8 @@ describe("the guard", () => {
   const token = makeToken();
   const guard = new Guard({ token, address: "127.0.0.1", port: 80, hosts: ["Lab:8080"], origins: ["https://lab.example"] });
   const right = { host: "127.0.0.1:80", ...tokenHeaders(token) };
-  const code = (headers: Record<string, string>): string | undefined => guard.refusal({ headers })?.code;
+  const code = (headers: Record<string, string>): string | undefined =>
+    guard.refusal({ headers, rawHeaders: Object.entries(headers).flat() })?.code;
 
   it("lets in who has the token, by each name of the address", () => {
     for (const host of ["127.0.0.1:80", "localhost:80", "LOCALHOST:80", "lab:8080"]) expect(code({ ...right, host })).toBeUndefined();
@@ -53,6 +54,20 @@ describe("the guard", () => {
     (host) => expect(code({ ...right, host })).toBe("E_HOST"),
   );
 
+  it("refuses a second Host, whatever the first one is", () => {
+    const rawHeaders = ["Host", right.host, "HOST", "evil.example"];
+    expect(guard.refusal({ headers: right, rawHeaders })).toMatchObject({ status: 400, code: "E_HOST" });
+  });
+
+  it("names the options that allow more, where there are such", () => {
+    const host = { ...right, host: "evil" };
+    const origin = { ...right, origin: "http://evil" };
+    const hints = (of: Guard) => [host, origin].map((headers) => of.refusal({ headers, rawHeaders: [] })?.hint);
+    expect(hints(guard)).toEqual(["Connect by one of these names.", "A program may, which sends no Origin."]);
+    const options = { host: "--allow-host", origin: "--allow-origin" };
+    expect(hints(new Guard({ token, address: "127.0.0.1", port: 80, options })).join(" ")).toMatch(/--allow-host.*--allow-origin/);
+  });
+
   it("refuses every Origin that is not exactly one of those allowed", () => {
     for (const origin of ["", "null", "http://lab.example", "https://lab.example:443", "https://lab.example/", "https://LAB.example"])
       expect(code({ ...right, origin })).toBe("E_ORIGIN");
@@ -60,7 +75,7 @@ describe("the guard", () => {
 
   it("refuses no token, a wrong one, a part of it, another scheme", () => {
     const { host } = right;
-    expect(guard.refusal({ headers: { host } })).toMatchObject({ status: 401, code: "E_TOKEN" });
+    expect(guard.refusal({ headers: { host }, rawHeaders: [] })).toMatchObject({ status: 401, code: "E_TOKEN" });
     for (const authorization of [
       "",
       "Bearer",
@@ -77,12 +92,12 @@ describe("the guard", () => {
   it("knows each address of a machine that it listens on whole", () => {
     const wide = new Guard({ token, address: "0.0.0.0", port: 80 });
     for (const host of ["127.0.0.1:80", "localhost:80", "[::1]:80"])
-      expect(wide.refusal({ headers: { ...right, host } })?.code).toBeUndefined();
-    expect(wide.refusal({ headers: { ...right, host: "0.0.0.0:80" } })?.code).toBe("E_HOST");
+      expect(wide.refusal({ headers: { ...right, host }, rawHeaders: [] })?.code).toBeUndefined();
+    expect(wide.refusal({ headers: { ...right, host: "0.0.0.0:80" }, rawHeaders: [] })?.code).toBe("E_HOST");
   });
 
   it("keeps control characters of the other side from the terminal", () => {
-    expect(guard.refusal({ headers: { ...right, host: "\x1b[2Jx" } })?.message).toContain("'?[2Jx'");
+    expect(guard.refusal({ headers: { ...right, host: "\x1b[2Jx" }, rawHeaders: [] })?.message).toContain("'?[2Jx'");
   });
 });
 
