@@ -37,7 +37,7 @@ onEachEngine("the daemon", (target) => {
     folder = mkdtempSync(join(tmpdir(), "hvkit-life-"));
   });
   afterEach(async () => {
-    for (const instance of ["", "two"]) await hvkit("down", "--instance", instance);
+    for (const instance of [[], ["--instance", "two"]]) await hvkit("down", ...instance);
     rmSync(folder, { recursive: true, force: true });
   }, 60_000);
 

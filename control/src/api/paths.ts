@@ -1,7 +1,7 @@
 // Where client and daemon meet: a folder that is this user's alone, below XDG_RUNTIME_DIR or the folder for temporary files.
-import { lstatSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { basename, dirname, isAbsolute, join } from "node:path";
 import { HvkitError } from "../errors.js";
 import { checkName } from "./name.js";
 
@@ -26,8 +26,7 @@ const MAX_SOCKET_PATH = process.platform === "darwin" ? 103 : 107;
 export function runtimePaths(env: NodeJS.ProcessEnv = process.env): RuntimePaths {
   const instance = env.HVKIT_INSTANCE || undefined;
   if (instance !== undefined) checkName(instance, "instance");
-  const base = env.XDG_RUNTIME_DIR;
-  const own = base !== undefined && isAbsolute(base) && isFolder(base) ? join(base, "hvkit") : join(tmpdir(), `hvkit-${userId()}`);
+  const own = ownFolder(env);
   const folder = instance === undefined ? own : `${own}-${instance}`;
   const socket = join(folder, "daemon.sock");
   if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
@@ -45,6 +44,19 @@ export function runtimePaths(env: NodeJS.ProcessEnv = process.env): RuntimePaths
     token: join(folder, "token"),
     guests: join(folder, "guests"),
   };
+}
+
+/** Of the instance without a name; those with one have it behind that. */
+function ownFolder({ XDG_RUNTIME_DIR: base }: NodeJS.ProcessEnv): string {
+  return base !== undefined && isAbsolute(base) && isFolder(base) ? join(base, "hvkit") : join(tmpdir(), `hvkit-${userId()}`);
+}
+
+/** Of those that have a folder: up, or left by a daemon that was killed. */
+export function instanceNames(env: NodeJS.ProcessEnv = process.env): string[] {
+  const own = ownFolder(env);
+  const before = `${basename(own)}-`;
+  const names = readdirSync(dirname(own)).filter((name) => name.startsWith(before));
+  return names.map((name) => name.slice(before.length)).filter((name) => existsSync(join(`${own}-${name}`, "daemon.json")));
 }
 
 /** False: there is none. Throws when it is somebody else's, or open to others: what lies in it cannot be trusted then. */

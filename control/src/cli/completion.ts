@@ -2,6 +2,7 @@
 // guests, images and snapshots that there are now. The same for every shell.
 import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import type { Client } from "../client/client.js";
+import { chooseDaemon, daemonWords } from "./whichdaemon.js";
 
 export interface Candidate {
   value: string;
@@ -24,7 +25,7 @@ const NOTHING: Candidates = { values: [], files: false };
 
 /** @param words what was typed after "hvkit"; the last one is not complete, and may be empty */
 export async function complete(words: readonly string[], tree: Tree): Promise<Candidates> {
-  const typed = joinEquals(words);
+  const typed = withoutDaemon(joinEquals(words));
   const program = await tree(typed.length > 1 ? typed[0] : undefined);
   const found = await candidates(program, typed);
   const word = typed.at(-1) ?? "";
@@ -37,6 +38,17 @@ function joinEquals(words: readonly string[]): string[] {
     if (word === "=" && words[place - 1]?.startsWith("--")) return place === words.length - 1 ? [""] : [];
     return [word];
   });
+}
+
+/** The names are those of the daemon that the words before choose, wherever they stand. */
+function withoutDaemon(words: readonly string[]): readonly string[] {
+  const { chosen, rest } = daemonWords(words.slice(0, -1));
+  try {
+    chooseDaemon(chosen);
+  } catch {
+    return []; // no name at all: nothing can follow it
+  }
+  return [...rest, words.at(-1) ?? ""];
 }
 
 async function candidates(program: CommandUnknownOpts, typed: readonly string[]): Promise<Candidates> {
@@ -60,7 +72,9 @@ async function candidates(program: CommandUnknownOpts, typed: readonly string[])
   }
   const word = typed.at(-1) ?? "";
   if (wanting) return ofOption(wanting);
-  if (word.startsWith("-") && !onlyArguments) return { values: ofOptions(command), files: false };
+  if (word.startsWith("-") && !onlyArguments) {
+    return { values: [...ofOptions(command), ...(command === program ? [] : ofOptions(program))], files: false };
+  }
   if (command.commands.length > 0 && given.length === 0) return { values: ofCommands(command), files: false };
   // `hvkit help COMMAND` has a command of Commander's own.
   if (command === program) return given[0] === "help" && given.length === 1 ? { values: ofCommands(program), files: false } : NOTHING;
@@ -86,6 +100,7 @@ function ofCommands(command: CommandUnknownOpts): Candidate[] {
 }
 
 async function ofOption(option: Option): Promise<Candidates> {
+  if (option.long === "--instance") return { values: await instances(), files: false };
   if (option.argChoices) return { values: option.argChoices.map((value) => ({ value, description: "" })), files: false };
   return { values: [], files: /[<[]files?\b/.test(option.flags) };
 }
@@ -110,6 +125,11 @@ async function ofName(name: string, word: string): Promise<Candidates> {
     default:
       return NOTHING;
   }
+}
+
+async function instances(): Promise<Candidate[]> {
+  const { instanceNames } = await import("../api/paths.js");
+  return instanceNames().map((value) => ({ value, description: "" }));
 }
 
 const guests = (): Promise<Candidate[]> =>

@@ -28,7 +28,7 @@ export async function runDeterministic(images: readonly ScriptedImage[], { engin
   const leave = (): void => leaving.abort();
   process.on("SIGINT", leave);
   process.on("SIGTERM", leave);
-  const show = images.length === 1 ? plain : labelled(images.map(({ image }) => image.slice(image.lastIndexOf("/") + 1)));
+  const show = images.length === 1 ? plain : labelled(labels(images.map(({ image }) => image.slice(image.lastIndexOf("/") + 1))));
   try {
     const run = await runScripted({
       engine,
@@ -59,6 +59,12 @@ export async function runDeterministic(images: readonly ScriptedImage[], { engin
 }
 
 const plain: Show = { bytes: (_guest, bytes) => void process.stdout.write(bytes), end: () => {} };
+
+/** Of several guests of one image each has its number among them. */
+function labels(names: readonly string[]): string[] {
+  const isOne = (name: string): boolean => names.indexOf(name) === names.lastIndexOf(name);
+  return names.map((name, place) => (isOne(name) ? name : `${name}.${names.slice(0, place + 1).filter((each) => each === name).length}`));
+}
 
 /** Whole lines, each with its guest's name. */
 function labelled(names: readonly string[]): Show {

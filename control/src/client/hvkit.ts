@@ -6,20 +6,24 @@
 import { resolve } from "node:path";
 import type { HvkitEvent } from "../api/events.js";
 import type { MethodName, Params, Result } from "../api/methods.js";
+import { checkName } from "../api/name.js";
+import { didYouMean } from "../api/nearest.js";
 import { runtimePaths } from "../api/paths.js";
 import type { GuestSummary, ImageInfo, SnapshotCheck, SnapshotDetail, SnapshotEntry, Status } from "../api/schemas.js";
-import { parseSize } from "../api/size.js";
 import type { BootRequest } from "../daemon/boot.js";
 import { HvkitError } from "../errors.js";
 import { type Abortable, orAbort } from "./abort.js";
+import { bootWish } from "./bootwish.js";
+import { bringUp } from "./bringup.js";
 import { Client } from "./client.js";
 import { type EventOptions, events as eventsOf } from "./events.js";
 import { Guest } from "./guest.js";
-import { launchDaemon } from "./launch.js";
 import { takeDown } from "./takedown.js";
 
 export interface Where {
-  /** instead of XDG_RUNTIME_DIR: a folder of this user's alone (0700), for a hypervisor beside others; its path must be short */
+  /** `--instance`: a hypervisor beside others, by its name */
+  instance?: string;
+  /** instead of XDG_RUNTIME_DIR: a folder of this user's alone (0700); its path must be short */
   runtimeFolder?: string;
 }
 
@@ -35,6 +39,8 @@ export interface UpOptions extends Where, Abortable {
   /** RAM of the hypervisor's machine; by default 1G */
   memory?: string;
   cpus?: number;
+  /** It ends with this program, however that ends; by default it stays. */
+  bound?: boolean;
   /** how far it is, line by line */
   onLine?: (line: string) => void;
 }
@@ -44,37 +50,60 @@ export interface RunOptions extends Abortable, Omit<Params<"run">, "image" | "ad
   add?: readonly (string | { file: string; path: string })[];
 }
 
-/** To the hypervisor that is up. Throws E_NOT_UP. */
-export async function connect({ path, runtimeFolder, signal }: ConnectOptions = {}): Promise<Hvkit> {
-  const socket = path ?? (runtimeFolder === undefined ? undefined : runtimePaths({ XDG_RUNTIME_DIR: runtimeFolder }).socket);
+/** To the hypervisor that is up. Throws E_NOT_UP, and E_OPTION of an option that there is not, as all of these do. */
+export async function connect(options: ConnectOptions = {}): Promise<Hvkit> {
+  checkOptions(options, [...WHERE, "path", "signal"]);
+  const { path, signal } = options;
+  const address = path ?? (isElsewhere(options) ? runtimePaths(environment(options)).socket : undefined);
   signal?.throwIfAborted();
-  const connecting = Client.connect(socket);
+  const connecting = Client.connect(address);
   // One that comes after the abort is nobody's.
   if (signal) connecting.then((client) => (signal.aborted ? client.close() : undefined)).catch(() => {});
   return new Hvkit(await orAbort(connecting, signal));
 }
 
-/** Boots the hypervisor, unless it is up, in a daemon that stays when this program ends; then connects. */
+/**
+ * Boots the hypervisor, in a daemon that stays when this program ends, and connects. One that is up, and has what the options say, serves.
+ * Throws E_ALREADY_UP when it has not, and what the boot fails with.
+ */
 export async function up(options: UpOptions = {}): Promise<Hvkit> {
-  const { engine = "auto", accel = "auto", memory = "1G", cpus, onLine = () => {}, runtimeFolder, signal } = options;
-  const where = { ...(runtimeFolder === undefined ? {} : { runtimeFolder }), signal };
-  try {
-    return await connect(where);
-  } catch (error) {
-    if (!(error instanceof HvkitError) || error.code !== "E_NOT_UP") throw error;
-  }
-  const request = { engine, accel, memoryBytes: parseSize(memory, "memory"), ...(cpus === undefined ? {} : { cpus }) };
-  await launchDaemon(request, onLine, { env: environment(runtimeFolder), signal });
-  return connect(where);
+  checkOptions(options, [...WHERE, "engine", "accel", "memory", "cpus", "bound", "onLine", "signal"]);
+  const { engine, accel, memory, cpus, bound = false, onLine, signal } = options;
+  const env = environment(options);
+  await bringUp(bootWish({ engine, accel, memory, cpus }), { env, bound, signal, ...(onLine ? { onLine } : {}) });
+  return connect({ path: runtimePaths(env).socket, ...(signal ? { signal } : {}) });
 }
 
 /** Ends the hypervisor and all that belongs to it, and what a daemon left that was killed. */
-export function down({ runtimeFolder }: Where = {}): Promise<"up" | "leftovers" | "down"> {
-  return takeDown({ paths: runtimePaths(environment(runtimeFolder)) });
+export async function down(where: Where = {}): Promise<"up" | "leftovers" | "down"> {
+  checkOptions(where, WHERE);
+  return takeDown({ paths: runtimePaths(environment(where)) });
 }
 
-function environment(runtimeFolder: string | undefined): NodeJS.ProcessEnv {
-  return runtimeFolder === undefined ? process.env : { ...process.env, XDG_RUNTIME_DIR: runtimeFolder };
+const WHERE: readonly string[] = ["instance", "runtimeFolder"];
+
+const isElsewhere = ({ instance, runtimeFolder }: Where): boolean => instance !== undefined || runtimeFolder !== undefined;
+
+/** In a folder of its own no instance is meant, unless it is named. */
+function environment({ instance, runtimeFolder }: Where): NodeJS.ProcessEnv {
+  if (instance !== undefined) checkName(instance, "instance");
+  const { HVKIT_INSTANCE: inherited, ...env } = process.env;
+  const name = instance ?? (runtimeFolder === undefined ? inherited : undefined);
+  return {
+    ...env,
+    ...(name === undefined ? {} : { HVKIT_INSTANCE: name }),
+    ...(runtimeFolder === undefined ? {} : { XDG_RUNTIME_DIR: runtimeFolder }),
+  };
+}
+
+/** What JavaScript takes without a word: an option that is mistyped, and would be another hypervisor than is meant. */
+function checkOptions(given: object, names: readonly string[]): void {
+  const wrong = Object.keys(given).find((name) => !names.includes(name));
+  if (wrong === undefined) return;
+  throw new HvkitError("E_OPTION", `there is no option '${wrong}'`, {
+    hint: `${didYouMean(wrong, names)}There are ${names.join(", ")}.`,
+    data: { option: wrong },
+  });
 }
 
 export class Hvkit implements AsyncDisposable {

@@ -33,7 +33,7 @@ export async function launchDaemon(
     interrupted = true;
     child.kill("SIGTERM");
   };
-  for (const signal of INTERRUPTS) process.once(signal, interrupt);
+  for (const signal of INTERRUPTS) process.on(signal, interrupt);
   abort?.addEventListener("abort", interrupt);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -56,7 +56,9 @@ export async function launchDaemon(
     for (const signal of INTERRUPTS) process.off(signal, interrupt);
     abort?.removeEventListener("abort", interrupt);
     child.removeAllListeners();
-    if (child.connected) child.disconnect();
+    // The channel to one that is bound stays open, until this process ends.
+    if (options.bound) child.channel?.unref();
+    else if (child.connected) child.disconnect();
     child.stderr?.destroy();
     child.unref();
   }

@@ -24,6 +24,8 @@ export type LaunchMessage = { type: "line"; line: string } | { type: "ready" } |
 export interface LaunchOptions {
   /** a TCP port of loopback besides the socket */
   listen?: ListenAddress;
+  /** it ends when its starter does */
+  bound?: boolean;
 }
 
 export interface BootRequest extends EngineWish {

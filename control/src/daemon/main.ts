@@ -20,13 +20,12 @@ function tell(message: LaunchMessage): Promise<void> {
 async function main(): Promise<void> {
   process.umask(0o077);
   const request = JSON.parse(process.argv[2] ?? "{}") as BootRequest;
-  const options = JSON.parse(process.argv[3] ?? "{}") as LaunchOptions;
+  const { bound, ...options } = JSON.parse(process.argv[3] ?? "{}") as LaunchOptions;
   const paths = runtimePaths();
   await takeLock(paths);
   const log = openLog(paths.log);
   const root = projectRoot();
   process.chdir("/");
-  process.on("disconnect", () => {}); // the starter may go before we are ready
   process.stderr.on("error", () => {}); // and with it the reader of our standard error
 
   const leave = (code: number): void => {
@@ -43,6 +42,8 @@ async function main(): Promise<void> {
     onLine: (line) => void tell({ type: "line", line }),
     onDown: () => leave(0),
   });
+  // Only one that is bound ends with its starter, which may go before we are ready.
+  if (bound) process.on("disconnect", () => void daemon.stop().finally(() => leave(0)));
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => void daemon.stop().finally(() => leave(0)));
   const die = (error: unknown): void => {
     log.fatal({ err: error }, "the daemon failed");
@@ -61,7 +62,7 @@ async function main(): Promise<void> {
     return;
   }
   await tell({ type: "ready" });
-  if (process.connected) process.disconnect();
+  if (process.connected && !bound) process.disconnect();
 }
 
 main().catch(async (error: unknown) => {

@@ -1,25 +1,18 @@
-// A hypervisor for tests: in a folder of its own, so that it is beside whatever else runs, and gone afterwards.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { down, type UpOptions, up } from "../client/hvkit.js";
+// A hypervisor for tests: an instance of its own, so that it is beside whatever else runs, and gone afterwards, however they end.
+import { randomBytes } from "node:crypto";
+import { down, type UpOptions, up, type Where } from "../client/hvkit.js";
 
-export interface TestHypervisor {
-  runtimeFolder: string;
-}
+export type TestHypervisor = Where;
 
 export async function bootForTests(
-  options: Omit<UpOptions, "runtimeFolder" | "signal">,
+  options: Omit<UpOptions, keyof Where | "bound" | "signal">,
 ): Promise<{ where: TestHypervisor; end: () => Promise<void> }> {
-  const runtimeFolder = mkdtempSync(join(tmpdir(), "hvkit-test-"));
-  const end = async (): Promise<void> => {
-    await down({ runtimeFolder });
-    rmSync(runtimeFolder, { recursive: true, force: true });
-  };
+  const where = { instance: `test-${randomBytes(4).toString("hex")}` };
+  const end = async (): Promise<void> => void (await down(where));
   try {
-    const hvkit = await up({ ...options, runtimeFolder });
+    const hvkit = await up({ ...options, ...where, bound: true });
     await hvkit.close();
-    return { where: { runtimeFolder }, end };
+    return { where, end };
   } catch (error) {
     await end().catch(() => {}); // the first error says more
     throw error;

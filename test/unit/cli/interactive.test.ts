@@ -61,13 +61,16 @@ describe.skipIf(!existsSync(MAIN))("hvkit for people", { timeout: 60_000 }, () =
 
   it("completes commands, options, choices, and the names that there are", async () => {
     vi.stubEnv("XDG_RUNTIME_DIR", harness.folder);
+    vi.stubEnv("HVKIT_INSTANCE", ""); // what is completed may choose another one
     expect(await names("")).toEqual([...Object.keys(COMMANDS).filter((name) => name !== "complete"), "help"]);
     expect(await completed("images")).toEqual(["images\tlist the images that can be run"]);
     expect(await names("snapshot", "c")).toEqual(["create", "check"]);
     expect(await names("run", "--cpu")).toEqual(["--cpu", "--cpu-affinity"]);
     expect(await names("run", "--cpu", "p")).toEqual(["portable"]);
     expect(await names("up", "--engine", "=", "b")).toEqual(["bochs"]);
-    expect(await completed("regs", "webc")).toEqual(["webcam\tsector, running"]);
+    expect(await completed("pause", "webc")).toEqual(["webcam\tsector, running"]);
+    expect(await names("regs", "w")).toEqual(["web", "webcam", ":files"]);
+    expect(await names("regs", "snapshot:")).toEqual(["snapshot:before-upgrade", ":files"]);
     expect(await names("kill", "web", "w")).toEqual(["webcam"]);
     expect(await names("regs", "web", "")).toEqual([]);
     expect(await names("run", "--name", "w")).toEqual([]);
@@ -76,11 +79,15 @@ describe.skipIf(!existsSync(MAIN))("hvkit for people", { timeout: 60_000 }, () =
     expect(await names("mem", "web", "0", "4K", "-o", "r")).toEqual([":files"]);
     expect(await names("trace", "--diff", "one", "t")).toEqual([":files"]);
     expect(await completed("revert", "web", "")).toEqual(["before-upgrade\tfirst"]);
+    // Options of every command, and of the daemon that they choose.
+    expect(await names("logs", "--inst")).toEqual(["--instance"]);
     expect(await names("snapshot", "rm", "b")).toEqual(["before-upgrade"]);
     expect(await names("help", "ps")).toEqual(["ps"]);
     expect(await names("frob", "")).toEqual([]);
+    expect(await names("--instance", "nobody", "pause", "")).toEqual([]);
+    vi.stubEnv("HVKIT_INSTANCE", "");
     vi.stubEnv("XDG_RUNTIME_DIR", harness.root); // nothing is up there
-    expect(await names("regs", "")).toEqual([]);
+    expect(await names("pause", "")).toEqual([]);
     vi.unstubAllEnvs();
   });
 

@@ -2,7 +2,8 @@
 import { resolve } from "node:path";
 import { Command } from "@commander-js/extra-typings";
 import type { DevEvent } from "../../api/dev.js";
-import { accelOption, bootRequest, cpusOption, engineOption, memoryOption } from "../bootrequest.js";
+import { bootRequest, bootWish } from "../../client/bootwish.js";
+import { accelOption, cpusOption, engineOption, memoryOption } from "../bootoptions.js";
 import { note, print, style } from "../output.js";
 
 export const dev = () =>
@@ -26,7 +27,7 @@ that 'hvkit ps' lists are run again after a save, with the options that they wer
 ^C leaves, and ends the hypervisor if 'dev' has booted it.`,
     )
     .action(async (images, { json, ...options }) => {
-      const request = bootRequest(options);
+      const request = bootRequest(bootWish(options));
       const leaving = new AbortController();
       const leave = (): void => leaving.abort();
       process.on("SIGINT", leave);

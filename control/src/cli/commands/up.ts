@@ -1,13 +1,13 @@
 // hvkit up: boots the hypervisor, in a daemon that stays.
 import { Command } from "@commander-js/extra-typings";
 import type { Status } from "../../api/schemas.js";
+import { bootWish } from "../../client/bootwish.js";
 import { HvkitError } from "../../errors.js";
 import { type ListenAddress, parseListen } from "../../transport/address.js";
-import { bracketed, isLoopback } from "../../transport/guard.js";
+import { isLoopback } from "../../transport/guard.js";
 import { attachOption, attachRequest, baudOption, tokenFileOption } from "../attachrequest.js";
-import { accelOption, bootRequest, cpusOption, engineOption, memoryOption } from "../bootrequest.js";
+import { accelOption, cpusOption, engineOption, memoryOption } from "../bootoptions.js";
 import { note, ProgressLine, print, printJson, style } from "../output.js";
-import { call } from "../session.js";
 
 export const up = () =>
   new Command("up")
@@ -34,42 +34,23 @@ Examples:
 
 'hvkit doctor' says which engine "auto" takes here, and why.`,
     )
-    .action(async ({ json, listen: address, attach: to, baud, tokenFile, ...options }, command) => {
+    .action(async ({ json, listen: address, attach: to, baud, tokenFile, ...options }) => {
       if (process.env.HVKIT_URL) {
         throw new HvkitError("E_USAGE", "`up` starts a daemon here: it takes no --url", { hint: "Leave it out, and unset HVKIT_URL." });
       }
       const attach = attachRequest({ attach: to, baud, tokenFile });
-      const request = { ...bootRequest(options), ...(attach ? { attach } : {}) };
-      const listen = address === undefined ? undefined : listenAddress(address);
-      const { engine, accel, cpus } = request;
-      const running = await runningStatus();
-      if (running) {
-        const other =
-          (engine !== "auto" && engine !== running.engine?.name) ||
-          (accel !== "auto" && accel !== running.engine?.accel) ||
-          (cpus !== undefined && cpus !== running.hypervisor?.cpus) ||
-          command.getOptionValueSource("memory") === "cli" ||
-          (listen !== undefined && !isThere(listen, running)) ||
-          (attach !== undefined && attach.to !== running.engine?.command[0]);
-        if (other) throw new HvkitError("E_ALREADY_UP", "the hypervisor is up, with other options", { hint: "`hvkit down` first." });
-        if (json) printJson(running);
-        else print(`up already: ${describe(running)}`);
-        return;
-      }
-      const { launchDaemon } = await import("../../client/launch.js");
+      const wish = { ...bootWish(options), ...(attach ? { attach } : {}) };
+      const listen = address === undefined ? {} : { listen: listenAddress(address) };
+      const { bringUp } = await import("../../client/bringup.js");
       const progress = new ProgressLine();
       const started = Date.now();
-      try {
-        const onLine = (line: string): void => {
-          if (line.startsWith("engine: ")) note(line.slice(8));
-          else progress.show(style(line, "dim", process.stderr));
-        };
-        await launchDaemon(request, onLine, listen === undefined ? {} : { listen });
-      } finally {
-        progress.clear();
-      }
-      const status = await call("status", {});
+      const onLine = (line: string): void => {
+        if (line.startsWith("engine: ")) note(line.slice(8));
+        else progress.show(style(line, "dim", process.stderr));
+      };
+      const { status, booted } = await bringUp(wish, { ...listen, onLine }).finally(() => progress.clear());
       if (json) printJson(status);
+      else if (!booted) print(`up already: ${describe(status)}`);
       else {
         print(`up: ${describe(status)}, ready in ${((Date.now() - started) / 1000).toFixed(1)} s`);
         if (status.tcp) note(`listens at ${status.tcp.url}, token in ${status.tcp.tokenFile}`);
@@ -82,19 +63,6 @@ function listenAddress(text: string): ListenAddress {
   throw new HvkitError("E_USAGE", `the daemon does not listen on ${address.host}: only on loopback`, {
     hint: "Listen on 127.0.0.1:PORT, and reach it from elsewhere through `ssh -L PORT:127.0.0.1:PORT`.",
   });
-}
-
-function isThere({ host, port }: ListenAddress, { tcp }: Status): boolean {
-  return tcp !== null && new URL(tcp.url).hostname === bracketed(host) && (port === 0 || new URL(tcp.url).port === String(port));
-}
-
-async function runningStatus(): Promise<Status | undefined> {
-  try {
-    return await call("status", {});
-  } catch (error) {
-    if (error instanceof HvkitError && error.code === "E_NOT_UP") return undefined;
-    throw error;
-  }
 }
 
 function describe({ hypervisor, engine, state }: Status): string {
