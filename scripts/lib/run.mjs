@@ -9,7 +9,7 @@ export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 export class BuildError extends Error {}
 
 /** Debian's package of each tool that is not an npm package. */
-const packages = { nasm: "nasm", gcc: "gcc", ld: "binutils", objcopy: "binutils", wasm2c: "wabt" };
+const packages = { nasm: "nasm", gcc: "gcc", ld: "binutils", nm: "binutils", objcopy: "binutils", wasm2c: "wabt" };
 
 /** Runs a command in the repository's root; resolves to what it wrote, rejects with its words. */
 export function run(command, args) {
