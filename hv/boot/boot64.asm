@@ -2,20 +2,21 @@
 ;
 ;   1. segments and a stack
 ;   2. COM1 speaks (for what follows, and for a panic)
-;   3. cpu.asm: is the virtualization there that hvkit needs? It stops, with a list, if not.
-;   4. memory.asm: the loader's memory map -> boot_ranges
-;   5. cpus.asm: the firmware's tables -> boot_cpus
-;   6. paging.asm: the final map of the image and of physical memory
-;   7. hv_main (hv/asm): interrupts off, direction flag clear, boot stack, no IDT yet
+;   3. unpack.asm: until here all code is of the section .entry, from here on all is there
+;   4. cpu.asm: is the virtualization there that hvkit needs? It stops, with a list, if not.
+;   5. memory.asm: the loader's memory map -> boot_ranges
+;   6. cpus.asm: the firmware's tables -> boot_cpus
+;   7. paging.asm: the final map of the image and of physical memory
+;   8. hv_main (hv/asm): interrupts off, direction flag clear, boot stack, no IDT yet
 
 %include "boot.inc"
 bits 64
 default rel
 
-extern boot_stack_top, early_init_serial, cpu_check, memory_collect, cpus_find, paging_build, hv_main, early_stop
+extern boot_stack_top, early_init_serial, image_unpack, cpu_check, memory_collect, cpus_find, paging_build, hv_main, early_stop
 global hv_entry
 
-section .text
+section .entry progbits alloc exec nowrite align=16
 hv_entry:
     mov eax, SEL_DATA
     mov ss, eax
@@ -27,6 +28,7 @@ hv_entry:
     lea rsp, [boot_stack_top]
     xor ebp, ebp
     call early_init_serial
+    call image_unpack
     call cpu_check
     call memory_collect
     call cpus_find

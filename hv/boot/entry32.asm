@@ -9,15 +9,12 @@
 
 %include "boot.inc"
 
-extern __data_end, __image_end, hv_entry, serial_setup, serial_setup.end, shutdown_text
+extern __image_end, hv_entry, serial_setup, serial_setup.end, shutdown_text
 global entry32, boot_magic, boot_info, boot_pml4, boot_pdpt, boot_pds, boot_gdt, boot_gdt_pointer, boot_stack_top
 
 ; --- headers: in the first 8 KiB of the file (Multiboot 3.1.1; Multiboot2 3.1.1 asks for 32 KiB) ---------------------------
 section .header progbits alloc exec nowrite align=8
-    dd IMAGE_MAGIC
-    dd entry32                                  ; where the disk's loader jumps to
-    dd __data_end                                 ; it zeroes from here
-    dd __image_end                                ; to here
+    dd IMAGE_MAGIC, entry32, __image_end        ; struc image
 
 MULTIBOOT1_FLAGS equ 2                          ; a memory map, please
     dd 0x1BADB002, MULTIBOOT1_FLAGS, -(0x1BADB002 + MULTIBOOT1_FLAGS)
@@ -34,7 +31,7 @@ align 8
 .end:
 
 ; --- entry ---------------------------------------------------------------------------------------------------------------
-section .text
+section .entry progbits alloc exec nowrite align=16
 bits 32
 entry32:
     cli
@@ -126,7 +123,6 @@ no_long_mode:
     hlt
     jmp .halt
 
-section .rodata
 no_long_mode_text:
     db 0, "hvkit: cpu: long mode MISSING", 13, 10, "hvkit: stop: no usable hardware virtualization", 13, 10, 0
 .end:
@@ -141,7 +137,7 @@ boot_gdt_pointer:
     dw $ - boot_gdt - 1
     dq boot_gdt
 
-section .bss nobits alloc write align=4096
+section .bss.entry nobits alloc write align=4096
 boot_pml4:  resb PAGE
 boot_pdpt:  resb PAGE
 boot_pds:   resb 4 * PAGE

@@ -8,7 +8,7 @@ default rel
 
 global early_init_serial, early_putc, early_puts, early_hex, early_fail, early_stop, serial_setup, serial_setup.end, shutdown_text
 
-section .text
+section .entry progbits alloc exec nowrite align=16
 
 ; COM1: 115200 baud, 8N1, FIFOs on and empty, no interrupts. Bochs starts with 5 data bits.
 ; Clobbers: nothing.
@@ -118,7 +118,6 @@ early_stop:
     hlt
     jmp .halt
 
-section .rodata
 ; offset from COM1, value: no interrupts; divisor 1; 8N1; FIFOs on, reset, trigger at 14; DTR and RTS
 serial_setup: db 1, 0,  3, 0x80,  0, 1,  1, 0,  3, 3,  2, 0xC7,  4, 3
 .end:

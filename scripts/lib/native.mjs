@@ -1,6 +1,8 @@
 // The privileged half: NASM's objects, the link, and the boot files that come out of it.
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { elf32 } from "./elf32.mjs";
+import { packImage, symbols } from "./pack.mjs";
 import { BuildError, root, run } from "./run.mjs";
 import { digest, files } from "./steps.mjs";
 import { cFlags, homeOf } from "./wasm.mjs";
@@ -79,10 +81,23 @@ export async function instancesObject(steps, { out, entries }) {
   return object;
 }
 
-/** Links hv.elf, and makes hv.elf32 (multiboot) and hv.img (disk) of it. */
+/** Values of some of hv.elf's symbols. */
+async function valuesOf(path, names) {
+  const values = {};
+  for (const line of (await run("nm", [path])).split("\n")) {
+    const [value, , name] = line.split(" ");
+    if (names.includes(name)) values[name] = Number.parseInt(value, 16);
+  }
+  const missing = names.filter((name) => values[name] === undefined);
+  if (missing.length > 0) throw new BuildError(`${path} does not define ${missing.join(", ")}`);
+  return values;
+}
+
+/** Links hv.elf, packs what it loads, and makes hv.elf32 (multiboot) and hv.img (disk) of that. */
 export async function link(steps, objects, { out }) {
   const script = "hv/boot/hv.ld";
   const disk = files("hv/boot/disk", "");
+  const packing = ["lz4", "pack", "elf32"].map((name) => `scripts/lib/${name}.mjs`);
   const path = (name) => `${out}/${name}`;
   const flags = "-m elf_x86_64 -nostdlib -static --gc-sections --build-id=none -z max-page-size=4096 -z noexecstack --fatal-warnings".split(
     " ",
@@ -91,13 +106,17 @@ export async function link(steps, objects, { out }) {
   const outputs = [path("hv.elf"), path("hv.elf32"), path("hv.img")];
   await steps.step({
     name: `link ${outputs.join(", ")}`,
-    inputs: [script, "hv/boot/boot.inc", ...disk, ...objects],
+    inputs: [script, "hv/boot/boot.inc", ...disk, ...packing, ...objects],
     outputs,
     key: args.join(" "),
     async run() {
       await run("ld", args);
-      await run("objcopy", ["-S", "-O", "elf32-i386", path("hv.elf"), path("hv.elf32")]);
       await run("objcopy", ["-S", "-O", "binary", path("hv.elf"), path("obj/hv.bin")]);
+      const at = await valuesOf(path("hv.elf"), ["entry32", ...symbols]);
+      const packed = packImage(readFileSync(join(root, path("obj/hv.bin"))), at);
+      writeFileSync(join(root, path("obj/hv.packed")), packed);
+      const place = { entry: at.entry32, start: at.__image_start, end: at.__image_end };
+      writeFileSync(join(root, path("hv.elf32")), elf32(packed, place));
       await run("nasm", ["-f", "bin", "-I", `${out}/obj/`, "-I", "hv/boot/disk/", "hv/boot/disk/disk.asm", "-o", path("hv.img")]);
       const bytes = statSync(join(root, path("hv.img"))).size;
       if (out === "build" && bytes > imageLimit) throw new BuildError(`${path("hv.img")} has ${bytes} bytes; the limit is ${imageLimit}`);

@@ -128,7 +128,7 @@ async function attachTo(request: AttachRequest, root: string, context: BootConte
 
 /** Of the same protocol, but not of the same sources: what is read from a guest's machine may be misread. */
 async function warnOfBuild(root: string, { hello }: HypervisorClient, { onLine }: BootContext): Promise<void> {
-  const image = await readFile(join(root, "build", "hv.elf32"), "latin1").catch(() => "");
+  const image = await readFile(join(root, "build", "hv.elf"), "latin1").catch(() => "");
   if (image.includes(hello.identity)) return;
   onLine(`engine: the hypervisor there is another build (${hello.identity}) than this one; \`hvkit machine\` and snapshots may be wrong.`);
 }

@@ -1,4 +1,4 @@
-; hv.img: the raw disk. Sector 0 is the boot sector, then the loader, then the image as linked for 1 MiB (hv.bin).
+; hv.img: the raw disk. Sector 0 is the boot sector, then the loader, then the image as it is loaded to 1 MiB (hv.packed).
 ; All that follows sector 0 is read to LOADED and stays there until the loader has copied the image up.
 ;
 ;   00500  the stack, down from 01000
@@ -26,8 +26,8 @@ section .loader start=SECTOR vstart=LOADED
 
 ; in the loader's section, so that its length counts into `loaded_end`
 align 16, db 0
-image:
-    incbin "hv.bin"
-image_bytes equ $ - image
+file:
+    incbin "hv.packed"
+file_bytes equ $ - file                         ; a multiple of 8
     align SECTOR, db 0
 loaded_bytes equ $ - $$
