@@ -252,6 +252,7 @@ common_table:
     ROW basic_d,     9, NEEDED, "local APIC"
     ROW basic_d,    24, NEEDED, "FXSAVE and FXRSTOR"
     ROW basic_d,    26, NEEDED, "SSE2"
+    ROW basic_c,    20, NEEDED, "SSE4.2"        ; CRC32, for the link's frames
     db 0xFF
 
 no_table:

@@ -20,7 +20,7 @@ function expectStopped({ lines }: Ended, missing: string[]) {
 
 describe("QEMU", () => {
   test.each([
-    ["qemu64,-svm", ["VMX or SVM"]],
+    ["qemu64,-svm", ["SSE4.2", "VMX or SVM"]],
     ["max,-npt", ["nested paging"]],
     ["max,-nx", ["NX"]],
     ["qemu32", ["long mode"]],
@@ -50,8 +50,8 @@ describe("Bochs", () => {
     expect(lines).toContain("hvkit: cpu: VPID no (optional)");
   });
 
-  test("an Athlon 64 of 2005 has neither VMX nor SVM", async () => {
-    expectStopped(await bochs("athlon64_venice"), ["VMX or SVM"]);
+  test("an Athlon 64 of 2005 has neither SSE4.2 nor VMX nor SVM", async () => {
+    expectStopped(await bochs("athlon64_venice"), ["SSE4.2", "VMX or SVM"]);
   });
 
   test("a Yonah has no long mode", async () => {
