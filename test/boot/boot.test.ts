@@ -2,6 +2,8 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test, vi } from "vitest";
+import { parseSymbols } from "../../control/src/hypervisor/symbols.js";
+import { crc32c } from "../../control/src/link/crc32c.js";
 import { build } from "../../scripts/lib/build.mjs";
 import { bochs, built, bytesMiB, disk, type Ended, grubDisc, inFolder, qemu } from "./machine.js";
 
@@ -14,6 +16,12 @@ const imageBytes = () => statSync(join(built, "hv.img")).size;
 
 vi.setConfig({ testTimeout: 60_000 });
 beforeAll(() => build({ variant: "boot", only: ["hv"] }), 60_000);
+
+function addressOf(name: string): number {
+  const symbol = parseSymbols(readFileSync(join(built, "hv.elf"))).find((each) => each.name === name);
+  if (!symbol) throw new Error(`build/boot/hv.elf has no ${name}`);
+  return Number(symbol.address);
+}
 
 /** The values behind `hvkit: test: NAME`. */
 function said({ lines }: Ended, name: string): string[] {
@@ -31,6 +39,10 @@ function ranges({ lines }: Ended, name = "range"): { base: number; end: number }
 /** What must hold after every way in. */
 function expectHandedOver(ended: Ended, vendor: string, memoryBytes: number) {
   expect(ended.lines.at(-1)).toBe("hvkit: test: done");
+  // what was packed is there as it is linked, and nothing is left of what it came from
+  const linked = readFileSync(join(built, "obj/hv.bin"));
+  const crc = crc32c(linked.subarray(0, addressOf("__rodata_end") - addressOf("__text_start")));
+  expect(said(ended, "image")).toEqual([crc.toString(16).padStart(16, "0"), "0000000000000000"]);
   expect(said(ended, "vendor")).toEqual([vendor]);
   // text twice, rodata, null, data and the direct map's code fault; the plain accesses do not
   expect(said(ended, "faults")).toEqual(["000000000000003f"]);

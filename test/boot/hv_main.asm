@@ -1,6 +1,7 @@
 ; The test's hv_main: says what hv/boot handed over, tries the permissions of the map, and ends the machine. Lines as a test reads them:
 ;
 ;   hvkit: test: tsc 0000000000612345
+;   hvkit: test: image 00000000a1b2c3d4 left 0000000000000000
 ;   hvkit: test: vendor 0000000000000002
 ;   hvkit: test: range 0000000000123000 0000000007ebd000
 ;   hvkit: test: frame 0000000000123000 next 0000000000124000
@@ -15,7 +16,7 @@ bits 64
 default rel
 
 extern early_puts, early_putc, early_hex, early_stop, early_alloc, early_next, boot_ranges, boot_range_count, boot_vendor, boot_magic, boot_info, memory_collect
-extern __text_start, __rodata_start
+extern __text_start, __rodata_start, __rodata_end, __plain_end, __packed_start
 global hv_main
 
 %macro SAY 1
@@ -41,6 +42,29 @@ hv_main:
     call early_putc
     SAY "hvkit: test: tsc "
     HEX rbx
+    call new_line
+    SAY "hvkit: test: image "
+    lea rsi, [__text_start]
+    lea rdi, [__rodata_end]
+    mov ebx, -1
+.crc:
+    crc32 rbx, qword [rsi]
+    add rsi, 8
+    cmp rsi, rdi
+    jb .crc
+    not ebx
+    mov eax, ebx
+    call early_hex
+    SAY " left "
+    xor ebx, ebx
+    lea rsi, [__plain_end]
+    lea rdi, [__packed_start]
+    call count_left
+    lea rsi, [spare]
+    lea rdi, [spare.end]
+    call count_left
+    mov rax, rbx
+    call early_hex
     call new_line
     SAY "hvkit: test: vendor "
     mov eax, [boot_vendor]
@@ -111,6 +135,17 @@ say_ranges:
     inc ebx
     cmp ebx, [boot_range_count]
     jb .next
+    ret
+
+; RSI to RDI: adds the words that are not 0 to RBX. Clobbers: RSI.
+count_left:
+    cmp qword [rsi], 0
+    je .zero
+    inc rbx
+.zero:
+    add rsi, 8
+    cmp rsi, rdi
+    jb count_left
     ret
 
 new_line:
@@ -203,3 +238,6 @@ data_code: db 0xC3
 
 section .bss nobits alloc write align=16
 idt: resb 16 * 16
+; the bss's last bytes, in which the packed block was
+spare: resb 0x2000 - 16 * 16
+.end:

@@ -64,10 +64,10 @@ export function qemu(args: string[], cpu = "max", limitMs?: number): Promise<End
   });
 }
 
-export function bochs(model: string): Promise<Ended> {
+export function bochs(model: string, image?: string): Promise<Ended> {
   return inFolder(async (folder) => {
     // 20 cylinders of 16 heads and 63 sectors: Bochs wants whole ones.
-    const path = disk(folder, 20 * 16 * 63 * 512);
+    const path = disk(folder, 20 * 16 * 63 * 512, image);
     writeFileSync(
       join(folder, "bochsrc"),
       [
