@@ -1,7 +1,7 @@
 // The whole build as one graph of incremental steps. Output goes to build/ (or build/<variant>/); see docs/memory-map.md for the image.
 //
 //   protocol/*.ts -------> protocol.inc --+
-//   hv/core, hv/machine -> asc -> wasm2c -> gcc --+--> ld -> hv.elf -> hv.elf32, hv.img
+//   hv/core, hv/machine -> asc -> wasm2c -> gcc --+--> ld -> hv.elf -> pack -> hv.elf32, hv.img
 //   hv/boot, hv/asm -----> nasm ----------+
 //   hv/explain ----------> asc -> explain.wasm (the checks of an entry, for the control plane; core has them too)
 //   hv/machine/state.ts -> layout.json (the state region's table, for snapshots)
