@@ -61,6 +61,9 @@ export enum Op {
   GuestRegistersWrite = 34,
   /** GuestRestoreArgs; the machine makes of the state what is not state; the guest is Paused */
   GuestRestore = 35,
+  /** GuestCloneArgs, then GuestLimit.EntropyBytes of fresh entropy for the copy; GuestCloneReply. A copy of a guest that was started and has not
+   *  ended, in a slot of its own: it shares the RAM and the machine's memory until one of the two writes (docs/clones.md) */
+  GuestClone = 36,
 
   /** GuestNestedArgs; GuestNestedReply: the way of a guest-physical address through the nested tables. It changes nothing. */
   GuestNested = 40,
@@ -70,6 +73,8 @@ export enum Op {
   GuestExplain = 42,
   /** GuestDebugArgs (protocol/debug.ts) */
   GuestDebug = 43,
+  /** GuestFramesArgs; GuestFramesReply: where its RAM lies now. Of a guest that shares some, that changes while it runs. */
+  GuestFrames = 44,
 
   // A guest's exits, watched (protocol/trace.ts).
   /** GuestTraceArgs */
@@ -220,6 +225,8 @@ export enum EndReason {
   Undecodable = 19,
   /** VM entry failed: value is the VM-instruction error, or the exit reason; GuestEndedWords.Failure is the check that says why */
   EntryFailed = 20,
+  /** it wrote to memory that it shares with a copy, and no frame was free: value is the guest-physical address */
+  OutOfMemory = 21,
   // the guest's machine module failed: a bug in hvkit, contained
   TrapOutOfBounds = 32,
   TrapUnreachable = 33,
@@ -250,6 +257,8 @@ export enum GuestLimit {
   FpuBytes = 832,
   /** of each of its rings of console input */
   InputBytes = 1024,
+  /** that a copy is given, and reads by hypercall */
+  EntropyBytes = 32,
   SectorBytes = 512,
   /** sectors of one GuestLoad or GuestSave at most (64 MiB) */
   MaxSectors = 131072,
@@ -478,7 +487,7 @@ export enum GuestStatReply {
   Injected = 4,
   /** TSC of the guest's first entry */
   FirstEntryTsc = 5,
-  /** bytes that the guest owns besides its RAM and nested tables */
+  /** bytes that the guest owns besides its RAM and nested tables; what it shares is not counted */
   OverheadBytes = 6,
   NestedTableBytes = 7,
   /** nested faults since the start */
@@ -496,9 +505,15 @@ export enum GuestStatReply {
   HandlingNs = 14,
   /** TraceMode bits (protocol/trace.ts): what its exits are watched for */
   TraceModes = 15,
+  /** which copy it is: 0 for a guest that was created, and a number that no other has for each that was cloned or restored */
+  Generation = 16,
+  /** writes to RAM that it shared: made its own again, or copied */
+  CopyFaults = 17,
+  /** bytes of RAM that were copied for it so */
+  CopiedBytes = 18,
   /** where to go on; 0 when this was the last part */
-  NextReason = 16,
-  Words = 17,
+  NextReason = 19,
+  Words = 20,
 }
 
 /** The guest's time-stamp counter and clock are of one moment. */
@@ -549,6 +564,45 @@ export enum GuestRestoreArgs {
   Words = 5,
 }
 
+/** Then GuestLimit.EntropyBytes bytes. */
+export enum GuestCloneArgs {
+  /** whose copy it shall be */
+  Guest = 0,
+  /** CPUs that may run the copy, a bit each; 0: the source's */
+  Affinity = 1,
+  /** 1: the copy is Paused. Else it goes on where the source was, even if that is paused */
+  Paused = 2,
+  Words = 3,
+}
+
+export enum GuestCloneReply {
+  /** the copy */
+  Guest = 0,
+  /** as in GuestStatReply */
+  Generation = 1,
+  /** TSC when the request was taken up */
+  RequestTsc = 2,
+  /** TSC ticks that it took to take the right to write from the source's nested tables, and to fill the copy's */
+  ProtectTicks = 3,
+  /** TSC ticks that the source stood, these among them */
+  HeldTicks = 4,
+  Words = 5,
+}
+
+export enum GuestFramesArgs {
+  Guest = 0,
+  /** guest-physical, a multiple of 4 KiB */
+  Address = 1,
+  Words = 2,
+}
+
+/** Then, as further words, runs of RAM from Address on, as many as fit: host-physical, bytes; two words a run. */
+export enum GuestFramesReply {
+  /** guest-physical address where to go on; the RAM's size when this was the last part */
+  Next = 0,
+  Words = 1,
+}
+
 export enum GuestNestedArgs {
   Guest = 0,
   /** guest-physical, below 2^48 */
@@ -591,4 +645,6 @@ export enum HostImport {
   GuestResume = 14,
   GuestTrace = 15,
   GuestDebug = 16,
+  GuestClone = 17,
+  ReserveGive = 18,
 }

@@ -9,8 +9,10 @@ import {
   type EndReason,
   Event,
   Feature,
+  GuestCloneReply,
   GuestCreateReply,
   GuestEndedWords,
+  GuestFramesReply,
   GuestLimit,
   GuestNestedReply,
   GuestStateReply,
@@ -30,7 +32,9 @@ import { ConsoleInput } from "./consoleinput.js";
 import { failedOf, readControlBlock } from "./controlblock.js";
 import { RemoteDebugger } from "./debugger.js";
 import type {
+  ClonedGuest,
   CpuStatInfo,
+  GuestCloneOptions,
   GuestCreateOptions,
   GuestStartOptions,
   GuestStateInfo,
@@ -55,6 +59,7 @@ export type { ConnectOptions } from "./session.js";
 const SLOWEST_BYTES_PER_MS = 500;
 /** whatever a size says: an hour (a timer takes 2^31 ms at most) */
 const MOST_MS = 3_600_000;
+const FRAME_BYTES = 4096;
 const ALL_ONES = 0xffff_ffff_ffff_ffffn;
 
 export class RemoteHypervisor implements HypervisorClient {
@@ -89,6 +94,7 @@ export class RemoteHypervisor implements HypervisorClient {
         guestLoad: async (...args) => void (await this.request(Op.GuestLoad, args, undefined, this.#patience(args[3]))),
         guestSave: async (...args) => void (await this.request(Op.GuestSave, args, undefined, this.#patience(args[3]))),
         guestDigest: (guest, address, length) => this.guestDigest(guest, address, length),
+        guestFrames: (guest, address, length) => this.guestFrames(guest, address, length),
       },
       session.engine.memory,
       hello.storeSectors > 0 ? session.engine.store : undefined,
@@ -182,6 +188,37 @@ export class RemoteHypervisor implements HypervisorClient {
     }));
     this.#transfer.created(guest, runs);
     return { guest, runs, requestTsc: reply.word(GuestCreateReply.RequestTsc) };
+  }
+
+  async guestClone({ guest, entropy, affinity = 0, paused = false }: GuestCloneOptions): Promise<ClonedGuest> {
+    this.#transfer.shared(guest);
+    const reply = await this.request(Op.GuestClone, [guest, affinity, paused ? 1 : 0], entropy);
+    const clone = reply.number(GuestCloneReply.Guest);
+    this.#transfer.shared(clone);
+    return {
+      guest: clone,
+      generation: reply.word(GuestCloneReply.Generation),
+      requestTsc: reply.word(GuestCloneReply.RequestTsc),
+      protectTicks: reply.word(GuestCloneReply.ProtectTicks),
+      heldTicks: reply.word(GuestCloneReply.HeldTicks),
+    };
+  }
+
+  async guestFrames(guest: number, address: number, length: number): Promise<RamRun[]> {
+    const runs: RamRun[] = [];
+    for (let at = address - (address % FRAME_BYTES); at < address + length; ) {
+      const reply = await this.request(Op.GuestFrames, [guest, at]);
+      const next = reply.number(GuestFramesReply.Next);
+      let guestPhysical = at;
+      for (let word: number = GuestFramesReply.Words; word + 1 < reply.wordCount; word += 2) {
+        const run = { guestPhysical, hostPhysical: reply.number(word), bytes: reply.number(word + 1) };
+        runs.push(run);
+        guestPhysical += run.bytes;
+      }
+      if (next <= at) break; // beyond its RAM
+      at = next;
+    }
+    return runs;
   }
 
   guestPut(guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void> {
@@ -302,6 +339,9 @@ export class RemoteHypervisor implements HypervisorClient {
       lifeNs: reply.word(GuestStatReply.LifeNs),
       handlingNs: reply.word(GuestStatReply.HandlingNs),
       traceModes: reply.number(GuestStatReply.TraceModes),
+      generation: reply.word(GuestStatReply.Generation),
+      copyFaults: reply.word(GuestStatReply.CopyFaults),
+      copiedBytes: reply.number(GuestStatReply.CopiedBytes),
       byReason,
     };
   }

@@ -44,6 +44,28 @@ export interface GuestStartOptions {
   paused?: boolean;
 }
 
+export interface GuestCloneOptions {
+  /** whose copy it shall be: a guest that was started and has not ended */
+  guest: number;
+  /** fresh, for the copy's own random numbers: GuestLimit.EntropyBytes bytes */
+  entropy: Uint8Array;
+  /** CPUs that may run it, a bit each; 0 or left out: the source's */
+  affinity?: number;
+  /** by default it goes on at once, even when the source is paused */
+  paused?: boolean;
+}
+
+export interface ClonedGuest {
+  guest: number;
+  /** which copy it is: no other guest of this hypervisor has the number */
+  generation: bigint;
+  requestTsc: bigint;
+  /** TSC ticks in which the source's nested tables lost the right to write */
+  protectTicks: bigint;
+  /** TSC ticks that the source stood */
+  heldTicks: bigint;
+}
+
 export interface GuestStateInfo {
   state: RunState;
   reason: EndReason;
@@ -74,6 +96,11 @@ export interface GuestStatInfo {
   handlingNs: bigint;
   /** TraceMode bits: what its exits are watched for */
   traceModes: number;
+  /** which copy it is; 0: none */
+  generation: bigint;
+  /** writes to RAM that it shared with a copy, and the bytes that were copied for it so */
+  copyFaults: bigint;
+  copiedBytes: number;
   /** by ExitReason number */
   byReason: Map<number, bigint>;
 }
@@ -156,6 +183,10 @@ export interface HypervisorClient {
   linkStatistics(): LinkStatistics;
   shutdown(): Promise<void>;
   guestCreate(args: GuestCreateOptions): Promise<{ guest: number; runs: RamRun[]; requestTsc: bigint }>;
+  /** A copy of a guest in a slot of its own, that shares its memory until one of the two writes. */
+  guestClone(options: GuestCloneOptions): Promise<ClonedGuest>;
+  /** Where a range of its RAM lies now. Of a guest that shares some, that changes while it runs. */
+  guestFrames(guest: number, address: number, length: number): Promise<RamRun[]>;
   /** Bytes into guest RAM by the best way that the engine has (window, store, else inline), then verified by digest. */
   guestPut(guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void>;
   /** Bytes into the RAM of a guest that was never started. As guestPut, but what the window copies is not verified by the hypervisor:

@@ -233,6 +233,12 @@ export const endTexts: Readonly<Record<EndReason, EndText>> = {
     cause: "machine",
     sentence: (v) => `The CPU refused to enter the guest: ${entryError(v)}.`,
   },
+  [EndReason.OutOfMemory]: {
+    code: "out-of-memory",
+    cause: "user",
+    sentence: (v) =>
+      `It wrote to memory that it shares with a copy (guest-physical address ${hex(v)}), and the hypervisor had none free for a page of its own.`,
+  },
   [EndReason.TrapOutOfBounds]: trap("trap-out-of-bounds", "it left the bounds of its memory"),
   [EndReason.TrapUnreachable]: trap("trap-unreachable", "it reached code that must not be reached"),
   [EndReason.TrapIntegerOverflow]: trap("trap-integer-overflow", "an integer overflowed"),

@@ -18,6 +18,7 @@ export interface TransferCalls {
   guestLoad(guest: number, address: number, sector: number, bytes: number): Promise<void>;
   guestSave(guest: number, address: number, sector: number, bytes: number): Promise<void>;
   guestDigest(guest: number, address: number, length: number): Promise<bigint>;
+  guestFrames(guest: number, address: number, length: number): Promise<readonly RamRun[]>;
 }
 
 const WRITE_BYTES = roomBeside(GuestWriteArgs.Words);
@@ -37,6 +38,8 @@ export class Transfer {
   readonly #window: MemoryWindow | undefined;
   readonly #store: Store | undefined;
   readonly #runs = new Map<number, readonly RamRun[]>();
+  /** guests that share RAM with a copy: their frames move, and what lies in one may be another's too */
+  readonly #sharing = new Set<number>();
   #storeTurn: Promise<unknown> = Promise.resolve();
 
   constructor(calls: TransferCalls, window: MemoryWindow | undefined, store: Store | undefined) {
@@ -53,6 +56,13 @@ export class Transfer {
   /** The guest's frames may become another's: its runs must not be used any more. */
   destroyed(guest: number): void {
     this.#runs.delete(guest);
+    this.#sharing.delete(guest);
+  }
+
+  /** It has a copy, or is one: from now on nothing is written by the window, and each read asks where. */
+  shared(guest: number): void {
+    this.#runs.delete(guest);
+    this.#sharing.add(guest);
   }
 
   /** What has arrived is verified while the rest is on its way. */
@@ -79,7 +89,7 @@ export class Transfer {
   }
 
   async get(guest: number, address: number, length: number, into: Uint8Array = new Uint8Array(length)): Promise<Uint8Array> {
-    const runs = this.#runs.get(guest);
+    const runs = this.#window && this.#sharing.has(guest) ? await this.#calls.guestFrames(guest, address, length) : this.#runs.get(guest);
     if (this.#window && runs) {
       for (const { physical, offset, bytes } of locate(runs, address, length)) {
         this.#window.read(physical, bytes, into.subarray(offset, offset + bytes));

@@ -18,6 +18,7 @@ const HINTS: Readonly<Record<string, string>> = {
   "halted-forever": "Set IF before HLT (sti; hlt), or end the guest by a power-off.",
   "unbacked-memory":
     "Look at the instruction: a wrong pointer, or a device that this machine does not have. `hvkit run --memory` gives more RAM.",
+  "out-of-memory": "Remove guests (`hvkit rm`), make fewer copies, or start the hypervisor with more memory (`hvkit up --memory`).",
   "entry-failed": "The CPU refuses the guest's state: `hvkit explain` says which check fails, and why.",
   "task-switch": "Use interrupt and trap gates, and load TR without a task switch.",
 };

@@ -5,7 +5,9 @@ import type { RunningEngine } from "../../../control/src/engines/engine.js";
 import { HvkitError } from "../../../control/src/errors.js";
 import type { DebuggerCalls, DebugWish } from "../../../control/src/hypervisor/debugger.js";
 import type {
+  ClonedGuest,
   CpuStatInfo,
+  GuestCloneOptions,
   GuestCreateOptions,
   GuestStatInfo,
   HelloInfo,
@@ -102,6 +104,22 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
     const guest = this.#next++;
     this.guests.set(guest, { state: RunState.Created, ram: Buffer.alloc(memoryBytes), typed: [], affinity });
     return { guest, runs: [], requestTsc: 1n };
+  }
+  /** As the hypervisor: the copy has all that its source has, and neither sees what the other writes. */
+  async guestClone({ guest, affinity, paused = false }: GuestCloneOptions): Promise<ClonedGuest> {
+    const source = this.get(guest);
+    if (source.state === RunState.Created || source.state === RunState.Ended) {
+      throw statusError("GuestClone", Status.BadState, [BigInt(source.state)]);
+    }
+    if (this.guests.size >= GuestLimit.Slots) throw statusError("GuestClone", Status.NoSlot, [BigInt(GuestLimit.Slots)]);
+    const clone = this.#next++;
+    const state = paused ? RunState.Paused : RunState.Runnable;
+    this.guests.set(clone, { ...source, state, ram: Buffer.from(source.ram), typed: [], affinity: affinity || source.affinity });
+    this.calls.push(`clone ${guest} ${clone}`);
+    return { guest: clone, generation: BigInt(clone), requestTsc: 1n, protectTicks: 2n, heldTicks: 3n };
+  }
+  async guestFrames(): Promise<RamRun[]> {
+    return [];
   }
   async guestPut(guest: number, address: number, bytes: Uint8Array, onProgress?: (done: number) => void): Promise<void> {
     this.get(guest).ram.set(bytes, address);
@@ -211,7 +229,8 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
     ]);
     const zero = { vmcsAccesses: 0n, injected: 3n, firstEntryTsc: 1n, nestedFaults: 0n, haltTsc: 0n, nestedFlushes: 1n };
     const times = { waitNs: 3n, pausedNs: 0n, lifeNs: 15n, handlingNs: 0n, traceModes: 0 };
-    return { exits: 100n, runNs: 10n, haltNs: 2n, overheadBytes: 200000, nestedTableBytes: 16384, byReason, ...zero, ...times };
+    const copies = { generation: 0n, copyFaults: 0n, copiedBytes: 0 };
+    return { exits: 100n, runNs: 10n, haltNs: 2n, overheadBytes: 200000, nestedTableBytes: 16384, byReason, ...zero, ...times, ...copies };
   }
   linkStatistics() {
     const none = { framesIn: 0, framesOut: 0, framesBad: 0, framesOutOfTurn: 0, framesResent: 0, queued: 0, inFlight: 0 };
