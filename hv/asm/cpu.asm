@@ -108,6 +108,11 @@ cpu_init:
     xor edx, edx
     wrmsr
 
+    mov ecx, MSR_PAT
+    mov rdx, HOST_PAT_VALUE
+    mov eax, edx
+    shr rdx, 32
+    wrmsr
     ; SSE and XSAVE are for guests' state only: generated code has neither
     mov rax, cr0
     and eax, ~((1 << 2) | (1 << 3) | CR0_NW | CR0_CD)   ; EM, TS; caches on, which Bochs' BIOS leaves off

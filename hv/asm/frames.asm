@@ -1,5 +1,7 @@
 ; The frame table: for every 4 KiB frame of physical memory its state, owner and reference count. Whoever wants to use a frame,
 ; core included, goes through here and is refused what does not fit: so no bug above gives a guest another's memory.
+; A frame that several guests share (share.asm) has a reference for each table of 4 KiB pages that names it, and one for all the 2 MiB entries
+; that do together: their number is the block's, in block_shares. Its owner is then who had it first, and means nothing.
 ;
 ;    63                        32 31        24 23                 8 7         0
 ;   +----------------------------+------------+--------------------+-----------+
@@ -7,7 +9,7 @@
 ;   +----------------------------+------------+--------------------+-----------+
 %include "hv.inc"
 
-global frames_init, frame_table, frame_count, frame_claim, frame_release, block_claim, block_release, frame_scrub, block_count
+global frames_init, frame_table, frame_count, frame_claim, frame_release, frame_drop, block_shares, block_drop, block_claim, frame_scrub, block_count
 extern boot_ranges, boot_range_count, panic
 
 OWNED_ONCE      equ 1 << 32 | FrameState_Owned
@@ -16,6 +18,7 @@ section .bss
 alignb 8
 frame_table:    resq 1                          ; virtual
 frame_count:    resq 1
+block_shares:   resq 1                          ; virtual: a word a block of 2 MiB, 0: its one entry is nobody else's
 
 section .text
 
@@ -35,8 +38,11 @@ frames_init:
     loop .highest
     shr rbx, 12
     mov [frame_count], rbx
-    ; the table itself, in whole pages from the first range with room for it
-    lea rdx, [rbx * 8 + PAGE - 1]
+    ; the tables themselves, in whole pages from the first range with room for them
+    lea rdx, [rbx + 511]
+    shr rdx, 9
+    lea rdx, [rdx + rbx * 4]
+    lea rdx, [rdx * 2 + PAGE - 1]
     and rdx, -PAGE
     mov rsi, boot_ranges
     mov ecx, [boot_range_count]
@@ -55,9 +61,13 @@ frames_init:
     TO_VIRTUAL rax
     mov [frame_table], rax
     mov rdi, rax
-    mov rcx, rbx
+    mov rcx, rdx
+    shr rcx, 3
     xor eax, eax                                ; Absent
     rep stosq
+    lea rax, [rbx * 8]
+    add rax, [frame_table]
+    mov [block_shares], rax
     mov rsi, boot_ranges
     mov r8d, [boot_range_count]
 .range:
@@ -112,6 +122,36 @@ frame_release:
     cmp [rcx + rax * 8], rdx
     jne .done
     mov qword [rcx + rax * 8], FrameState_Dirty
+.done:
+    ret
+
+; One reference of a guest's frame less; the last one makes it Dirty. In: EDI frame, under share_lock or nobody's but one guest's
+; Clobbers: RAX RCX
+frame_drop:
+    mov eax, edi
+    mov rcx, [frame_table]
+    lea rcx, [rcx + rax * 8]
+    dec dword [rcx + 4]
+    jnz .done
+    mov qword [rcx], FrameState_Dirty
+.done:
+    ret
+
+; A guest's entry of 2 MiB is gone. In: EDI block, ESI slot, under share_lock  Clobbers: RAX RCX RDX RDI R8
+block_drop:
+    mov edi, edi
+    mov rcx, [block_shares]
+    cmp word [rcx + rdi * 2], 0
+    je block_release                            ; it was nobody else's
+    dec word [rcx + rdi * 2]
+    jnz .done
+    shl edi, 9                                  ; the last one's: their reference goes
+    mov edx, 512
+.frame:
+    call frame_drop
+    inc edi
+    dec edx
+    jnz .frame
 .done:
     ret
 
@@ -225,18 +265,18 @@ block_count:
     cmova rcx, r8
     mov rdi, [frame_table]
     lea rdi, [rdi + rdx * 8]
-    mov rdx, [rdi]
-    cmp dl, sil
-    jne .each
-    cmp edx, FrameState_Clean
-    ja .each
     ; the common case: all alike
+    mov rdx, [rdi]
     mov r8, rcx
     mov r9, rdi
     mov rax, rdx
     repe scasq
-    mov rax, r8
-    je .done
+    jne .mixed
+    xor eax, eax
+    cmp dl, sil
+    cmove rax, r8
+    ret
+.mixed:
     mov rcx, r8
     mov rdi, r9
     xor eax, eax

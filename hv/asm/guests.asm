@@ -2,8 +2,8 @@
 ; instance and vCPU. Whatever does not fit is refused. host.asm has core's imports, which check slots and call here.
 %include "hv.inc"
 
-global guests_init, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood, guest_asked
-extern early_alloc, frame_claim, frame_release, block_claim, block_release
+global guests_init, guest_table, pool_take, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood, guest_asked
+extern early_alloc, frame_claim, frame_release, frame_drop, frame_table, block_claim, block_drop, share_lock
 extern vendor_nested_entry, vendor_vcpu_init, vendor_set_tsc_offset, context_init, guest_drop, core_held, sched_lock, cpus_flush, cpu_mask
 extern wasm_place_memory, wasm_place_table, machine_call, machine_instance_bytes
 extern Z_machine_instantiate, Z_machineZ_init, Z_machineZ_boot, Z_machineZ_bootValue, Z_machineZ_exit, trace_free
@@ -285,9 +285,12 @@ guest_init:
     call window_entry
     mov [rax], rdx
     call pool_take
+    mov [r12 + guest.window_pt], rax
     lea rdx, [rax + 8]
     TO_ENTRY PTE_P | PTE_W
     mov [r14], rax
+    mov eax, [r12 + guest.pool_used]
+    mov [r12 + guest.pool_linear], eax
     mov rax, r12
     TO_ENTRY PTE_P | PTE_W
     bts rax, 63
@@ -460,7 +463,7 @@ guest_free:
     call cpus_flush
     xor ebx, ebx
 .gib:
-    mov r13, [r12 + guest.ram_pds + rbx * 8]
+    mov r13, [r12 + guest.nested_pds + rbx * 8]
     test r13, r13
     jz .next_gib
     xor ebp, ebp
@@ -468,10 +471,11 @@ guest_free:
     mov rdi, [r13 + rbp * 8]
     test rdi, rdi
     jz .next_block
-    btr rdi, 63
-    shr rdi, 21
-    mov esi, [r12 + guest.slot]
-    call block_release
+    cli
+    SPIN_LOCK share_lock
+    call entry_free
+    SPIN_UNLOCK share_lock
+    sti
 .next_block:
     inc ebp
     cmp ebp, 512
@@ -486,8 +490,11 @@ guest_free:
     cmp ebx, [r12 + guest.pool_count]
     jae .frames_done
     mov edi, [r12 + guest.pool + rbx * 4]
-    mov esi, [r12 + guest.slot]
-    call frame_release
+    cli
+    SPIN_LOCK share_lock
+    call frame_drop
+    SPIN_UNLOCK share_lock
+    sti
     inc ebx
     jmp .frame
 .frames_done:
@@ -501,6 +508,38 @@ guest_free:
     pop rbp
     pop rbx
     ret
+
+; What a 2 MiB entry of a guest's nested tables maps is the guest's no more: a block, or a table and its pages.
+; In: RDI entry, R12 guest block, under share_lock  Clobbers: RAX RCX RDX RSI RDI R8
+entry_free:
+    mov esi, [r12 + guest.slot]
+    test dil, PTE_PS
+    mov rax, PTE_ADDRESS
+    jz .table
+    and rdi, rax
+    shr rdi, 21
+    jmp block_drop
+.table:
+    and rdi, rax
+    mov rsi, rdi
+    TO_VIRTUAL rsi
+    shr rdi, 12
+    mov r8, rdi
+    mov rcx, [frame_table]
+    cmp dword [rcx + rdi * 8 + 4], 1
+    jne .dropped                                ; another guest has it too
+    mov edx, 512
+.page:
+    mov rdi, PTE_ADDRESS
+    and rdi, [rsi]
+    shr rdi, 12
+    call frame_drop
+    add rsi, 8
+    dec edx
+    jnz .page
+.dropped:
+    mov edi, r8d
+    jmp frame_drop
 
 section .rodata
 instance_large: db "the machine's instance does not fit its guest block", 0

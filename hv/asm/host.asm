@@ -6,7 +6,7 @@
 
 global core_init, core_poll
 extern Z_core_instantiate, Z_coreZ_init, Z_coreZ_poll, wasm_place_memory, wasm_place_table, early_alloc
-extern boot_vendor, tsc_khz, tsc_base, script_next, ns_of_tsc, ready_tsc, store_sectors, host_xcr0, cpu_mask, cpu_pages, serial_overruns, frame_count, frame_table, core_deadline
+extern core_hold, share_range, reserve_count, reserve_give, reserve_back, boot_vendor, tsc_khz, tsc_base, script_next, ns_of_tsc, ready_tsc, store_sectors, host_xcr0, cpu_mask, cpu_pages, serial_overruns, frame_count, frame_table, core_deadline
 extern tsc_scaling, clock_ns, tsc_from_ns, crc32c, serial_read, serial_write, serial_room, frame_scrub, block_count, guest_table, window_entry, build_identity, build_identity_bytes, svm_next_rip, power_off, core_instance_memory, core_instance_bytes, panic
 
 INSTANCE_MAX    equ 1024
@@ -83,7 +83,7 @@ core_poll:
 
 ; --- checks ---------------------------------------------------------------------------------------------------------------
 
-global refused, guest_of, core_range, ram_range
+global refused, guest_of, core_range, ram_range, ram_range_own
 
 refused:
     xor eax, eax
@@ -114,8 +114,13 @@ core_range:
 .no:
     ret
 
-; A range of a guest's RAM. In: R12 guest block, RSI address, RDX bytes  Out: CF=1 outside; RSI address as the host sees it
+; A range of a guest's RAM. One whose frames may move stands, until core is done with its piece of work.
+; In: R12 guest block, RSI address, RDX bytes  Out: CF=1 outside; RSI address as the host sees it  Clobbers: RAX
 ram_range:
+    cmp dword [r12 + guest.sharing], 0
+    je .stands
+    call core_hold
+.stands:
     mov rax, [r12 + guest.ram_bytes]
     cmp rax, rdx
     jb .no
@@ -127,11 +132,25 @@ ram_range:
 .no:
     ret
 
+; The same, and nothing of it is shared afterwards. Out: CF=1 outside, or no frame is left for it
+ram_range_own:
+    call ram_range
+    jc .no
+    cmp dword [r12 + guest.sharing], 0
+    je .no                                      ; CF is clear
+    sub rsi, [r12 + guest.ram]
+    call share_range
+    jc .no
+    add rsi, [r12 + guest.ram]
+    clc
+.no:
+    ret
+
 ; --- facts, time, wire --------------------------------------------------------------------------------------------------
 
 IMPORT fact                                     ; ESI HostFact
     mov esi, esi
-    cmp esi, HostFact_Scripted
+    cmp esi, HostFact_Reserve
     ja refused
     jmp [facts + rsi * 8]
 .vendor:
@@ -180,6 +199,12 @@ IMPORT fact                                     ; ESI HostFact
     ret
 .scripted:
     mov rax, [script_next]
+    ret
+.clone_frames:
+    mov eax, POOL_CLONE
+    ret
+.reserve:
+    mov eax, [reserve_count]
     ret
 .features:
     push rbx
@@ -332,6 +357,13 @@ IMPORT frameScrub                               ; ESI frame, EDX count
     mov esi, edx
     jmp frame_scrub
 
+IMPORT reserveGive                              ; ESI frame
+    mov edi, esi
+    jmp reserve_give
+
+IMPORT reserveBack
+    jmp reserve_back
+
 section .rodata
 memory_large: db "core wants more memory than is mapped for it", 0
 instance_large: db "core's instance does not fit", 0
@@ -339,4 +371,4 @@ align 8
 facts:
     dq Z_hostZ_fact.vendor, Z_hostZ_fact.cpus, Z_hostZ_fact.tsc_khz, Z_hostZ_fact.ready_tsc, Z_hostZ_fact.store_sectors
     dq Z_hostZ_fact.features, Z_hostZ_fact.frames, Z_hostZ_fact.epoch, Z_hostZ_fact.tsc, Z_hostZ_fact.idle_ns, Z_hostZ_fact.overruns
-    dq Z_hostZ_fact.pool, Z_hostZ_fact.scripted
+    dq Z_hostZ_fact.pool, Z_hostZ_fact.scripted, Z_hostZ_fact.clone_frames, Z_hostZ_fact.reserve

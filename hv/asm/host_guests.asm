@@ -4,7 +4,7 @@
 %include "host.inc"
 
 extern core_hold, guest_wake, account_start, account_state, guest_time, exits_total
-extern ns_of_tsc, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_free, guest_end, guest_stood, guest_ticks, ticks_of_ns, field_read, vendor_state
+extern ns_of_tsc, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_clone, guest_free, guest_end, frame_table, guest_stood, guest_ticks, ticks_of_ns, field_read, vendor_state
 
 section .text
 
@@ -35,6 +35,45 @@ IMPORT guestInit                                ; ESI slot, RDX wall seconds, EC
     HOLD refused
     call guest_init
     DONE
+
+; A copy of another guest, in a slot whose pool was filled. ESI slot, EDX source, ECX 1: paused, R8D entropy (GuestLimit.EntropyBytes)
+IMPORT guestClone
+    push r12
+    push r13
+    push rbx
+    push rbp
+    push r14
+    push r15
+    mov ebx, ecx
+    call guest_of
+    jc .refused
+    mov rbp, rax
+    mov esi, edx
+    call guest_of
+    jc .refused
+    cmp rax, rbp
+    je .refused
+    mov ecx, r8d
+    mov edx, GuestLimit_EntropyBytes
+    mov r12, rax
+    call core_range
+    jc .refused
+    call core_hold
+    mov r13, r12
+    mov r12, rbp
+    mov edx, ebx
+    call guest_clone
+.done:
+    pop r15
+    pop r14
+    pop rbp
+    pop rbx
+    pop r13
+    pop r12
+    ret
+.refused:
+    xor eax, eax
+    jmp .done
 
 IMPORT guestBoot                                ; ESI slot, EDX kind, RCX block, R8D bytes
     HOLD .none
@@ -273,28 +312,51 @@ IMPORT guestStat                                ; ESI slot, EDX GuestStatReply
     mov rax, [r12 + guest.first_entry]
     jmp .done
 .overhead:
-    mov eax, [r12 + guest.pool_count]
+    mov eax, 1
+    xor ecx, ecx
+    mov rdx, [frame_table]
+.frame:                                         ; those of its pool that it does not share
+    mov esi, [r12 + guest.pool + rcx * 4]
+    cmp dword [rdx + rsi * 8 + 4], 1
+    jne .shared
     inc eax
+.shared:
+    inc ecx
+    cmp ecx, [r12 + guest.pool_count]
+    jb .frame
     test byte [r12 + guest.trace_modes], TraceMode_Ring
     jz .no_ring
     add eax, TraceRing_Frames
 .no_ring:
     shl eax, 12
     mov ecx, eax
-    call .tables
+    call .directories
     sub ecx, eax
     mov eax, ecx
     jmp .done
 .nested:
-    call .tables
+    call .directories
+    mov ecx, [r12 + guest.tables]
+    shl ecx, 12
+    add eax, ecx
+    jmp .done
+.generation:
+    mov rax, [r12 + guest.generation]
+    jmp .done
+.copy_faults:
+    mov rax, [r12 + guest.copy_faults]
+    jmp .done
+.copied:
+    mov eax, [r12 + guest.copied]
+    shl rax, 12
     jmp .done
 .faults:
     mov rax, [r12 + guest.exits + ExitReason_NestedFault * 8]
     jmp .done
 .done:
     DONE
-; EAX = bytes of nested tables: two roots and a page directory each started GiB
-.tables:
+; EAX = bytes of nested tables, but for tables of 4 KiB pages: two roots and a page directory each started GiB
+.directories:
     mov rax, [r12 + guest.ram_bytes]
     add rax, (1 << 30) - 1
     shr rax, 30
@@ -355,5 +417,6 @@ stats:
     dq Z_hostZ_guestStat.exits, Z_hostZ_guestStat.run, Z_hostZ_guestStat.halt, Z_hostZ_guestStat.vmcs, Z_hostZ_guestStat.injected
     dq Z_hostZ_guestStat.first, Z_hostZ_guestStat.overhead, Z_hostZ_guestStat.nested, Z_hostZ_guestStat.faults, Z_hostZ_guestStat.halt_tsc
     dq Z_hostZ_guestStat.flushes, Z_hostZ_guestStat.wait, Z_hostZ_guestStat.paused, Z_hostZ_guestStat.life
-    dq Z_hostZ_guestStat.handling, Z_hostZ_guestStat.modes
+    dq Z_hostZ_guestStat.handling, Z_hostZ_guestStat.modes, Z_hostZ_guestStat.generation, Z_hostZ_guestStat.copy_faults
+    dq Z_hostZ_guestStat.copied
     dq Z_hostZ_guestStat.done

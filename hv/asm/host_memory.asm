@@ -34,7 +34,7 @@ IMPORT guestWrite                               ; ESI slot, RDX address, ECX fro
     mov edx, r8d
     call core_range
     jc Z_hostZ_guestRead.no
-    call ram_range
+    call ram_range_own
     jc Z_hostZ_guestRead.no
     mov rdi, rsi
     mov rsi, rcx
@@ -127,12 +127,15 @@ IMPORT guestNested                              ; ESI slot, RDX guest-physical, 
 
 IMPORT storeRead                                ; RSI sector, EDX count, ECX slot, R8 address
     mov rdi, store_read
+    mov rax, ram_range_own
     jmp store
 IMPORT storeWrite                               ; RSI sector, EDX count, ECX slot, R8 address
     mov rdi, store_write
+    mov rax, ram_range
 store:
     push r12
     push r13
+    push rax
     mov r13, rdi
     mov r9d, edx
     lea eax, [rdx - 1]
@@ -151,16 +154,18 @@ store:
     mov rsi, r8
     mov edx, r9d
     shl edx, 9
-    call ram_range
+    call [rsp]
     jc .refused
     mov rdi, rsi                                ; store_read takes RDI, store_write RSI
     mov r8, r10
     call r13
+    pop rcx
     pop r13
     pop r12
     ret
 .refused:
     mov eax, -1
+    pop rcx
     pop r13
     pop r12
     ret

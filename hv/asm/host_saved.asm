@@ -3,7 +3,7 @@
 %include "hv.inc"
 %include "host.inc"
 
-extern field_read, field_write, guest_tsc, guest_clock, ticks_of_ns, guest_asked, core_hold, context_drop, context_init, host_xcr0, Z_machineZ_restore, account_start
+extern generation_next, field_read, field_write, guest_tsc, guest_clock, ticks_of_ns, guest_asked, core_hold, context_drop, context_init, host_xcr0, Z_machineZ_restore, account_start
 
 section .bss
 alignb 8
@@ -216,6 +216,7 @@ IMPORT guestRestore                             ; ESI slot, EDX halted, ECX Even
     call guest_asked
     test eax, eax
     jnz .done
+    call generation_next
     ; the rings of output are empty here, and its timer is armed at the first entry
     mov ecx, [rsp]
     and ecx, EventBit_Nmi | EventBit_ConsoleInput

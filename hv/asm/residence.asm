@@ -134,6 +134,12 @@ core_hold:
     SPIN_UNLOCK sched_lock
     sti
 .done:
+    mov eax, [gs:pc.index]
+    btr [r12 + guest.host_stale], eax
+    jnc .view
+    mov rax, cr3
+    mov cr3, rax
+.view:
     pop r10
     pop r9
     pop rsi

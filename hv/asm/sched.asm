@@ -315,6 +315,11 @@ pick:
     mov [gs:pc.guest], r12
     mov rax, [r12 + guest.region]
     mov [gs:pc.region], rax
+    btr [r12 + guest.host_stale], ebp
+    jnc .view
+    mov rax, cr3
+    mov cr3, rax
+.view:
     cmp ebp, [r12 + guest.last_cpu]
     je .same
     mov [r12 + guest.last_cpu], ebp
@@ -427,6 +432,10 @@ run_look:
     mov dword [r12 + guest.flush], 0
     inc qword [r12 + guest.flushes]
     call [vendor_flush]
+    cmp qword [r12 + guest.first_entry], 0
+    jne .flushed
+    RDTSC64
+    mov [r12 + guest.first_entry], rax          ; a copy's, whose time had begun before it
 .flushed:
     mov rdi, [gs:pc.slice_end]
     cmp rdi, [r12 + guest.deadline]

@@ -12,7 +12,7 @@
 %include "vmcb.inc"
 
 global svm_run, svm_exit
-extern run_look, run_verdict, run_trapped, svm_next_rip, timer_arm, watch_tsc
+extern share_exit, run_look, run_verdict, run_trapped, svm_next_rip, timer_arm, watch_tsc
 
 section .text
 
@@ -105,15 +105,49 @@ svm_run.trapped:                                ; EAX EndReason, RDX value
     call run_trapped
     jmp svm_run.leave
 svm_exit.information:
-    cmp edx, EXIT_MACHINE_CHECK - EXIT_INTR
-    je .machine_check
+    cmp edx, EXIT_NPF - EXIT_INTR
+    jae .rare
+.plain:
     mov rax, [rbp + EXITINFO1]
     mov [rbx + EXIT_FROM_REGION + ExitRecord_Info1], rax
     mov rax, [rbp + EXITINFO2]
     mov [rbx + EXIT_FROM_REGION + ExitRecord_Info2], rax
     jmp svm_exit.machine
-.machine_check:
+.rare:
+    je .nested
+    cmp edx, EXIT_MACHINE_CHECK - EXIT_INTR
+    jne .plain
     int 18                                      ; the host's
+; A write to what is there, and may not be written to (15.25.6): memory that the guest shares. What it interrupted the delivery of is delivered
+; again; a software interrupt is executed again, for RIP is still at it.
+.nested:
+    mov eax, [rbp + EXITINFO1]
+    and eax, 3
+    cmp eax, 3
+    jne .plain
+    mov rsi, [rbp + EXITINFO2]
+    call share_exit
+    mov edx, EXIT_NPF - EXIT_INTR
+    mov rcx, [rbp + VMCB_RIP]
+    cmp eax, 2
+    je .plain
+    mov rcx, [rbp + EXITINTINFO]
+    bt ecx, 31
+    jnc .delivered
+    mov edx, ecx
+    and edx, 0x7FF
+    mov esi, edx
+    shr esi, 8
+    cmp esi, 4                                  ; INT n
+    je .delivered
+    sub edx, 0x303                              ; INT3, INTO
+    cmp edx, 1
+    jbe .delivered
+    mov [rbp + EVENTINJ], rcx
+.delivered:
+    test eax, eax
+    jz svm_run.enter
+    jmp svm_run.look
 ; QEMU's VMRUN (7.2, a CPU without NRIPS) does not take the interrupt shadow up again when a host interrupt came in the middle of one: the
 ; guest's window would open inside of it. So the window stays shut until the next host interrupt, which is asked for soon; an exit delivers
 ; as always. When that one comes before the guest's first instruction, QEMU has forgotten the shadow: it is set again, eight times at

@@ -4,7 +4,7 @@
 %include "hv.inc"
 
 global vector_stubs, traps_end
-extern panic, kick_interrupt, timer_interrupt, serial_interrupt, machine_trapped
+extern share_fault, panic, kick_interrupt, timer_interrupt, serial_interrupt, machine_trapped
 
 ; what a stub leaves on the stack, from RSP up
 struc frame
@@ -136,6 +136,13 @@ exception:
     test cl, cl
     jnz .breakpoint
 .other:
+    cmp eax, 14
+    jne .no_fault
+    mov ecx, [rsp + frame.error]
+    and ecx, 3
+    cmp ecx, 3                                  ; a write to what is there
+    je .write
+.no_fault:
     cmp eax, 2
     je .panic
     cmp eax, 8
@@ -173,6 +180,17 @@ exception:
     mov ecx, 0xFFFF0FF0
     mov dr6, rcx
     jmp stub_common.leave
+.write:                                         ; to memory that guests share?
+    call share_fault
+    test eax, eax
+    jz stub_common.leave
+    dec eax
+    mov eax, 14
+    jnz .no_fault
+    cmp qword [gs:pc.in_machine], 0
+    je .panic
+    mov eax, EndReason_OutOfMemory
+    jmp .out
 .panic:
     mov rdi, [exception_names + rax * 8]
     mov rsi, rsp

@@ -11,7 +11,7 @@
 %include "vmcs.inc"
 
 global vmx_run, vmx_exit, vmx_select
-extern run_look, run_verdict, run_trapped
+extern share_exit, run_look, run_verdict, run_trapped
 
 section .text
 
@@ -84,8 +84,9 @@ vmx_exit:
     vmread rdx, rcx
     cmp edx, 1                                  ; external interrupt
     je .host
-    cmp edx, 52                                 ; preemption timer: vmx_vcpu.asm says what for
-    je .host
+    cmp edx, EXIT_EPT_VIOLATION
+    jae .high
+.plain:
     mov [rbx + EXIT_FROM_REGION + ExitRecord_Reason], edx
     mov ecx, GUEST_RIP
     vmread [rbx + VcpuRecord_Rip], rcx
@@ -110,6 +111,10 @@ vmx_exit:
     call run_verdict
     jnc vmx_run.look
     ret
+.high:
+    je .nested
+    cmp edx, 52                                 ; preemption timer: vmx_vcpu.asm says what for
+    jne .plain
 .host:
     add dword [gs:pc.vmcs_accesses], 3
     mov ecx, GUEST_RIP
@@ -130,3 +135,59 @@ vmx_exit:
     int 18                                      ; and so is a machine check
 .nmi:
     int 2                                       ; an NMI is the host's
+; A write to what is there, and may not be written to (28.3.3.2, table 28-7: 1 a write, 3 readable): memory that the guest shares. What it
+; interrupted the delivery of is delivered again.
+.nested:
+    mov ecx, QUALIFICATION
+    vmread rbp, rcx
+    mov eax, ebp
+    and eax, 1 << 1 | 1 << 3
+    cmp eax, 1 << 1 | 1 << 3
+    jne .plain
+    mov ecx, GUEST_RIP
+    vmread [rbx + VcpuRecord_Rip], rcx
+    mov ecx, GUEST_PHYSICAL
+    vmread rsi, rcx
+    add dword [gs:pc.vmcs_accesses], 6          ; these, the reason, vectoring, and RIP at the next entry
+    call share_exit
+    mov edx, EXIT_EPT_VIOLATION
+    cmp eax, 2
+    je .plain
+    mov ecx, VECTORING
+    vmread rdx, rcx
+    bt edx, 31
+    jnc .by_iret
+    mov esi, edx
+    and esi, ~(1 << 12)                         ; undefined (28.2.4)
+    mov ecx, ENTRY_INTERRUPTION
+    vmwrite rcx, rsi
+    mov ecx, VECTORING_ERROR
+    vmread rsi, rcx
+    mov ecx, ENTRY_ERROR
+    vmwrite rcx, rsi
+    mov ecx, INSTRUCTION_LENGTH                 ; of a software interrupt
+    vmread rsi, rcx
+    mov ecx, ENTRY_LENGTH
+    vmwrite rcx, rsi
+    shr edx, 8
+    and edx, 7
+    cmp edx, 2
+    jne .delivered
+    mov edx, ~8                                 ; an NMI blocks NMIs when it is delivered
+    mov esi, 0
+    jmp .blocked
+.by_iret:                                       ; the fault was IRET's, which had let NMIs in again (28.2.3)
+    bt ebp, 12
+    jnc .delivered
+    or edx, -1
+    mov esi, 8
+.blocked:
+    mov ecx, GUEST_INTERRUPTIBILITY
+    vmread rdi, rcx
+    and edi, edx
+    or edi, esi
+    vmwrite rcx, rdi
+.delivered:
+    test eax, eax
+    jz vmx_run.enter
+    jmp vmx_run.look

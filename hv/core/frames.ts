@@ -21,6 +21,8 @@ export enum BlockKind {
   Ram = 4,
   HasClean = 8,
   HasDirty = 16,
+  /** in the chain of a guest that shares it: frames of it may be free, but all of it is nobody else's before that guest is gone */
+  Shared = 32,
   /** all 512 frames are free and zero */
   Clean = 9,
 }
@@ -62,7 +64,14 @@ export function classify(block: u32): u32 {
   const dirty = host.blockCount(block, FrameState.Dirty);
   const clean = dirty == BLOCK_FRAMES ? 0 : host.blockCount(block, FrameState.Clean);
   const free = clean + dirty;
-  let kind: u32 = free == BLOCK_FRAMES ? BlockKind.Whole : free != 0 || kindOf(block) != BlockKind.None ? BlockKind.Carved : BlockKind.None;
+  const shared = kindOf(block) & BlockKind.Shared;
+  let kind: u32 = shared
+    ? BlockKind.Carved | BlockKind.Shared
+    : free == BLOCK_FRAMES
+      ? BlockKind.Whole
+      : free != 0 || kindOf(block) != BlockKind.None
+        ? BlockKind.Carved
+        : BlockKind.None;
   if (clean != 0) kind |= BlockKind.HasClean;
   if (dirty != 0) kind |= BlockKind.HasDirty;
   setKind(block, kind);
@@ -124,7 +133,7 @@ export function freeFrames(): u64 {
     if (kind & BlockKind.Whole) sum += BLOCK_FRAMES;
     else if (kind & BlockKind.Carved) sum += host.blockCount(block, FrameState.Clean) + host.blockCount(block, FrameState.Dirty);
   }
-  return sum;
+  return sum + host.fact(HostFact.Reserve);
 }
 
 /** Those of them that are not scrubbed yet. */

@@ -6,7 +6,14 @@ import { GuestLimit, RunState } from "../../protocol/messages";
 import { BLOCK_BYTES } from "./frames";
 import * as host from "./host";
 import { GUESTS, Size } from "./layout";
-import { NO_BLOCK } from "./placement";
+import { NO_BLOCK, shareBlocks } from "./placement";
+
+/** Of a slot; 0: it is free. */
+enum Use {
+  Taken = 1,
+  /** the guest is a copy, or has one */
+  Shares = 2,
+}
 
 /** What is still to be looked at. */
 export enum Mark {
@@ -16,12 +23,12 @@ export enum Mark {
 
 //    0      1      2      3      4             6             8
 //   +------+------+------+------+-------------+-------------+
-//   | used | marks| known| noted| blocks      | first block |
+//   | use  | marks| known| noted| blocks      | first block |
 //   +------+------+------+------+-------------+-------------+
 // @ts-ignore: decorator
 @unmanaged
 class GuestRecord {
-  used: u8;
+  use: u8;
   marks: u8;
   /** the RunState that the peer was last told, or can tell from a reply */
   known: u8;
@@ -34,6 +41,8 @@ class GuestRecord {
 /** One more than the highest slot that was ever used: what loops over guests have to look at. */
 export let top: u32 = 0;
 export let guests: u32 = 0;
+/** Guests that are copies, or have one. */
+export let sharing: u32 = 0;
 /** Marks that some guest may have. */
 export let pending: u32 = 0;
 
@@ -42,19 +51,19 @@ function record(slot: u32): GuestRecord {
 }
 
 export function exists(slot: u64): bool {
-  return slot < <u64>GuestLimit.Slots && record(<u32>slot).used != 0;
+  return slot < <u64>GuestLimit.Slots && record(<u32>slot).use != 0;
 }
 
 /** The lowest free slot, or GuestLimit.Slots. */
 export function freeSlot(): u32 {
   let slot: u32 = 0;
-  while (slot < <u32>GuestLimit.Slots && record(slot).used) slot++;
+  while (slot < <u32>GuestLimit.Slots && record(slot).use) slot++;
   return slot;
 }
 
 export function enroll(slot: u32, blocks: u32, first: u32): void {
   const guest = record(slot);
-  guest.used = 1;
+  guest.use = <u8>Use.Taken;
   guest.marks = 0;
   guest.known = <u8>RunState.Created;
   guest.blocks = <u16>blocks;
@@ -65,15 +74,33 @@ export function enroll(slot: u32, blocks: u32, first: u32): void {
 
 export function strike(slot: u32): void {
   const guest = record(slot);
-  guest.used = 0;
+  if (guest.use & Use.Shares) sharing--;
+  guest.use = 0;
   guest.marks = 0;
   guest.blocks = 0;
   guest.first = <u16>NO_BLOCK;
   guests--;
 }
 
+/** The guest is a copy, or has one. */
+export function shares(slot: u32): bool {
+  return (record(slot).use & Use.Shares) != 0;
+}
+
+export function markShared(slot: u32): void {
+  const guest = record(slot);
+  if (guest.use & Use.Shares) return;
+  guest.use |= <u8>Use.Shares;
+  sharing++;
+  shareBlocks(guest.first);
+}
+
+export function blocksOf(slot: u32): u32 {
+  return record(slot).blocks;
+}
+
 export function memoryBytes(slot: u32): u64 {
-  return <u64>record(slot).blocks * BLOCK_BYTES;
+  return <u64>blocksOf(slot) * BLOCK_BYTES;
 }
 
 export function firstBlock(slot: u32): u32 {

@@ -27,6 +27,10 @@ export enum HostFact {
   PoolFrames = 11,
   /** not 0: what comes in is a script that lay in the boot image; nobody reads what goes out but a file */
   Scripted = 12,
+  /** frames of the pool that a copy of a guest needs for 0 bytes of RAM, and two for each started GiB */
+  CloneFrames = 13,
+  /** frames in the reserve */
+  Reserve = 14,
 }
 
 /** A CpuStatWord of one CPU; 0 for one that does not work. */
@@ -82,8 +86,20 @@ export enum FrameState {
   Dirty = 2,
   /** free, all zeros */
   Clean = 3,
-  /** a guest's */
+  /** a guest's, or several guests' */
   Owned = 4,
+  /** free, all zeros, in the reserve */
+  Reserved = 5,
+}
+
+/** Clean frames that are set aside, so that a write to shared memory need not wait for core. */
+export enum Reserve {
+  /** as many as there can be */
+  Most = 256,
+  /** core is called when there are no more than these */
+  Low = 128,
+  /** a guest's own write must wait for core when there are no more than these: the rest is for what writes for it, and cannot wait */
+  Floor = 32,
 }
 
 /** How many of the 512 frames of 2 MiB block `block` are in `state`: a quick look for allocators. */
@@ -94,6 +110,15 @@ export declare function blockCount(block: u32, state: u32): u32;
 // @ts-ignore: decorator
 @external("host", "frameScrub")
 export declare function frameScrub(frame: u32, count: u32): bool;
+
+/** Sets a Clean frame aside; u32.MAX_VALUE: there is none to be had, and guests that need one shall end. */
+// @ts-ignore: decorator
+@external("host", "reserveGive")
+export declare function reserveGive(frame: u32): bool;
+/** Makes a frame of the reserve Clean again: which, or u32.MAX_VALUE when none is left. */
+// @ts-ignore: decorator
+@external("host", "reserveBack")
+export declare function reserveBack(): u32;
 
 /** Makes the slot's guest block in a Clean frame; the guest's pool is empty. `affinity`: the CPUs that may run it, a bit each; 0: all.
  *  Refused: slot in use, frame not Clean, a CPU that does not work. */
@@ -112,6 +137,11 @@ export declare function guestRam(slot: u32, block: u32, address: u64): bool;
 // @ts-ignore: decorator
 @external("host", "guestInit")
 export declare function guestInit(slot: u32, wallSeconds: u64, cpuModel: u32, tscKhz: u32): bool;
+/** Makes the slot, which has a pool (HostFact.CloneFrames) and nothing else, a copy of a guest that was started and has not ended. `from`:
+ *  GuestLimit.EntropyBytes of entropy in core's memory. TSC ticks that went into the nested tables; 0: refused, and nothing is changed. */
+// @ts-ignore: decorator
+@external("host", "guestClone")
+export declare function guestClone(slot: u32, source: u32, paused: bool, from: u32): u64;
 /** The machine's boot(kind, block, bytes): a Status, and its value by guestValue. Status.Ended when it trapped. */
 // @ts-ignore: decorator
 @external("host", "guestBoot")

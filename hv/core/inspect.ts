@@ -1,6 +1,6 @@
 // Operations that look at a guest: state, registers, the last exit, stat, nested tables. They change nothing.
 
-import { GuestNestedArgs, GuestStatArgs, GuestStatReply, RunState, Status } from "../../protocol/messages";
+import { GuestFramesArgs, GuestNestedArgs, GuestStatArgs, GuestStatReply, RunState, Status } from "../../protocol/messages";
 import { ExitField, ExitReason, NestedBit, Register } from "../../protocol/state";
 import { memoryBytes } from "./guests";
 import * as host from "./host";
@@ -61,5 +61,42 @@ export function guestNested(slot: u32): u32 {
     word(entry);
     if (!(entry & (NestedBit.Read | NestedBit.Write | NestedBit.Execute)) || entry & NestedBit.Large) break;
   }
+  return Status.Ok;
+}
+
+const PAGE: u64 = 0x1000;
+const LARGE: u64 = 0x200000;
+const ADDRESS: u64 = 0x000ffffffffff000;
+/** Pages looked at for one reply: what they are is told in few words when they are in a row. */
+const PAGES_A_REPLY: u32 = 2048;
+
+export function guestFrames(slot: u32): u32 {
+  let address = arg(GuestFramesArgs.Address);
+  const size = memoryBytes(slot);
+  if (address % PAGE || address >= size) return failWithTwo(Status.BadAddress, address, PAGE);
+  const next = data();
+  word(0);
+  let from: u64 = 0;
+  let bytes: u64 = 0;
+  for (let pages: u32 = 0; pages < PAGES_A_REPLY && address < size; pages++) {
+    let entry = host.guestNested(slot, address, 1);
+    const length = entry & NestedBit.Large ? LARGE - (address & (LARGE - 1)) : PAGE;
+    if (length == PAGE && !(entry & NestedBit.Large)) entry = host.guestNested(slot, address, 0);
+    const at = entry & NestedBit.Large ? (entry & ADDRESS & ~(LARGE - 1)) | (address & (LARGE - 1)) : entry & ADDRESS;
+    if (bytes && at != from + bytes) {
+      word(from);
+      word(bytes);
+      bytes = 0;
+      if (dataRoom() < 16) break;
+    }
+    if (bytes == 0) from = at;
+    bytes += length;
+    address += length;
+  }
+  if (bytes) {
+    word(from);
+    word(bytes);
+  }
+  store<u64>(next, address);
   return Status.Ok;
 }

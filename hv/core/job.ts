@@ -3,6 +3,7 @@
 // its reply anew and has its arguments in its own file: requests are answered in between (turn.ts).
 
 import { Op } from "../../protocol/messages";
+import { cloneStep } from "./clone";
 import { createStep, createUndo } from "./create";
 import { digestStep } from "./digest";
 import * as host from "./host";
@@ -61,6 +62,8 @@ function step(): u32 {
   switch (op) {
     case Op.GuestCreate:
       return createStep();
+    case Op.GuestClone:
+      return cloneStep();
     case Op.GuestLoad:
       return loadStep();
     case Op.GuestSave:

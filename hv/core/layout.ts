@@ -53,3 +53,5 @@ export const DIGEST: usize = memory.data(Size.Digest);
 /** store.ts */
 export const BOUNCE_KEPT: usize = memory.data(Size.Bounce);
 export const BOUNCE: usize = memory.data(Size.Bounce);
+/** clone.ts */
+export const ENTROPY: usize = memory.data(GuestLimit.EntropyBytes);

@@ -2,8 +2,10 @@
 
 import { Link } from "../../protocol/link";
 import { BulkWords, GuestLimit, GuestReadArgs, GuestWriteArgs, HostImport, Status } from "../../protocol/messages";
-import { exists, inside } from "./guests";
+import { FRAME_BYTES } from "./frames";
+import { exists, inside, shares } from "./guests";
 import * as host from "./host";
+import { HostFact } from "./host";
 import { countBad } from "./link";
 import { added, arg, argData, argsBytes, data, failWith, failWithTwo, refused } from "./message";
 
@@ -12,7 +14,13 @@ export function guestWrite(slot: u32): u32 {
   const bytes = argsBytes - 8 * GuestWriteArgs.Words;
   if (!inside(slot, address, bytes)) return failWithTwo(Status.BadAddress, address, bytes);
   if (bytes == 0) return Status.Ok;
-  return host.guestWrite(slot, address, <u32>argData(GuestWriteArgs.Words), bytes) ? Status.Ok : refused(HostImport.GuestWrite);
+  if (host.guestWrite(slot, address, <u32>argData(GuestWriteArgs.Words), bytes)) return Status.Ok;
+  return isShort(slot, bytes) ? failWithTwo(Status.NoMemory, bytes, 0) : refused(HostImport.GuestWrite);
+}
+
+/** A write to memory that guests share had no frames for pages of its own. */
+function isShort(slot: u32, bytes: u32): bool {
+  return shares(slot) && host.fact(HostFact.Reserve) <= <u64>(bytes / <u32>FRAME_BYTES + 1);
 }
 
 export function guestRead(slot: u32): u32 {

@@ -37,7 +37,15 @@ export function takeBlocks(count: u32, maxRuns: u32): u32 {
 
 /** Each block is what the host now says it is. */
 export function returnBlocks(first: u32): void {
-  for (let block = first; block != NO_BLOCK; block = nextBlock(block)) classify(block);
+  for (let block = first; block != NO_BLOCK; block = nextBlock(block)) {
+    setKind(block, kindOf(block) & ~BlockKind.Shared);
+    classify(block);
+  }
+}
+
+/** Their guest shares them from now on. */
+export function shareBlocks(first: u32): void {
+  for (let block = first; block != NO_BLOCK; block = nextBlock(block)) setKind(block, BlockKind.Carved | BlockKind.Shared);
 }
 
 function link(block: u32, next: u32): void {

@@ -5,9 +5,11 @@ import { GuestDebugArgs } from "../../protocol/debug";
 import { Link } from "../../protocol/link";
 import {
   GuestArgs,
+  GuestCloneArgs,
   GuestCreateArgs,
   GuestDigestArgs,
   GuestExplainArgs,
+  GuestFramesArgs,
   GuestNestedArgs,
   GuestPartArgs,
   GuestPartReadArgs,
@@ -22,6 +24,7 @@ import {
   Status,
 } from "../../protocol/messages";
 import { GuestTraceArgs, GuestTracedArgs } from "../../protocol/trace";
+import { guestClone } from "./clone";
 import { guestDestroy, guestKill, guestNmi, guestPause, guestResume, guestStart } from "./control";
 import { guestCreate } from "./create";
 import { guestDebug } from "./debug";
@@ -29,7 +32,7 @@ import { guestDigest } from "./digest";
 import { guestExplain } from "./explain";
 import { exists } from "./guests";
 import { drop, payloadAt, payloadBytes, waiting } from "./inbox";
-import { guestExit, guestNested, guestRegisters, guestStat, guestState } from "./inspect";
+import { guestExit, guestFrames, guestNested, guestRegisters, guestStat, guestState } from "./inspect";
 import { NO_GUEST, startJob } from "./job";
 import * as link from "./link";
 import { guestRead, guestWrite } from "./memory";
@@ -112,6 +115,10 @@ function shapeOf(op: u32): u32 {
       return GuestArgs.Words | AND_BYTES;
     case Op.GuestRestore:
       return GuestRestoreArgs.Words;
+    case Op.GuestClone:
+      return GuestCloneArgs.Words | AND_BYTES;
+    case Op.GuestFrames:
+      return GuestFramesArgs.Words;
     case Op.GuestResume:
       return GuestResumeArgs.Words;
     case Op.GuestTrace:
@@ -206,6 +213,10 @@ function dispatchGuest(op: u32, slot: u32): u32 {
       return guestRegistersWrite(slot);
     case Op.GuestRestore:
       return guestRestore(slot);
+    case Op.GuestClone:
+      return guestClone(slot);
+    case Op.GuestFrames:
+      return guestFrames(slot);
     case Op.GuestTrace:
       return guestTrace(slot);
     case Op.GuestTraced:

@@ -8,6 +8,7 @@ import * as host from "./host";
 import { jobActive, jobDeadline, runJob } from "./job";
 import * as link from "./link";
 import { requestReady, takeRequests } from "./request";
+import { keepReserve } from "./reserve";
 import { scrubbing, scrubDeadline, scrubInBackground } from "./scrub";
 import { farewellDeadline, stopWhenSettled } from "./system";
 
@@ -16,13 +17,14 @@ export function work(now: u64, idle: u32, unread: bool): u32 {
   stopWhenSettled(now);
   runJob(now, idle != 0);
   takeRequests();
+  const hungry = keepReserve();
   noteChanges();
   sendConsoles();
   sendEvents();
   link.transmit(now);
   const working = jobActive() && link.room() > 0;
   if (!jobActive()) scrubInBackground(now, idle != 0);
-  host.timer(deadline(now, unread));
+  host.timer(hungry ? now : deadline(now, unread));
   return working || scrubbing() ? 1 : 0;
 }
 

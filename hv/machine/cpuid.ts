@@ -215,8 +215,8 @@ function xsaveLeaves(): void {
 function hypervisorLeaves(): void {
   // Max leaf, then "hvkithvkit\0\0" in EBX, ECX, EDX.
   set(0x40000000, 0x40000010, 0x696b7668, 0x6b766874, 0x00007469);
-  // Features: bit 0, hypercalls 0 and 1.
-  set(0x40000001, 1, 0, 0, 0);
+  // Features: bit 0, hypercalls 0 and 1; bit 1, 2 and 3.
+  set(0x40000001, 3, 0, 0, 0);
   // The TSC's kilohertz; no APIC bus.
   set(0x40000010, guest.tscKhz(), 0, 0, 0);
   // The second hypervisor that guests look for, in steps of 100h: "KVMKVMKVM\0\0\0". A Linux that finds it does not calibrate its TSC

@@ -4,6 +4,7 @@
 //   003C  u32: bytes of the state region in use, for whoever reads it from outside
 //   0040  the exit record: NASM writes it at each exit that the machine handles; not state
 //   0080  a debugger's wishes and what came of them: NASM writes and reads them (DebuggerRecord); not state
+//   0090  which copy the guest is: NASM writes it (CopyRecord); not state
 //   0100  the state region: vCPU general registers, then the devices' records (state.ts); all that a snapshot needs
 //   4000  end of the region; tables and caches that can be rebuilt
 //   8000  static data of the module (asc --memoryBase)
@@ -13,6 +14,7 @@ export enum Layout {
   StateBytes = 0x3c,
   Exit = 0x40,
   Debug = 0x80,
+  Copy = 0x90,
   Region = 0x100,
   RegionEnd = 0x4000,
   Data = 0x8000,
@@ -79,6 +81,14 @@ export enum DebuggerRecord {
   Flags = 0,
   /** u32: DebugStop bits, with Verdict.Break */
   Stop = 4,
+}
+
+/** Offsets from Layout.Copy. */
+export enum CopyRecord {
+  /** u64: 0 for a guest that was created, and a number that no other has for each that was cloned or restored */
+  Generation = 0,
+  /** 32 bytes that nobody else has, zeros after they were read; zeros too unless it was cloned */
+  Entropy = 8,
 }
 
 /** Offsets from Layout.Region: what NASM saves and loads at each world switch, one u64 each, in Register's order. */

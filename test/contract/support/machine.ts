@@ -1,12 +1,13 @@
 // One running hypervisor for the tests of a file: engine, link, and the guests that were made on it. Guests are made from images by
 // the product's own catalog and boot plan; the daemon is not in the way (cli.test.ts is for that).
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { RunningEngine } from "../../../control/src/engines/engine.js";
 import { createEngine } from "../../../control/src/engines/engines.js";
 import { RemoteHypervisor } from "../../../control/src/hypervisor/client.js";
-import type { GuestCreateOptions } from "../../../control/src/hypervisor/hypervisor.js";
+import type { ClonedGuest, GuestCreateOptions } from "../../../control/src/hypervisor/hypervisor.js";
 import type { SavedState } from "../../../control/src/hypervisor/saved.js";
 import { Catalog, type Image } from "../../../control/src/images/catalog.js";
 import type { CpioFile } from "../../../control/src/images/cpio.js";
@@ -68,6 +69,11 @@ export interface SavedGuest {
   name: string;
   ram: Uint8Array;
   state: SavedState;
+}
+
+export interface Clone extends ClonedGuest {
+  copy: Guest;
+  entropy: Uint8Array;
 }
 
 export class Machine {
@@ -155,6 +161,17 @@ export class Machine {
       throw error;
     }
     return guest;
+  }
+
+  /** A copy of a guest, that goes on unless it shall be paused; its console is empty. */
+  async clone(guest: Guest, { paused = false, affinity = 0 }: { paused?: boolean; affinity?: number } = {}): Promise<Clone> {
+    const entropy = randomBytes(GuestLimit.EntropyBytes);
+    // Paused first, so that nothing of its console comes before it is known here.
+    const made = await this.hypervisor.guestClone({ guest: guest.slot, entropy, affinity, paused: true });
+    const copy = new Guest(this, `${guest.name}, copy ${made.generation}`, made.guest, made.requestTsc);
+    this.#guests.set(made.guest, copy);
+    if (!paused) await this.hypervisor.guestResume(made.guest);
+    return { ...made, copy, entropy };
   }
 
   async runPlan(name: string, plan: BootPlan, options: Omit<GuestCreateOptions, "wallSeconds">, traceModes = 0): Promise<Guest> {

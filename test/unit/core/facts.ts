@@ -10,7 +10,7 @@ function named<Name extends string>(name: string): Record<Name, number> {
   return Object.fromEntries(members) as Record<Name, number>;
 }
 
-export const FrameState = named<"Absent" | "Host" | "Dirty" | "Clean" | "Owned">("FrameState");
+export const FrameState = named<"Absent" | "Host" | "Dirty" | "Clean" | "Owned" | "Reserved">("FrameState");
 export const HostFact = named<
   | "Vendor"
   | "Cpus"
@@ -25,4 +25,7 @@ export const HostFact = named<
   | "SerialOverruns"
   | "PoolFrames"
   | "Scripted"
+  | "CloneFrames"
+  | "Reserve"
 >("HostFact");
+export const Reserve = named<"Most" | "Low" | "Floor">("Reserve");

@@ -4,12 +4,14 @@
 import { EndReason, GuestLimit, GuestPart, GuestStatReply, RunState, Status } from "../../../protocol/messages.js";
 import { ExitReason } from "../../../protocol/state.js";
 import { crc32c } from "./codec.js";
-import { FrameState, HostFact } from "./facts.js";
+import { FrameState, HostFact, Reserve } from "./facts.js";
 import { BLOCK, BLOCK_FRAMES, FRAME, Physical } from "./physical.js";
 import { Tracing } from "./tracing.js";
 
 export const NEVER = 0xffff_ffff_ffff_ffffn;
 export const POOL_FRAMES = 31;
+export const CLONE_FRAMES = 9;
+const NO_FRAME = 0xffff_ffff;
 const INPUT_RING = 1024;
 
 export interface Guest {
@@ -45,6 +47,8 @@ export interface Guest {
   /** of each guestResume: whether guest time had passed, and how far behind the clocks were */
   resumes: [passed: number, behindNs: bigint][];
   exits: bigint[];
+  generation: bigint;
+  entropy: Uint8Array;
 }
 
 export interface HostOptions {
@@ -65,6 +69,10 @@ export class Host {
   readonly guests = new Map<number, Guest>();
   readonly tracing: Tracing;
   readonly store: Uint8Array;
+  /** frames that are set aside, and whether core has said that there are no more */
+  readonly reserve: number[] = [];
+  dry = false;
+  generations = 0n;
   readonly facts = new Map<number, bigint>();
   /** imports that refuse, by name; after how many more calls */
   readonly refuse = new Map<string, number>();
@@ -115,6 +123,7 @@ export class Host {
       [HostFact.IdleNs, 77],
       [HostFact.SerialOverruns, 3],
       [HostFact.PoolFrames, POOL_FRAMES],
+      [HostFact.CloneFrames, CLONE_FRAMES],
     ];
     for (const [fact, value] of facts) this.facts.set(fact, BigInt(value));
   }
@@ -151,6 +160,21 @@ export class Host {
       guestRam: (slot: number, block: number, address: bigint) => this.#guestRam(this.guests.get(slot), block, address),
       guestInit: (slot: number, wallSeconds: bigint, cpuModel: number, tscKhz: number) =>
         this.#guestInit(this.guests.get(slot), wallSeconds, cpuModel, tscKhz),
+      guestClone: (slot: number, source: number, paused: number, from: number) =>
+        this.#guestClone(this.guest(slot), this.guest(source), paused !== 0, this.#bytes(from, GuestLimit.EntropyBytes)),
+      reserveGive: (frame: number) => {
+        this.dry = frame >>> 0 === NO_FRAME;
+        if (this.dry) return true;
+        if (this.reserve.length >= Reserve.Most || this.physical.state[frame] !== FrameState.Clean) return false;
+        this.physical.state[frame] = FrameState.Reserved;
+        this.reserve.push(frame);
+        return true;
+      },
+      reserveBack: () => {
+        const frame = this.reserve.pop();
+        if (frame !== undefined) this.physical.state[frame] = FrameState.Clean;
+        return frame ?? NO_FRAME;
+      },
       guestBoot: (slot: number, kind: number, block: bigint, bytes: number) => this.#guestBoot(this.guest(slot), kind, block, bytes),
       guestRun: (slot: number) => this.#guestRun(this.guests.get(slot)),
       guestResume: (slot: number, passed: number, behindNs: bigint) => this.#guestResume(this.guests.get(slot), passed, behindNs),
@@ -210,7 +234,11 @@ export class Host {
       guestVcb: (slot: number, field: number) => this.guests.get(slot)?.vcb[field] ?? 0n,
       guestCpus: (slot: number) => (BigInt(this.guest(slot).affinity) << 32n) | 3n,
       guestStat: (slot: number, index: number) =>
-        BigInt(index === GuestStatReply.TraceModes ? this.tracing.modes(slot) : slot * 1000 + index),
+        index === GuestStatReply.TraceModes
+          ? BigInt(this.tracing.modes(slot))
+          : index === GuestStatReply.Generation
+            ? this.guest(slot).generation
+            : BigInt(slot * 1000 + index),
       guestTrace: (slot: number, modes: number, frame: number) => this.tracing.set(this.guest(slot).slot, modes, frame),
       guestTraced: (slot: number, index: bigint, to: number) => {
         const record = this.tracing.record(slot, BigInt.asUintN(64, index));
@@ -250,7 +278,7 @@ export class Host {
         this.calls.set(name, (this.calls.get(name) ?? 0) + 1);
         const left = this.refuse.get(name);
         if (left === undefined) return call(...args);
-        if (left === 0) return name.startsWith("store") ? -1 : 0;
+        if (left === 0) return name === "guestClone" ? 0n : name.startsWith("store") ? -1 : 0;
         this.refuse.set(name, left - 1);
         return call(...args);
       };
@@ -303,6 +331,7 @@ export class Host {
   }
 
   #fact(index: number): bigint {
+    if (index === HostFact.Reserve) return BigInt(this.reserve.length);
     const value = this.facts.get(index);
     if (value === undefined) throw new Error(`core asks for fact ${index}`);
     return value;
@@ -360,6 +389,8 @@ export class Host {
       boots: [],
       resumes: [],
       exits: Array.from({ length: ExitReason.Count }, () => 0n),
+      generation: 0n,
+      entropy: new Uint8Array(),
     });
     return true;
   }
@@ -393,6 +424,19 @@ export class Host {
     if (this.trap === EndReason.None) return true;
     this.end(guest.slot, this.trap, 0x66n);
     return false;
+  }
+
+  /** The copy has the source's blocks; who writes to them is not looked at here. */
+  #guestClone(clone: Guest, source: Guest, paused: boolean, entropy: Uint8Array): bigint {
+    const pool = CLONE_FRAMES + 2 * Math.ceil(source.ram.length / 512);
+    const goesOn = [RunState.Runnable, RunState.Halted, RunState.Paused].includes(source.state);
+    if (clone.made || clone.ram.length > 0 || clone.pool.length < pool || !source.made || !goesOn) return 0n;
+    const before = source.state === RunState.Paused ? source.before : source.state;
+    const state = paused ? RunState.Paused : before;
+    this.generations++;
+    Object.assign(clone, { made: true, ram: [...source.ram], before, state, changed: true });
+    Object.assign(clone, { generation: this.generations, entropy: entropy.slice() });
+    return 1234n;
   }
 
   #part(slot: number, part: number, offset: number, bytes: number): Uint8Array | undefined {
@@ -437,8 +481,12 @@ export class Host {
     if (!guest || (guest.state !== RunState.Created && guest.state !== RunState.Ended)) return false;
     for (const frame of [guest.frame, ...guest.pool]) this.physical.release(frame, 1);
     this.tracing.free(guest.slot);
-    for (const block of guest.ram) this.physical.release(block * BLOCK_FRAMES, BLOCK_FRAMES);
     this.guests.delete(guest.slot);
+    const others = [...this.guests.values()];
+    // What a copy has, too, stays.
+    for (const block of guest.ram) {
+      if (!others.some(({ ram }) => ram.includes(block))) this.physical.release(block * BLOCK_FRAMES, BLOCK_FRAMES);
+    }
     return true;
   }
 
@@ -496,6 +544,6 @@ export class Host {
 
   /** Free frames, clean or not. */
   get freeFrames(): number {
-    return this.physical.count(FrameState.Clean) + this.physical.count(FrameState.Dirty);
+    return this.physical.count(FrameState.Clean) + this.physical.count(FrameState.Dirty) + this.reserve.length;
   }
 }
