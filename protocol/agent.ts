@@ -1,5 +1,5 @@
 // The line between `hvkit exec` and the agent in a Linux guest, on the guest's second serial port: what both ends must agree on.
-// Enums only: TypeScript (control/src/client/agentlink.ts) and, through the generated agent.inc, NASM (images/linux/agent.asm) read them here.
+// Enums only: TypeScript (control/src/link/agentframe.ts) and, through the generated agent.inc, NASM (images/linux/agent.asm) read them here.
 // docs/exec.md says who sends what when.
 //
 // A frame before COBS, little endian; on the wire it is COBS-encoded, between 00h bytes:

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { AgentEnd, AgentFrame, AgentLimit } from "../../../protocol/agent.js";
 import { HvkitError } from "../errors.js";
-import { AgentDecoder, type AgentMessage, encodeAgentFrame } from "./agentlink.js";
+import { AgentDecoder, type AgentMessage, encodeAgentFrame } from "../link/agentframe.js";
 
 export interface AgentLine {
   /** Bytes for the agent, all of them before those of a later call. */

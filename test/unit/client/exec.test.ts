@@ -5,8 +5,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { projectRoot } from "../../../control/src/api/root.js";
-import { AgentDecoder, type AgentMessage, encodeAgentFrame } from "../../../control/src/client/agentlink.js";
 import { type AgentExit, AgentSession } from "../../../control/src/client/agentsession.js";
+import { AgentDecoder, type AgentMessage, encodeAgentFrame } from "../../../control/src/link/agentframe.js";
 import { AgentEnd, AgentFrame, AgentLimit } from "../../../protocol/agent.js";
 import { nightly } from "../../support/scale.js";
 

@@ -1,7 +1,7 @@
-// The frames of protocol/agent.ts: bytes of a guest's second serial port to frames, and back. Used by exec.
+// The frames of protocol/agent.ts: bytes of a guest's second serial port to frames, and back. Used by the client's exec, and by the daemon for clones.
 import { type AgentFrame, AgentLimit } from "../../../protocol/agent.js";
-import { cobsDecode, cobsEncode, cobsMax } from "../link/cobs.js";
-import { crc32c } from "../link/crc32c.js";
+import { cobsDecode, cobsEncode, cobsMax } from "./cobs.js";
+import { crc32c } from "./crc32c.js";
 
 export interface AgentMessage {
   session: bigint;
