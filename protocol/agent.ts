@@ -9,8 +9,9 @@
 //   |   session   |  seq   | type | 0 0 0  |  payload n  | CRC-32C|
 //   +---- .. -----+--------+------+--------+---- ... ----+--------+
 //
-//   session  a random number that the control plane chose, one for each command; 0: the agent has started, and knows no command.
-//   seq      counts a session's frames in this direction from 0; Hello, Ready and Alive are not counted and have 0.
+//   session  a random number that the control plane chose, one for each command; 0: the agent has started, or woke up in a copy of its
+//            guest, and knows no command.
+//   seq      counts a session's frames in this direction from 0; Hello, Ready, Alive and Cloned are not counted and have 0.
 //   type     AgentFrame
 //   CRC-32C  over all that stands before it (RFC 3720 B.4).
 //
@@ -32,8 +33,10 @@ export enum AgentFrame {
   Signal = 7,
   /** nothing: whoever runs the command is still there */
   Alive = 8,
+  /** AgentCloned; of session 0, not counted: the guest is a copy, and this its first frame. It is answered by Ready of session 0 */
+  Cloned = 12,
 
-  /** Agent -> control plane. [u32]: AgentLimit.Version */
+  /** Agent -> control plane. [u32]: AgentLimit.Version; [u64]: the generation that Cloned told last, 0: none did */
   Ready = 16,
   /** [u32]: its process */
   Started = 17,
@@ -45,6 +48,17 @@ export enum AgentFrame {
   InputRoom = 20,
   /** [u32 AgentEnd][u32]: the session is over */
   End = 21,
+}
+
+/** What a copy is told: where each part begins. */
+export enum AgentCloned {
+  /** u64: another one for each copy that there is */
+  Generation = 0,
+  /** for the kernel's pool */
+  Entropy = 8,
+  EntropyBytes = 32,
+  /** to the payload's end: its name */
+  Name = 40,
 }
 
 export enum AgentEnd {

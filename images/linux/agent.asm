@@ -10,7 +10,7 @@
 ; 3. vfork: the child shares this memory until it is another program, so that its error reaches us in SPAWN_ERROR.
 ; It does NOT: give a command a terminal, look at PATH (it looks in FOLDERS), or wait for what a command left in the background.
 ;
-; Its files, agent/NAME.asm: watch, streams, end, receive, take, run, child, send, crc32c, memory. Each says where it stands.
+; Its files, agent/NAME.asm: watch, streams, end, receive, take, cloned, run, child, send, crc32c, memory. Each says where it stands.
 ;
 ; Registers: rbx the session; r12 and r13 are the loop's and receive's; r14 and r15 of whoever pumps or starts a command. A routine keeps
 ; those that are not its own, and no other. Its standard streams are open: a pipe's ends come after them.
@@ -123,6 +123,7 @@ leave:
 %include "end.asm"
 %include "receive.asm"
 %include "take.asm"
+%include "cloned.asm"
 %include "run.asm"
 %include "child.asm"
 %include "send.asm"

@@ -1,5 +1,6 @@
 ; The agent's constants and memory.
 
+RANDOM: db "/dev/random", 0
 DEVICE: db "/dev/ttyS1", 0
 FOLDERS: db "/bin/", 0, "/sbin/", 0, "/usr/bin/", 0, "/usr/sbin/", 0, 0
 
@@ -28,6 +29,9 @@ payloadBytes: resd 1
 SPAWN_ERROR: resd 1                       ; the child's word to us
 word0: resd 1                             ; a payload of one word or two
 word1: resd 1
+randomFile: resd 1
+version: resd 1                           ; Ready's payload
+generation: resq 1
 pipes: resd 6                             ; of stdin, stdout, stderr: the end to read from, the end to write to
 alignb 8
 polls: resb (2 + 3 * AgentLimit_Sessions) * PollFd_size

@@ -2,10 +2,10 @@
 
 ; In: r8 whose Hello it answers.
 sendReady:
-  mov dword [word0], AgentLimit_Version
+  mov dword [version], AgentLimit_Version
   xor r9d, r9d
-  mov esi, word0
-  mov ecx, 4
+  mov esi, version
+  mov ecx, 12
   mov eax, AgentFrame_Ready
   jmp sendAs
 

@@ -8,7 +8,7 @@ take:
   cmp eax, AgentFrame_Hello
   je sendReady
   test r8, r8
-  jz .none
+  jz .nobody
   mov ebx, sessions
 .look:
   cmp [rbx + Session.id], r8
@@ -32,6 +32,10 @@ take:
 .unknown:
   mov eax, AgentEnd_Lost
   jmp sendEnd
+.nobody:
+  cmp eax, AgentFrame_Cloned
+  je takeCloned
+  ret
 .make:
   lea rdi, [rbx + Session.heard]
   mov ecx, Session.block - Session.heard
