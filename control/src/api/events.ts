@@ -12,6 +12,8 @@ const kind = <T extends string, F extends z.ZodRawShape>(type: T, fields: F) =>
 
 export const event = z.discriminatedUnion("type", [
   kind("guest.created", ofGuest),
+  /** it is a copy: of a guest, or (`of` is null) of a snapshot; `guest.started` follows */
+  kind("guest.cloned", { ...ofGuest, of: z.strictObject({ id: z.string(), name: z.string() }).nullable(), generation: counter }),
   /** from its beginning, after a reset, or from a snapshot; `state`: it runs, or waits for unpause */
   kind("guest.started", ofGuest),
   kind("guest.paused", ofGuest),

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { TraceRing } from "../../../protocol/trace.js";
 import { resumeClocks } from "./clock.js";
+import { MAX_CLONES } from "./clones.js";
 import { debugMethods, debugNotifications } from "./debugmethods.js";
 import { entryState } from "./entrystate.js";
 import { event, eventList } from "./events.js";
@@ -30,6 +31,8 @@ const guest = z.string().min(1).max(128);
 /** the guest's serial port: 0 is COM1 (and port E9h), 1 is COM2 */
 const port = z.int().min(0).max(1).default(0);
 const affinity = launch.shape.affinity;
+/** how many clones at once */
+const cloneCount = z.int().min(1).max(MAX_CLONES).default(1);
 const none = z.strictObject({});
 const oneGuest = z.strictObject({ guest });
 /** a snapshot's name, or the absolute path of a file */
@@ -57,6 +60,30 @@ export const methods = {
       paused: z.boolean().default(false),
     }),
     guestDetail,
+  ),
+  /** New guests that go on from where this one is, all from the same moment, while it goes on itself. All of them, or none. */
+  clone: method(
+    z.strictObject({
+      guest,
+      /** of one; of several the beginning, to which a number comes. By default the guest's, with a number */
+      name: z.string().max(1024).optional(),
+      count: cloneCount,
+      /** they go on at the next unpause */
+      paused: z.boolean().default(false),
+    }),
+    z.array(guestDetail),
+  ),
+  /** The same from a snapshot, which is read once. */
+  "run.from": method(
+    z.strictObject({
+      snapshot,
+      name: z.string().max(1024).optional(),
+      count: cloneCount,
+      affinity,
+      paused: z.boolean().default(false),
+      noReboot: launch.shape.noReboot,
+    }),
+    z.array(guestDetail),
   ),
   ps: method(none, z.array(guestSummary)),
   inspect: method(oneGuest, guestDetail),
@@ -145,8 +172,8 @@ export const notifications = {
   console: z.strictObject({ id: z.string(), port: z.int(), offset: z.int(), data: bytes }),
   /** an attached guest has ended for good: no more bytes come */
   "console.end": z.strictObject({ id: z.string(), port: z.int(), state: guestState, end: guestEnd.nullable() }),
-  /** how far a `run`, `snapshot.create`, `restore` or `revert` of this connection is */
-  progress: z.strictObject({ stage: z.string(), done: z.int(), total: z.int() }),
+  /** how far a `run`, `clone`, `snapshot.create`, `restore` or `revert` of this connection is: bytes, if no unit is named */
+  progress: z.strictObject({ stage: z.string(), done: z.int(), total: z.int(), unit: z.literal("guests").optional() }),
   ...debugNotifications,
   event,
 };

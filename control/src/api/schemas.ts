@@ -77,6 +77,8 @@ export const guestDetail = guestSummary.extend({
   launch: launch.nullable(),
   /** from which it was restored, or to which it was reverted, since its last start */
   snapshot: z.strictObject({ name: z.string(), createdAt: time }).nullable(),
+  /** of which guest it is a clone (null in it: of a snapshot alone), and its generation, which it can read; null: it is none */
+  clone: z.strictObject({ of: z.strictObject({ id: z.string(), name: z.string() }).nullable(), generation: counter }).nullable(),
   /** the hypervisor's number for it, while it is there */
   slot: z.int().nullable(),
   /** a debugger has it: when it is paused, that lets it go on, and `unpause` does not */

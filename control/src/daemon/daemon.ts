@@ -8,6 +8,7 @@ import type { ListenAddress } from "../transport/address.js";
 import { bracketed } from "../transport/guard.js";
 import { writeToken } from "../transport/token.js";
 import type { Boot, BootRequest } from "./boot.js";
+import { Clones } from "./clones.js";
 import { Debuggers } from "./debuggers.js";
 import { Events } from "./events.js";
 import type { Guest } from "./guest.js";
@@ -75,12 +76,14 @@ export class Daemon {
     } catch (error) {
       log.warn({ err: error, folder: store.folder }, "drafts of snapshots");
     }
+    const clones = new Clones(this.host, this.guests, log);
     const handlers = makeHandlers({
       host: this.host,
       guests: this.guests,
       events: this.events,
       catalog,
-      snapshots: new Snapshots(this.host, this.guests, catalog, store),
+      clones,
+      snapshots: new Snapshots(this.host, this.guests, clones, catalog, store),
       debuggers: new Debuggers(this.host, this.guests, log),
       paths,
       tcp: () => this.tcp,

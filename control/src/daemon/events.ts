@@ -60,8 +60,14 @@ export class Events extends EventEmitter<{ event: [event: HvkitEvent] }> {
     if (state === "created") this.#tell("guest.created", of(guest));
     else if (state === "restarting") this.#tell("guest.restarting", of(guest));
     else if (state === "exited" || state === "lost") this.#ended(guest);
-    else if (before !== "running" && before !== "paused") this.#tell("guest.started", of(guest));
+    else if (before !== "running" && before !== "paused") this.#started(guest, before);
     else this.#tell(state === "running" ? "guest.unpaused" : "guest.paused", of(guest));
+  }
+
+  #started(guest: Guest, before: GuestState | undefined): void {
+    const { clone } = guest;
+    if (clone && before === "created") this.#tell("guest.cloned", { ...of(guest), ...clone });
+    this.#tell("guest.started", of(guest));
   }
 
   #ended(guest: Guest): void {

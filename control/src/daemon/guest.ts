@@ -62,13 +62,15 @@ export class Guest {
   placements: GuestDetail["placements"] = [];
   /** which it was restored from since its last start */
   snapshot: GuestDetail["snapshot"] = null;
+  /** of what it is a copy, since its last start */
+  clone: GuestDetail["clone"] = null;
   /** when it was saved, while it is restored and has not gone on yet */
   savedAt: Date | undefined;
   /** since when it stands still, while it is paused */
   pausedAt: Date | undefined;
   /** while a debugger has it */
   debuggee: Debuggee | undefined;
-  /** id of the guest that was run, from which this one comes by restores */
+  /** id of the guest that was run, from which this one comes by restores and clones */
   lineage = this.id;
   readonly #folder: string;
   #queue: Promise<unknown> = Promise.resolve();
@@ -137,6 +139,7 @@ export class Guest {
       ...this.summary(),
       launch: this.options.launch ?? null,
       snapshot: this.snapshot,
+      clone: this.clone,
       slot: this.slot ?? null,
       debugged: this.debuggee !== undefined,
       cpuModel: this.options.cpuModel,

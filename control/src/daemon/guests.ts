@@ -6,7 +6,7 @@
 import { EventEmitter } from "node:events";
 import { EndReason, type ResumeClock, RunState } from "../../../protocol/messages.js";
 import { didYouMean } from "../api/nearest.js";
-import type { GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
+import type { GuestDetail, GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
 import { shorten } from "../shorten.js";
 import { ConsoleBudget } from "./consolebudget.js";
@@ -25,13 +25,23 @@ export interface GuestsEvents {
   ended: [guest: Guest];
 }
 
-/** A snapshot that was checked, and can be loaded into a slot. */
-export interface Origin {
-  snapshot: { name: string; createdAt: string };
+/** From where a guest goes on that does not start from its image. */
+export interface Beginning {
+  snapshot: GuestDetail["snapshot"];
+  clone: GuestDetail["clone"];
   lineage: string;
-  /** when the saved guest's clocks stopped */
-  clockAt: Date;
+  /** when its clocks stopped, if they catch up with the time since */
+  clockAt: Date | undefined;
+}
+
+/** A snapshot that was checked, and can be loaded into a slot. */
+export interface Origin extends Beginning {
   load: (options: GuestOptions) => Promise<number>;
+}
+
+/** A copy of what stands in a slot. */
+export interface Copy extends Beginning {
+  slot: number;
 }
 
 export interface ConsoleLimits {
@@ -97,6 +107,18 @@ export class Guests extends EventEmitter<GuestsEvents> {
     return this.#add(image, name, options, async (guest) => this.#goOn(guest, await origin.load(options), origin, paused));
   }
 
+  /** A new guest that stands where the copy was made. `make`: the name is the guest's by then. */
+  copy(image: GuestImage, name: string, options: GuestOptions, make: () => Promise<Copy>): Promise<Guest> {
+    return this.#add(image, name, options, async (guest) => {
+      const copy = await make();
+      await this.#goOn(guest, copy.slot, copy, true);
+    });
+  }
+
+  isTaken(name: string): boolean {
+    return this.#guests.has(name);
+  }
+
   /** The guest goes back. What it is now ends when the other is there, or just before where there is no room for both. */
   revert(guest: Guest, origin: Origin, paused: boolean): Promise<void> {
     return this.#exclusive(guest, async () => {
@@ -120,22 +142,14 @@ export class Guests extends EventEmitter<GuestsEvents> {
 
   /** The guest stands still while `work` is done; then it goes on if it did before: if it had not `stood`. */
   standing<T>(guest: Guest, work: (slot: number, stood: boolean) => Promise<T>): Promise<T> {
-    return this.#exclusive(guest, async () => {
-      const slot = requireState(guest, ["running", "paused"], "save");
-      const stood = guest.state === "paused";
-      if (stood) return work(slot, stood);
-      const { hypervisor } = this.host;
-      await hypervisor.guestPause(slot);
-      if (guest.state === "running") this.#set(guest, "paused");
-      try {
-        await guest.debuggee?.lift();
-        return await work(slot, stood);
-      } finally {
-        await guest.debuggee?.plant().catch((error: unknown) => this.log.warn({ err: error, guest: guest.name }, "breakpoints"));
-        // A hypervisor that was lost meanwhile took the guest with it, and that is told elsewhere.
-        await hypervisor.guestResume(slot).catch((error: unknown) => this.log.warn({ err: error, guest: guest.name }, "resume"));
-        if (guest.state === "paused") this.#set(guest, "running");
-      }
+    return this.#exclusive(guest, () => this.#standing(guest, requireState(guest, ["running", "paused"], "save"), work));
+  }
+
+  /** Work on a guest that goes on meanwhile; one that runs under a debugger stands still: what that planted in its memory is taken out. */
+  beside<T>(guest: Guest, work: (slot: number) => Promise<T>): Promise<T> {
+    return this.#exclusive(guest, () => {
+      const slot = requireState(guest, ["running", "paused"], "clone");
+      return guest.debuggee ? this.#standing(guest, slot, work) : work(slot);
     });
   }
 
@@ -206,6 +220,15 @@ export class Guests extends EventEmitter<GuestsEvents> {
     });
   }
 
+  /** A guest that was made in vain goes, also when the hypervisor went before it. */
+  takeBack(guest: Guest): Promise<void> {
+    this.#resets.cancel(guest);
+    return this.#exclusive(guest, async () => {
+      await this.slots.destroy(guest).catch((error: unknown) => this.log.warn({ err: error, guest: guest.name }, "taken back"));
+      this.#forget(guest);
+    });
+  }
+
   /** Asks the hypervisor whether the guest that runs is halted. */
   async refresh(guest: Guest): Promise<bigint | undefined> {
     if (guest.slot === undefined || this.host.state !== "running") return undefined;
@@ -225,6 +248,23 @@ export class Guests extends EventEmitter<GuestsEvents> {
       if (this.#guests.get(guest.name) !== guest) throw noGuest(guest.name);
       return operation();
     });
+  }
+
+  async #standing<T>(guest: Guest, slot: number, work: (slot: number, stood: boolean) => Promise<T>): Promise<T> {
+    const stood = guest.state === "paused";
+    if (stood) return work(slot, stood);
+    const { hypervisor } = this.host;
+    await hypervisor.guestPause(slot);
+    if (guest.state === "running") this.#set(guest, "paused");
+    try {
+      await guest.debuggee?.lift();
+      return await work(slot, stood);
+    } finally {
+      await guest.debuggee?.plant().catch((error: unknown) => this.log.warn({ err: error, guest: guest.name }, "breakpoints"));
+      // A hypervisor that was lost meanwhile took the guest with it, and that is told elsewhere.
+      await hypervisor.guestResume(slot).catch((error: unknown) => this.log.warn({ err: error, guest: guest.name }, "resume"));
+      if (guest.state === "paused") this.#set(guest, "running");
+    }
   }
 
   async #add(image: GuestImage, name: string | undefined, options: GuestOptions, begin: (guest: Guest) => Promise<void>): Promise<Guest> {
@@ -251,10 +291,11 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   /** The guest gets the slot that was loaded, and goes on. */
-  async #goOn(guest: Guest, slot: number, { snapshot, lineage, clockAt }: Origin, paused: boolean): Promise<void> {
+  async #goOn(guest: Guest, slot: number, { snapshot, clone, lineage, clockAt }: Beginning, paused: boolean): Promise<void> {
     this.slots.adopt(guest, slot);
     guest.savedAt = paused ? clockAt : undefined;
-    Object.assign(guest, { snapshot, lineage, end: undefined, endedAt: undefined, startedAt: new Date(), timings: null, placements: [] });
+    Object.assign(guest, { snapshot, clone, lineage, timings: null, placements: [] });
+    Object.assign(guest, { end: undefined, endedAt: undefined, startedAt: new Date() });
     this.#set(guest, "paused");
     try {
       if (!paused) await this.host.hypervisor.guestResume(slot);
@@ -264,7 +305,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
     }
     // The hypervisor tells that it was paused, too, and that it has ended by now, if it has: before the reply.
     if (!paused && guest.state === "paused") this.#set(guest, "running");
-    this.log.info({ guest: guest.name, slot, snapshot: snapshot.name }, "guest goes on");
+    this.log.info({ guest: guest.name, slot, snapshot: snapshot?.name, clone }, "guest goes on");
   }
 
   #make(name: string, image: GuestImage, options: GuestOptions): Guest {
@@ -282,6 +323,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
       guest.endedAt = undefined;
       guest.startedAt = new Date();
       guest.snapshot = null;
+      guest.clone = null;
       this.#set(guest, paused ? "paused" : "running");
     });
     this.log.info({ guest: guest.name, slot: guest.slot, timings: guest.timings }, "guest started");

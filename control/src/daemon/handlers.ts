@@ -15,6 +15,7 @@ import { type Catalog, imageFiles } from "../images/catalog.js";
 import type { CpioFile } from "../images/cpio.js";
 import { imageMemory } from "../images/loader.js";
 import { inspectSnapshot, listSnapshots } from "../snapshot/info.js";
+import type { Clones } from "./clones.js";
 import type { Connection, Handlers } from "./connection.js";
 import { allCounters, guestCounters, linkCounters } from "./counters.js";
 import { cpuLoads } from "./cpuload.js";
@@ -34,6 +35,7 @@ export interface Services {
   guests: Guests;
   events: Events;
   catalog: Catalog;
+  clones: Clones;
   snapshots: Snapshots;
   debuggers: Debuggers;
   paths: RuntimePaths;
@@ -49,11 +51,11 @@ const PANIC_OPTIONS = "panic=-1 oops=panic";
 const MAX_ADDED_BYTES = 512 * 2 ** 20;
 
 export function makeHandlers(services: Services): Handlers {
-  const { host, guests, events, catalog, snapshots, debuggers } = services;
+  const { host, guests, events, catalog, clones, snapshots, debuggers } = services;
   const tell =
     (connection: Connection): Progress =>
-    (stage, done, total) =>
-      connection.notify("progress", { stage, done, total });
+    (stage, done, total, unit) =>
+      connection.notify("progress", { stage, done, total, ...(unit === undefined ? {} : { unit }) });
   /** Who asked for it may go: then it is broken off, and what was begun is taken back. */
   const tellOrStop =
     (connection: Connection): Progress =>
@@ -105,6 +107,8 @@ export function makeHandlers(services: Services): Handlers {
       const guest = await guests.run(image, name, options, tellOrStop(connection), paused);
       return guest.detail(undefined);
     },
+    clone: async ({ guest, ...wish }, connection) => details(await clones.clone(guests.find(guest), wish, tellOrStop(connection))),
+    "run.from": async ({ snapshot, ...options }, connection) => details(await snapshots.copies(snapshot, options, tellOrStop(connection))),
     ps: async () => {
       const running = guests.all().filter(({ state }) => state === "running");
       // One that ends meanwhile shows what it was.
@@ -243,6 +247,8 @@ export function makeHandlers(services: Services): Handlers {
     },
   };
 }
+
+const details = (made: readonly Guest[]): Result<"clone"> => made.map((guest) => guest.detail(undefined));
 
 async function status({ host, guests, paths, tcp, startedAt }: Services): Promise<Status> {
   const { booted } = host;

@@ -1,8 +1,9 @@
 // The guests' part in the hypervisor: a slot from create to destroy, what is put into its RAM, and the events that come from it.
 // Below guests.ts, which decides what the events mean.
 
+import { randomBytes } from "node:crypto";
 import { EventEmitter } from "node:events";
-import { EndReason, RunState } from "../../../protocol/messages.js";
+import { EndReason, GuestLimit, RunState } from "../../../protocol/messages.js";
 import { TraceMode } from "../../../protocol/trace.js";
 import type { GuestEnd } from "../api/schemas.js";
 import { cpuMask } from "../cpulist.js";
@@ -26,7 +27,8 @@ export interface SlotsEvents {
   consoleLost: [guest: Guest, port: number, count: number];
 }
 
-export type Progress = (stage: string, done: number, total: number) => void;
+/** of bytes, if no unit is named */
+export type Progress = (stage: string, done: number, total: number, unit?: "guests") => void;
 
 /** Fills the RAM of a slot. */
 export type Fill = (put: (address: number, bytes: Uint8Array) => Promise<void>) => Promise<void>;
@@ -91,7 +93,21 @@ export class Slots extends EventEmitter<SlotsEvents> {
     }
   }
 
-  /** The slot that load() made is this guest's, which has none. */
+  /** A copy of a slot, paused, that is no guest's yet. */
+  async copy(source: number): Promise<{ slot: number; generation: bigint }> {
+    const entropy = randomBytes(GuestLimit.EntropyBytes);
+    const { guest: slot, generation } = await this.host.hypervisor.guestClone({ guest: source, entropy, paused: true });
+    return { slot, generation };
+  }
+
+  /** A slot that is no guest's goes. */
+  async drop(slot: number): Promise<void> {
+    const { hypervisor } = this.host;
+    await hypervisor.guestKill(slot);
+    await hypervisor.guestDestroy(slot);
+  }
+
+  /** The slot that load() or copy() made is this guest's, which has none. */
   adopt(guest: Guest, slot: number): void {
     guest.slot = slot;
     this.#guests.set(slot, guest);

@@ -15,6 +15,7 @@ import { readRam, readSnapshot, type Snapshot } from "../snapshot/reader.js";
 import { recordedTarget } from "../snapshot/recorded.js";
 import { defaultName, type OpenSnapshot, type SnapshotStore } from "../snapshot/store.js";
 import { SnapshotWriter } from "../snapshot/writer.js";
+import type { Clones, CloneWish } from "./clones.js";
 import type { Guest, GuestImage, GuestOptions } from "./guest.js";
 import type { Guests, Origin } from "./guests.js";
 import type { Host } from "./host.js";
@@ -29,11 +30,14 @@ export interface CreateOptions {
   replace: boolean;
 }
 
-export interface RestoreOptions {
-  name?: string | undefined;
+interface Placement {
   affinity?: readonly number[] | undefined;
-  paused: boolean;
   noReboot?: boolean | undefined;
+}
+
+export interface RestoreOptions extends Placement {
+  name?: string | undefined;
+  paused: boolean;
 }
 
 export class Snapshots {
@@ -43,6 +47,7 @@ export class Snapshots {
   constructor(
     private readonly host: Host,
     private readonly guests: Guests,
+    private readonly clones: Clones,
     private readonly catalog: Catalog,
     readonly store: SnapshotStore,
   ) {
@@ -77,26 +82,20 @@ export class Snapshots {
   }
 
   /** A new guest; by default of the name that the saved one had, while no other has it. */
-  restore(reference: string, { name, affinity, paused, noReboot = false }: RestoreOptions, progress: Progress): Promise<Guest> {
+  restore(reference: string, { name, paused, ...placement }: RestoreOptions, progress: Progress): Promise<Guest> {
     if (name !== undefined) checkName(name, "guest");
-    return this.#with(reference, progress, async (snapshot, origin) => {
-      const { header } = snapshot;
-      const options: GuestOptions = {
-        memoryBytes: header.memoryBytes,
-        cpuModel: header.cpu.model,
-        append: header.image.append,
-        added: [],
-        noReboot,
-        ...this.#placement(affinity ?? header.affinity, affinity !== undefined),
-        ...(header.image.added.length === 0 ? {} : { missing: header.image.added }),
-      };
-      const image: GuestImage = {
-        reference: header.image.reference,
-        name: header.image.name,
-        kind: header.image.kind,
-        open: () => this.catalog.find(header.image.reference),
-      };
+    return this.#with(reference, progress, async ({ header }, origin) => {
+      const { image, options } = this.#saved(header, placement);
       return this.guests.restore(image, name ?? this.#freeName(header.guest.name), options, origin, paused);
+    });
+  }
+
+  /** New guests that are copies of it. */
+  copies(reference: string, { name, count, paused, ...placement }: CloneWish & Placement, progress: Progress): Promise<Guest[]> {
+    if (name !== undefined) checkName(name, "guest");
+    return this.#with(reference, progress, async ({ header }, origin) => {
+      const { image, options } = this.#saved(header, placement);
+      return this.clones.fromSnapshot(image, header.guest.name, options, origin, { name, count, paused }, progress);
     });
   }
 
@@ -137,10 +136,28 @@ export class Snapshots {
     }
   }
 
+  /** From what a guest is made that goes on from it. */
+  #saved(header: SnapshotHeader, { affinity, noReboot = false }: Placement): { image: GuestImage; options: GuestOptions } {
+    const { reference, name, kind, append, added } = header.image;
+    return {
+      image: { reference, name, kind, open: () => this.catalog.find(reference) },
+      options: {
+        memoryBytes: header.memoryBytes,
+        cpuModel: header.cpu.model,
+        append,
+        added: [],
+        noReboot,
+        ...this.#placement(affinity ?? header.affinity, affinity !== undefined),
+        ...(added.length === 0 ? {} : { missing: added }),
+      },
+    };
+  }
+
   #origin({ source }: OpenSnapshot, snapshot: Snapshot, state: SavedState, progress: Progress): Origin {
     const { header } = snapshot;
     return {
       snapshot: { name: header.name, createdAt: header.createdAt },
+      clone: null,
       lineage: header.guest.lineage,
       clockAt: new Date(header.clockAt ?? header.createdAt),
       load: (options) =>

@@ -1,6 +1,8 @@
 // A damaged file changes nothing: every bit of the header, and random ones of the rest, flipped one at a time, in front of the
 // daemon's restore and revert. The hypervisor is a fake that counts what is asked of it.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Clones } from "../../../control/src/daemon/clones.js";
+import { silentLog } from "../../../control/src/daemon/log.js";
 import { Snapshots } from "../../../control/src/daemon/snapshots.js";
 import { Catalog } from "../../../control/src/images/catalog.js";
 import { HEADER } from "../../../control/src/snapshot/format.js";
@@ -33,7 +35,8 @@ beforeAll(async () => {
   file = await sampleFile({ header, ram: sampleRam(4 * MIB).subarray(MIB, 3 * MIB) });
   const { host, guests } = harness.daemon;
   store = new OneFile(harness.snapshots);
-  snapshots = new Snapshots(host, guests, new Catalog(harness.root), store);
+  const clones = new Clones(host, guests, silentLog());
+  snapshots = new Snapshots(host, guests, clones, new Catalog(harness.root), store);
   store.file = file;
   const guest = await snapshots.restore("/file", { name: "whole", paused: false }, () => {}); // so that the flips below are what refuses it
   await guests.remove(guest, true);
