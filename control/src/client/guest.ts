@@ -30,6 +30,9 @@ export interface Waiting extends Abortable {
   timeoutMs?: number;
 }
 
+/** name: of one; of several the beginning, to which a number comes. By default the guest's, with a number. */
+export interface CloneOptions extends Abortable, Omit<Params<"clone">, "guest"> {}
+
 export interface GuestEnded extends GuestSummary {
   /** of a Linux that panicked (`run` with noReboot) */
   panic: KernelPanic | null;
@@ -55,6 +58,10 @@ export class Guest {
 
   inspect(options?: Abortable): Promise<GuestDetail> {
     return this.client.call("inspect", this.#self, options);
+  }
+  /** New guests that go on from where it is, all from the same moment, while it goes on: all of them, or none. Of an aborted one none stays. */
+  clone({ signal, ...how }: CloneOptions = {}): Promise<Guest[]> {
+    return makeGuests(this.client, "clone", { ...this.#self, ...how }, signal);
   }
   pause(options?: Abortable): Promise<GuestSummary> {
     return this.client.call("pause", this.#self, options);
@@ -241,6 +248,26 @@ export class Guest {
 
   get #self(): { guest: string } {
     return { guest: this.id };
+  }
+}
+
+/** New guests of one request. Of one that is aborted none stays. */
+export async function makeGuests<M extends "clone" | "run.from">(
+  client: Client,
+  method: M,
+  params: Params<M>,
+  signal: AbortSignal | undefined,
+): Promise<Guest[]> {
+  signal?.throwIfAborted();
+  const making: Promise<GuestDetail[]> = client.call(method, params);
+  try {
+    return (await orAbort(making, signal)).map((detail) => new Guest(client, detail));
+  } catch (error) {
+    const remove = async (made: GuestDetail[]): Promise<void> => {
+      for (const { id } of made) await client.call("rm", { guest: id, force: true });
+    };
+    if (signal?.aborted) making.then(remove).catch(() => {}); // it may not have come so far
+    throw error;
   }
 }
 

@@ -17,7 +17,7 @@ import { bootWish } from "./bootwish.js";
 import { bringUp } from "./bringup.js";
 import { Client } from "./client.js";
 import { type EventOptions, events as eventsOf } from "./events.js";
-import { Guest } from "./guest.js";
+import { Guest, makeGuests } from "./guest.js";
 import { takeDown } from "./takedown.js";
 
 export interface Where {
@@ -139,6 +139,11 @@ export class Hvkit implements AsyncDisposable {
   /** A new guest that goes on from a snapshot: its name, or a file's path. */
   restore(snapshot: string, { signal, ...options }: Abortable & Omit<Params<"restore">, "snapshot"> = {}): Promise<Guest> {
     return this.#make("restore", { ...options, snapshot: pathOrName(snapshot) }, signal);
+  }
+
+  /** New guests that are copies of a snapshot, which is read once: all of them, or none. */
+  runFrom(snapshot: string, { signal, ...options }: Abortable & Omit<Params<"run.from">, "snapshot"> = {}): Promise<Guest[]> {
+    return makeGuests(this.client, "run.from", { ...options, snapshot: pathOrName(snapshot) }, signal);
   }
 
   /** One that is there, by name or id. */

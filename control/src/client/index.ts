@@ -22,6 +22,6 @@ export { Client } from "./client.js";
 export { Console, type ConsoleEnd, type ConsoleOptions } from "./console.js";
 export { type EventOptions, events } from "./events.js";
 export { type ExecEnd, type ExecOptions, type ExecResult, type ExecStreams, Execution } from "./exec.js";
-export { type ConsoleReading, Guest, type GuestEnded, type Waiting } from "./guest.js";
+export { type CloneOptions, type ConsoleReading, Guest, type GuestEnded, type Waiting } from "./guest.js";
 export { type ConnectOptions, connect, down, Hvkit, type RunOptions, type UpOptions, up, type Where } from "./hvkit.js";
 export type { DaemonAddress, RemoteDaemon } from "./opening.js";
