@@ -71,7 +71,7 @@ async function candidates(program: CommandUnknownOpts, typed: readonly string[])
     } else given.push(word);
   }
   const word = typed.at(-1) ?? "";
-  if (wanting) return ofOption(wanting);
+  if (wanting) return ofOption(wanting, word);
   if (word.startsWith("-") && !onlyArguments) {
     return { values: [...ofOptions(command), ...(command === program ? [] : ofOptions(program))], files: false };
   }
@@ -99,8 +99,9 @@ function ofCommands(command: CommandUnknownOpts): Candidate[] {
   return commands.map((each) => ({ value: each.name(), description: each.description() }));
 }
 
-async function ofOption(option: Option): Promise<Candidates> {
+async function ofOption(option: Option, word: string): Promise<Candidates> {
   if (option.long === "--instance") return { values: await instances(), files: false };
+  if (option.flags.endsWith("<snapshot>")) return ofName("snapshot", word);
   if (option.argChoices) return { values: option.argChoices.map((value) => ({ value, description: "" })), files: false };
   return { values: [], files: /[<[]files?\b/.test(option.flags) };
 }

@@ -19,6 +19,7 @@ export const COMMANDS: Record<string, () => Promise<Make>> = {
   bridge: async () => (await import("./commands/bridge.js")).bridge,
   images: async () => (await import("./commands/images.js")).images,
   run: async () => (await import("./commands/run.js")).run,
+  clone: async () => (await import("./commands/clone.js")).clone,
   ps: async () => (await import("./commands/ps.js")).ps,
   inspect: async () => (await import("./commands/inspect.js")).inspect,
   logs: async () => (await import("./commands/logs.js")).logs,

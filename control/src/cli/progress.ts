@@ -11,6 +11,8 @@ export interface Progress {
   stage: string;
   done: number;
   total: number;
+  /** bytes, if it is left out */
+  unit?: "guests";
 }
 
 /** Of one stage after the other; rate and time left are those of the stage. */
@@ -59,12 +61,14 @@ export async function withProgress<T>(
 }
 
 /** "save     [=========               ] 96 MiB of 256 MiB, 310 MiB/s, 1 s left" */
-export function showProgress({ stage, done, total }: Progress, ms: number): string {
+export function showProgress({ stage, done, total, unit }: Progress, ms: number): string {
+  const show = unit === undefined ? showSize : (count: number): string => String(Math.round(count));
+  const of = unit === undefined ? "" : ` ${unit}`;
   const filled = total === 0 ? WIDTH : Math.floor((done / total) * WIDTH);
   const bar = "=".repeat(filled).padEnd(WIDTH);
-  const rate = ms > 0 && done > 0 ? `, ${showSize((done / ms) * 1000)}/s` : "";
+  const rate = ms > 0 && done > 0 ? `, ${show((done / ms) * 1000)}/s` : "";
   const left = rate !== "" && done < total ? `, ${showDuration((ms / done) * (total - done))} left` : "";
-  return `${stage.padEnd(8)} [${bar}] ${showSize(done)} of ${showSize(total)}${rate}${left}`;
+  return `${stage.padEnd(8)} [${bar}] ${show(done)} of ${show(total)}${of}${rate}${left}`;
 }
 
 /** "5 s", "3 min 20 s", "2 h 5 min" */

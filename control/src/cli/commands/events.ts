@@ -13,7 +13,7 @@ export const events = () =>
     .addHelpText(
       "after",
       `
-The daemon keeps the last 1,024. Guests are created, started, paused, unpaused, restarting, halted, trapped, ended, removed; the link to
+The daemon keeps the last 1,024. Guests are created, cloned, started, paused, unpaused, restarting, halted, trapped, ended, removed; the link to
 the hypervisor is lost, back, or failed. docs/daemon.md has what each one tells.
 
 Examples:
@@ -55,6 +55,8 @@ function detail(event: HvkitEvent): string {
   switch (event.type) {
     case "guest.started":
       return event.state === "paused" ? ": it waits for unpause" : "";
+    case "guest.cloned":
+      return `: a copy of ${event.of ? `${event.of.name} (${event.of.id})` : "a snapshot"}, generation ${event.generation}`;
     case "guest.halted":
     case "guest.trapped":
     case "guest.ended":

@@ -5,9 +5,11 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { cpuModels } from "../../api/cpu.js";
 import { parseCpuList } from "../../cpulist.js";
 import { HvkitError } from "../../errors.js";
+import { parseCloneCount } from "../clonecount.js";
 import { note, print, printJson } from "../output.js";
 import { withProgress } from "../progress.js";
 import { withClient } from "../session.js";
+import { snapshotReference } from "../snapshots.js";
 
 interface Added {
   file: string;
@@ -16,9 +18,24 @@ interface Added {
 
 export const run = () =>
   new Command("run")
-    .description("run an image as a new guest")
-    .argument("<image>", "an image's name (see 'hvkit images'), or the path of a folder with image.json and its files")
+    .description("run an image as a new guest, or copies of a snapshot")
+    .argument("[image]", "an image's name (see 'hvkit images'), or the path of a folder with image.json and its files")
     .option("--name <name>", "the guest's name; without it, it gets one")
+    .addOption(
+      new Option("--from <snapshot>", "no image, but a copy of a snapshot: its name, or a file").conflicts([
+        "memory",
+        "cpu",
+        "append",
+        "add",
+        "trace",
+        "deterministic",
+      ]),
+    )
+    .option(
+      "--count <number>",
+      "with --from: how many copies, for which the snapshot is read once; more than one are not attached to",
+      parseCloneCount,
+    )
     .option("--memory <size>", "the guest's RAM, for example 128M; the default is the image's")
     .addOption(
       new Option("--cpu <model>", "what the guest's CPU is: the same on every host, so that it can move, or what this host has")
@@ -60,6 +77,7 @@ Examples:
   hvkit run linux --cpu host
   hvkit run linux --append 'nonce=7' --add ./data --add ./test.sh:/bin/test.sh
   hvkit run ./my-kernel
+  hvkit run --from before-upgrade --name test --count 3
   hvkit run hello64 --append ticks=3 --deterministic
   hvkit run hello16 --deterministic --with 'hello64 ticks=2' --engine bochs
 
@@ -69,11 +87,32 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
     .action(
       async (
         image,
-        { name, memory, cpu, append, add, cpuAffinity, reboot, paused, trace, detach, json, deterministic, with: beside, engine },
+        {
+          name,
+          from,
+          count,
+          memory,
+          cpu,
+          append,
+          add,
+          cpuAffinity,
+          reboot,
+          paused,
+          trace,
+          detach,
+          json,
+          deterministic,
+          with: beside,
+          engine,
+        },
       ) => {
+        const source = sourceOf(image, from, count);
         if (deterministic) {
           const { runDeterministic } = await import("../deterministic.js");
-          const images = [{ image, memory, append }, ...beside.map(splitImage)].map((each) => ({ ...each, image: reference(each.image) }));
+          const images = [{ image: source, memory, append }, ...beside.map(splitImage)].map((each) => ({
+            ...each,
+            image: reference(each.image),
+          }));
           await runDeterministic(images, { engine: engine ?? "auto", json: json === true });
           return;
         }
@@ -83,23 +122,22 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
           });
         }
         await withClient(async (client) => {
-          const guest = await withProgress(client, "the start", () =>
-            client.call("run", {
-              image: reference(image),
-              cpu,
-              add,
-              trace: trace === true,
-              paused: paused === true,
-              ...(reboot ? {} : { noReboot: true }),
-              ...(name === undefined ? {} : { name }),
-              ...(memory === undefined ? {} : { memory }),
-              ...(append === undefined ? {} : { append }),
-              ...(cpuAffinity === undefined ? {} : { affinity: parseCpuList(cpuAffinity, "--cpu-affinity") }),
-            }),
-          );
-          if (detach) {
-            if (json) printJson(guest);
-            else print(guest.id);
+          const common = {
+            paused: paused === true,
+            ...(reboot ? {} : { noReboot: true }),
+            ...(name === undefined ? {} : { name }),
+            ...(cpuAffinity === undefined ? {} : { affinity: parseCpuList(cpuAffinity, "--cpu-affinity") }),
+          };
+          const made = await withProgress(client, "the start", async () => {
+            if (from !== undefined) return client.call("run.from", { ...common, snapshot: snapshotReference(from), count: count ?? 1 });
+            const launch = { image: reference(source), cpu, add, trace: trace === true };
+            const more = { ...(memory === undefined ? {} : { memory }), ...(append === undefined ? {} : { append }) };
+            return [await client.call("run", { ...common, ...launch, ...more })];
+          });
+          const [guest] = made;
+          if (guest === undefined || detach || made.length > 1) {
+            if (json) printJson(from === undefined ? guest : made);
+            else for (const { id } of made) print(id);
             return;
           }
           note(`guest ${guest.name} (${guest.id})${process.stdin.isTTY ? ", ^] leaves" : ""}`);
@@ -108,11 +146,30 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
             forwardInput: process.stdin.isTTY === true,
             output: json ? process.stderr : process.stdout, // standard output is JSON's
           });
-          if (json) printJson(await client.call("inspect", { guest: guest.id }));
+          if (json) {
+            const ended = await client.call("inspect", { guest: guest.id });
+            printJson(from === undefined ? ended : [ended]);
+          }
           if (end) process.exitCode = exitCodeOf(end);
         });
       },
     );
+
+/** The image, or the snapshot. */
+function sourceOf(image: string | undefined, from: string | undefined, count: number | undefined): string {
+  const source = image ?? from;
+  if (source === undefined) {
+    throw new HvkitError("E_USAGE", "missing required argument 'image'", {
+      hint: "Give one (`hvkit images`), or --from with a snapshot; `hvkit help run` shows what there is.",
+    });
+  }
+  if ((image !== undefined && from !== undefined) || (from === undefined && count !== undefined)) {
+    throw new HvkitError("E_USAGE", from === undefined ? "--count is for --from" : "--from is instead of an image", {
+      hint: "`hvkit run --from SNAPSHOT --count N`; copies of a guest are made by `hvkit clone`.",
+    });
+  }
+  return source;
+}
 
 /** A name, or a folder's absolute path. */
 const reference = (image: string): string => (image.includes("/") ? resolve(image) : image);
