@@ -228,6 +228,9 @@ describe("snapshot", () => {
     expect(showProgress({ stage: "save", done: MIB, total: 256 * MIB }, 1000)).toMatch(/, 1 MiB\/s, 4 min 15 s left$/);
     expect(showProgress({ stage: "save", done: MIB, total: 2 ** 14 * MIB }, 1000)).toMatch(/, 4 h 33 min left$/);
     expect(showProgress({ stage: "save", done: MIB, total: MIB }, 1000)).toMatch(/ 1 MiB of 1 MiB, 1 MiB\/s$/);
+    expect(showProgress({ stage: "clone", done: 10, total: 50, unit: "guests" }, 2000)).toMatchInlineSnapshot(
+      `"clone    [====                    ] 10 of 50 guests, 5/s, 8 s left"`,
+    );
   });
 });
 

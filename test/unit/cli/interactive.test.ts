@@ -82,6 +82,9 @@ describe.skipIf(!existsSync(MAIN))("hvkit for people", { timeout: 60_000 }, () =
     // Options of every command, and of the daemon that they choose.
     expect(await names("logs", "--inst")).toEqual(["--instance"]);
     expect(await names("snapshot", "rm", "b")).toEqual(["before-upgrade"]);
+    expect(await names("run", "--from", "b")).toEqual(["before-upgrade"]);
+    expect(await completed("clone", "webc")).toEqual(["webcam\tsector, running"]);
+    expect(await names("clone", "web", "w")).toEqual([]);
     expect(await names("help", "ps")).toEqual(["ps"]);
     expect(await names("frob", "")).toEqual([]);
     expect(await names("--instance", "nobody", "pause", "")).toEqual([]);

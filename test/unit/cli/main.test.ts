@@ -56,7 +56,7 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
   it("prints help on standard output, with every command", async () => {
     const { code, out, err } = await hvkit("--help");
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    for (const command of "up down status images run ps inspect logs exec console pause unpause reset stop kill rm snapshot restore revert regs mem stats explain doctor".split(
+    for (const command of "up down status images run clone ps inspect logs exec console pause unpause reset stop kill rm snapshot restore revert regs mem stats explain doctor".split(
       " ",
     )) {
       expect(out).toMatch(new RegExp(`^  ${command} `, "m"));
@@ -67,6 +67,16 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
   it.each([
     [["frob"], "unknown command 'frob'"],
     [["run"], "missing required argument 'image'"],
+    [["run", "sector", "--from", "one"], "--from is instead of an image"],
+    [["run", "sector", "--count", "2"], "--count is for --from"],
+    [["run", "--from", "one", "--memory", "64M"], "option '--from <snapshot>' cannot be used with option '--memory <size>'"],
+    [["run", "--from", "one", "--count", "0"], "Give a number from 1 to 511."],
+    [["clone"], "missing required argument 'guest'"],
+    [["clone", "web", "--count", "0"], "option '--count <number>' argument '0' is invalid. Give a number from 1 to 511."],
+    [["clone", "web", "--count", "abc"], "Give a number from 1 to 511."],
+    [["clone", "web", "--count", "512"], "Give a number from 1 to 511."],
+    [["clone", "web", "--count", "99999999999999999999"], "Give a number from 1 to 511."],
+    [["clone", "web", "--count", "1.5"], "Give a number from 1 to 511."],
     [["ps", "--colour"], "unknown option '--colour'"],
     [["up", "--engine", "vmware"], "argument 'vmware' is invalid. Allowed choices are auto, qemu, bochs."],
     [["stop", "web", "--time", "soon"], "Expected seconds"],
@@ -220,6 +230,27 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
     expect(readdirSync(harness.folder).filter((name) => name.endsWith(".new"))).toEqual([]);
     expect(await hvkit("mem", "dump", "2M", "1")).toMatchObject({ code: 1, err: expect.stringContaining("E_ADDRESS") as string });
     await hvkit("rm", "-f", "dump");
+  });
+
+  it("makes copies of a guest and of a snapshot, and prints which", async () => {
+    await hvkit("run", "sector", "--name", "forked", "-d");
+    expect(await hvkit("clone", "forked")).toEqual({ code: 0, out: "forked-1\n", err: "" });
+    expect(await hvkit("clone", "forked", "--count", "2")).toEqual({ code: 0, out: "forked-2\nforked-3\n", err: "" });
+    expect(await hvkit("clone", "forked", "side")).toEqual({ code: 0, out: "side\n", err: "" });
+    const made = methods.clone.result.parse(JSON.parse((await hvkit("clone", "forked", "--paused", "--json")).out));
+    expect(made).toMatchObject([{ name: "forked-4", state: "paused", clone: { of: { name: "forked" } } }]);
+    expect((await hvkit("events", "side")).out).toMatch(/guest\.cloned side \(.*\): a copy of forked \([0-9a-f]{12}\), generation \d+\n/);
+    expect(await hvkit("clone", "forked", "side")).toMatchObject({ code: 1, err: expect.stringContaining("E_NAME_TAKEN") as string });
+    expect(await hvkit("clone", "forkd")).toMatchObject({ code: 1, err: expect.stringContaining("Did you mean 'forked'?") as string });
+    await hvkit("snapshot", "create", "forked", "base");
+    expect(await hvkit("run", "--from", "base", "-d")).toMatchObject({ code: 0, out: expect.stringMatching(/^[0-9a-f]{12}\n$/) as string });
+    const ran = await hvkit("run", "--from", join(harness.snapshots, "base.hvsnap"), "--name", "of", "--count", "2", "--json");
+    expect(methods.clone.result.parse(JSON.parse(ran.out))).toMatchObject([{ name: "of-1" }, { name: "of-2", clone: { of: null } }]);
+    expect((await hvkit("run", "--from", "base", "--count", "2")).out).toMatch(/^([0-9a-f]{12}\n){2}$/);
+    expect(await hvkit("run", "--from", "none", "-d")).toMatchObject({ code: 1, err: expect.stringContaining("E_NO_SNAPSHOT") as string });
+    const all = methods.ps.result.parse(JSON.parse((await hvkit("ps", "--json")).out)).map(({ name }) => name);
+    await hvkit("rm", "-f", ...all.filter((name) => /^(forked|side|of)/.test(name)));
+    await hvkit("snapshot", "rm", "base");
   });
 
   it("saves a guest, takes it back, and makes another one of it", async () => {

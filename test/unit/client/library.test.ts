@@ -62,6 +62,26 @@ describe("a connection", () => {
     await expect(hvkit.ps({ signal: AbortSignal.abort() })).rejects.toMatchObject({ name: "AbortError" });
   });
 
+  it("makes clones of guests and of snapshots; of an aborted request none stays", async () => {
+    const guest = await hvkit.run("sector", { name: "web" });
+    expect((await guest.clone()).map(({ name }) => name)).toEqual(["web-1"]);
+    expect((await guest.clone({ name: "test", count: 2, paused: true })).map(({ name }) => name)).toEqual(["test-1", "test-2"]);
+    await guest.snapshot({ name: "one" });
+    const copies = await hvkit.runFrom("one", { count: 2 });
+    expect((await copies[1]?.inspect())?.clone).toMatchObject({ of: null });
+    const controller = new AbortController();
+    const cloning = guest.clone({ name: "late", count: 3, signal: controller.signal });
+    controller.abort(new Error("enough"));
+    await expect(cloning).rejects.toThrow("enough");
+    await until(async () => {
+      const { events } = await hvkit.call("events", {});
+      const late = events.filter((event) => "guest" in event && event.guest.name.startsWith("late"));
+      return late.filter(({ type }) => type === "guest.removed").length === 3;
+    });
+    expect((await hvkit.ps()).filter(({ name }) => name.startsWith("late"))).toEqual([]);
+    await expect(guest.clone({ signal: AbortSignal.abort(new Error("before")) })).rejects.toThrow("before");
+  });
+
   it("tells events, until it is left", async () => {
     const events = hvkit.events();
     const seen: HvkitEvent[] = [];

@@ -165,7 +165,7 @@ function sourceOf(image: string | undefined, from: string | undefined, count: nu
   }
   if ((image !== undefined && from !== undefined) || (from === undefined && count !== undefined)) {
     throw new HvkitError("E_USAGE", from === undefined ? "--count is for --from" : "--from is instead of an image", {
-      hint: "`hvkit run --from SNAPSHOT --count N`; copies of a guest are made by `hvkit clone`.",
+      hint: "`hvkit help run` shows what there is; `hvkit clone` makes copies of a guest.",
     });
   }
   return source;
