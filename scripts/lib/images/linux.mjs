@@ -1,4 +1,4 @@
-// The image `linux`: the kernel of Debian's cloud package, and an initramfs of busybox-static, images/linux/init and three programs
+// The image `linux`: the kernel of Debian's cloud package, and an initramfs of busybox-static, images/linux/init and four programs
 // of ours. Stands between the packages (debian.mjs) and the archive (cpio.mjs).
 import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { writeArchive } from "./cpio.mjs";
 import { hasApt, metaPackage, packageFile, unpack } from "./debian.mjs";
 
 const source = "images/linux";
-const programs = ["tsc", "poweroff", "agent"];
+const programs = ["tsc", "poweroff", "generation", "agent"];
 
 /** The numbers that the agent shares with the control plane. */
 const agentNumbers = { source: "protocol/agent.ts", folder: "build/gen/agent", output: "build/gen/agent/agent.inc" };
@@ -40,7 +40,7 @@ export async function linuxSteps(steps, to) {
     ...programs.map((program) =>
       steps.step({
         name: `nasm ${source}/${program}.asm`,
-        inputs: [`${source}/${program}.asm`, `${source}/elf64.inc`, ...(program === "agent" ? [...agentParts(), agentNumbers.output] : [])],
+        inputs: [`${source}/${program}.asm`, `${source}/elf64.inc`, `${source}/decimal.inc`, ...(program === "agent" ? [...agentParts(), agentNumbers.output] : [])],
         outputs: [`${to}/${program}`],
         run: async () => {
           const include = ["-I", `${source}/`, "-I", `${source}/agent/`, "-I", `${agentNumbers.folder}/`];
