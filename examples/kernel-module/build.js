@@ -8,11 +8,11 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const output = join(here, "build");
-/** hvkit's own folder: in it is the image */
-const hvkit = dirname(createRequire(import.meta.url).resolve("hvkit/package.json"));
 
-/** for vitest */
+/** for vitest, of this example and of others that try these modules */
 export default function setup(project) {
+  // hvkit's own folder: in it is the image.
+  const hvkit = dirname(createRequire(join(project.config.root, "package.json")).resolve("hvkit/package.json"));
   const kernel = join(hvkit, "build/images/linux/vmlinuz");
   try {
     const release = releaseOf(readFileSync(kernel));

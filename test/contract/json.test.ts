@@ -90,6 +90,9 @@ onEachEngine("--json", (target) => {
       writeFileSync(join(folder, "hvkit/snapshots/bad.hvsnap"), "not one");
       await fits("snapshot ls");
       await fits("snapshot check bad", { code: 1 });
+      await fits("clone clock --count 2");
+      await fits("run --from one --name copy --count 2");
+      await fits("rm -f clock-1 clock-2 copy-1 copy-2");
       for (const line of ["restore one --name two", "revert clock one", "pause clock", "inspect clock", "unpause clock"]) await fits(line);
       for (const line of ["reset clock", "stop two", "kill clock", "ps", "regs clock", "why clock", "rm clock two"]) await fits(line);
       await fits("snapshot rm one bad");

@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Params } from "../api/methods.js";
 import type { Abortable } from "../client/abort.js";
-import type { Guest } from "../client/guest.js";
+import type { CloneOptions, Guest } from "../client/guest.js";
 import type { Hvkit, RunOptions } from "../client/hvkit.js";
 import { HvkitError } from "../errors.js";
 import { keepArtifacts } from "./artifacts.js";
@@ -31,6 +31,11 @@ export class TestGuests {
   /** As hvkit.restore(), and likewise. */
   async restore(snapshot: string, options: Abortable & Omit<Params<"restore">, "snapshot"> = {}): Promise<Guest> {
     return this.adopt(await this.hvkit.restore(snapshot, { noReboot: true, ...options }));
+  }
+
+  /** As guest.clone(). */
+  async clone(guest: Guest, options: CloneOptions = {}): Promise<Guest[]> {
+    return (await guest.clone(options)).map((copy) => this.adopt(copy));
   }
 
   /** A guest that the test made in another way goes with it, too. */

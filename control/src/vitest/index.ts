@@ -11,7 +11,7 @@ import { TestGuests } from "./guests.js";
 import { bootForTests, type TestHypervisor } from "./hypervisor.js";
 import { titleOf } from "./title.js";
 
-export { Guest, type GuestEnded } from "../client/guest.js";
+export { type CloneOptions, Guest, type GuestEnded } from "../client/guest.js";
 export { Hvkit, type RunOptions } from "../client/hvkit.js";
 export { HvkitError } from "../errors.js";
 export { TestGuests } from "./guests.js";
