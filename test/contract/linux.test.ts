@@ -75,6 +75,30 @@ onEachEngine("linux", (target) => {
 
       const left = guest.exec(["sleep", "1000"]);
       left.catch(() => {});
+      await expect.poll(async () => (await guest.exec(["pidof", "sleep"])).code, { timeout: within(target, 20) }).toBe(0);
+
+      // Two copies of this moment: each has a name, a number and random bytes of its own, and not the command that is the guest's.
+      const asked = "hostname; generation; pidof sleep || echo none; head -c 16 /dev/urandom | sha256sum";
+      const copies = await guests.clone(guest, { count: 2 });
+      const told = await Promise.all(
+        [guest, ...copies].map(async (each) => (await each.exec(["sh", "-c", asked], { patienceMs })).stdout.toString().split("\n")),
+      );
+      const details = await Promise.all(copies.map((copy) => copy.inspect()));
+      expect(details.map(({ clone }) => clone?.of?.name)).toEqual([guest.name, guest.name]);
+      expect(told.map(([name, generation]) => [name, generation])).toEqual([
+        ["(none)", "0"],
+        ...details.map(({ name, clone }) => [name, clone?.generation]),
+      ]);
+      expect(told.map(([, , pid]) => pid === "none")).toEqual([false, true, true]);
+      expect(new Set(told.map(([, , , digest]) => digest)).size).toBe(3);
+      // And a console that only it writes to.
+      const [copy] = copies;
+      await copy?.write("echo copy-$((6 * 9))\n");
+      await copy?.waitFor("copy-54", patience(20));
+      expect((await copy?.logs())?.toString()).not.toContain("user space reached");
+      expect((await guest.logs()).toString()).not.toContain("copy-54");
+      for (const each of copies) await each.rm({ force: true });
+
       await guest.write("poweroff\n");
       expect(await guest.ended(patience(30))).toMatchObject({ state: "exited", end: { code: "power-off" }, panic: null });
       await expect(left).rejects.toMatchObject({ code: expect.stringMatching(/^(E_EXEC_GUEST_ENDED|E_GUEST_STATE)$/) });

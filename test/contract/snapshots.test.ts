@@ -1,7 +1,7 @@
 // Snapshots the whole way: `hvkit` commands, the daemon, a Linux guest that is asked for its state. One session per engine; its steps
 // stand in order, and each needs those before it. The last goes on under the other engine, which has the other vendor.
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -193,6 +193,27 @@ onEachEngine("snapshots", (target) => {
       await ok("rm", "-f", "aged");
     },
     within(target, 150),
+  );
+
+  test(
+    "run --from: each copy goes on from there, also without the file",
+    async () => {
+      const uninterrupted = hashes(readFileSync(join(import.meta.dirname, "snapshots/oldbuild.txt"), "latin1"));
+      const file = join(folder, "gone.hvsnap");
+      copyFileSync(join(import.meta.dirname, "snapshots/oldbuild.hvsnap"), file);
+      const made = methods["run.from"].result.parse(JSON.parse(await ok("run", "--from", file, "--name", "fork", "--count", "3", "--json")));
+      rmSync(file);
+      expect(made.map(({ name, clone }) => [name, clone?.of])).toEqual([1, 2, 3].map((number) => [`fork-${number}`, null]));
+      expect(new Set(made.map(({ clone }) => clone?.generation)).size).toBe(3);
+      const names = made.map(({ name }) => name);
+      for (const name of names) {
+        await expect
+          .poll(async () => hashes(await ok("logs", name)).slice(0, 4), { timeout: within(target, 60), interval: 300 })
+          .toEqual(uninterrupted.slice(0, 4));
+      }
+      await ok("rm", "-f", ...names);
+    },
+    within(target, 100),
   );
 
   test(
