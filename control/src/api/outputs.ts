@@ -87,6 +87,8 @@ export const outputs: Record<string, z.ZodType> = {
   "snapshot check": methods["snapshot.check"].result,
   restore: guestDetail,
   revert: guestDetail,
+  // A command's result is what it prints with --json by itself.
+  open: z.strictObject({ command: z.string(), result: z.unknown() }).meta({ description: "one object a line" }),
   regs: methods.regs.result.extend({ state: subjectState }),
   mem: z.union([z.strictObject({ ...memory, hex: z.string() }), z.strictObject({ ...memory, file })]),
   cpu: cpuOutput,

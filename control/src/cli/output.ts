@@ -24,9 +24,24 @@ export function style(text: string, name: Style, stream: NodeJS.WriteStream = pr
   return coloured(stream) ? `\x1b[${STYLES[name]}m${text}\x1b[0m` : text;
 }
 
+let written: string[] | undefined;
+
 /** Data. */
 export function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+  if (written) written.push(line);
+  else process.stdout.write(`${line}\n`);
+}
+
+/** What is printed while `work` runs, instead of being printed. */
+export async function captured(work: () => Promise<void>): Promise<string> {
+  const lines: string[] = [];
+  written = lines;
+  try {
+    await work();
+  } finally {
+    written = undefined;
+  }
+  return lines.join("\n");
 }
 
 export function printJson(value: unknown): void {

@@ -35,6 +35,7 @@ export const COMMANDS: Record<string, () => Promise<Make>> = {
   snapshot: async () => (await import("./commands/snapshot.js")).snapshot,
   restore: async () => (await import("./commands/restore.js")).restore,
   revert: async () => (await import("./commands/revert.js")).revert,
+  open: async () => (await import("./commands/open.js")).open,
   regs: async () => (await import("./commands/regs.js")).regs,
   mem: async () => (await import("./commands/mem.js")).mem,
   cpu: async () => (await import("./commands/cpu.js")).cpu,

@@ -64,7 +64,7 @@ function cpuText({ halted, injecting, deferred, nmiWaits, events }: Machine): st
   return parts.join("; ");
 }
 
-function eventText({ vector, type, errorCode }: InjectedEvent): string {
+export function eventText({ vector, type, errorCode }: InjectedEvent): string {
   return `${type} vector ${hex(vector, 2)}h${errorCode === null ? "" : `, error code ${errorCode.toString(16)}h`}`;
 }
 
@@ -88,7 +88,7 @@ function picText(pic: PicState): string {
 }
 
 /** What becomes of each request, in the order of the IRQs. */
-function requestsText({ pics }: Machine): string {
+export function requestsText({ pics }: Machine): string {
   const requested = IRQS.filter((irq) => pics.fate(irq).kind !== "idle" && irq !== 2);
   if (requested.length === 0) return "none";
   return requested.map((irq) => fateText(irq, pics.fate(irq)) ?? `${irqText(irq)} is the CPU's to take`).join("\n");
@@ -175,8 +175,8 @@ function recordTexts(records: Records) {
 }
 
 /** Nothing that a terminal would obey. */
-const printable = (byte: number): string =>
+export const printable = (byte: number): string =>
   byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c ? String.fromCharCode(byte) : `\\x${hex(byte, 2)}`;
 const onOff = (on: boolean): string => (on ? "on" : "off");
-const seconds = (ns: bigint): string => `${(Number(ns / 1000n) / 1e6).toFixed(6)} s`;
+export const seconds = (ns: bigint): string => `${(Number(ns / 1000n) / 1e6).toFixed(6)} s`;
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0");
