@@ -35,11 +35,12 @@ export function print(line: string): void {
 /** What is printed while `work` runs, instead of being printed. */
 export async function captured(work: () => Promise<void>): Promise<string> {
   const lines: string[] = [];
+  const outer = written;
   written = lines;
   try {
     await work();
   } finally {
-    written = undefined;
+    written = outer;
   }
   return lines.join("\n");
 }
