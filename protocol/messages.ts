@@ -81,6 +81,16 @@ export enum Op {
   GuestTrace = 48,
   /** GuestTracedArgs; GuestTracedReply, then records */
   GuestTraced = 49,
+
+  // Machine modules that come while guests run (protocol/module.ts).
+  /** no arguments; ModulesReply, then ModuleWord's for each place */
+  Modules = 56,
+  /** ModuleLoadArgs; a module out of the carrier's RAM into a place that nobody uses */
+  ModuleLoad = 57,
+  /** ModuleUseArgs; new guests start on it */
+  ModuleUse = 58,
+  /** GuestSwapArgs; the guest gets an instance of another module, which goes on from its state; on any failure it keeps the one that it has */
+  GuestSwap = 59,
 }
 
 /** What a guest consists of besides registers and RAM. */
@@ -135,6 +145,10 @@ export enum Status {
   NoSuchCpu = 17,
   /** the guest's exits are not recorded */
   NotTraced = 18,
+  /** the module cannot be loaded, or is none: word is the ModuleFault */
+  ModuleRefused = 19,
+  /** the new module does not know a part of the guest's state that is not 0: word is its offset from Layout.Region */
+  StateNotZero = 20,
 
   // What hv/machine/boot found wrong with an image; the word is the value found.
   BootBlockBad = 32,

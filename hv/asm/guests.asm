@@ -6,7 +6,7 @@ global guests_init, guest_table, pool_take, guest_high, guest_new, guest_pool, g
 extern early_alloc, frame_claim, frame_release, frame_drop, frame_table, block_claim, block_drop, share_lock
 extern vendor_nested_entry, vendor_vcpu_init, vendor_set_tsc_offset, context_init, guest_drop, core_held, sched_lock, cpus_flush, cpu_mask
 extern wasm_place_memory, wasm_place_table, machine_call, machine_instance_bytes
-extern Z_machine_instantiate, Z_machineZ_init, Z_machineZ_boot, Z_machineZ_bootValue, Z_machineZ_exit, trace_free
+extern module_current, trace_free
 extern core_pending, panic, tsc_khz, guest_ticks
 
 section .bss
@@ -330,19 +330,22 @@ guest_init:
     mov rax, [r12 + guest.linear]
     add rax, InstancePage_Instance - InstancePage_Bytes
     mov [r12 + guest.instance_ptr], rax
-    mov rax, Z_machineZ_exit
+    mov rcx, [module_current]
+    mov [r12 + guest.module], rcx
+    mov rax, [rcx + ModuleHeader_Exit]
     mov [r12 + guest.exit], rax
     call context_init
     call [vendor_vcpu_init]
     mov ebx, 20
     mov rdi, r12
     mov rsi, r12
-    mov rax, Z_machine_instantiate
+    mov rax, [r12 + guest.module]
+    mov rax, [rax + ModuleHeader_Instantiate]
     call machine_call
     jc .trapped
     mov rsi, r13
     mov edx, r15d
-    mov rax, Z_machineZ_init
+    mov eax, ModuleHeader_Init
     call guest_asked
     test eax, eax
     sete al
@@ -368,23 +371,26 @@ guest_boot:
     cmp dword [r12 + guest.state], RunState_Created
     jne .done
     mov ebx, 200                                ; it may move megabytes: 2 s
-    mov rax, Z_machineZ_boot
+    mov eax, ModuleHeader_Boot
     call guest_asked
 .done:
     pop rbx
     ret
 
-; A machine's answer, a Status. In: R12 guest block, RAX function, RSI RDX RCX its arguments, EBX budget
+; A machine's answer, a Status. In: R12 guest block, EAX place of the function in its module's header, RSI RDX RCX its arguments, EBX budget
 ; Out: EAX Status; guest.value says more  Clobbers: RBX and caller-saved
 guest_asked:
     mov rdi, r12
+    add rax, [r12 + guest.module]
+    mov rax, [rax]
     call machine_call
     jc .trapped
     mov [r12 + guest.boot_status], eax
     test eax, eax
     jz .done
     mov rdi, r12
-    mov rax, Z_machineZ_bootValue
+    mov rax, [r12 + guest.module]
+    mov rax, [rax + ModuleHeader_BootValue]
     mov ebx, 5
     call machine_call
     jc .trapped

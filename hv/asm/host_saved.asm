@@ -3,7 +3,7 @@
 %include "hv.inc"
 %include "host.inc"
 
-extern generation_next, field_read, field_write, guest_tsc, guest_clock, ticks_of_ns, guest_asked, core_hold, context_drop, context_init, host_xcr0, Z_machineZ_restore, account_start
+extern generation_next, field_read, field_write, guest_tsc, guest_clock, ticks_of_ns, guest_asked, core_hold, context_drop, context_init, host_xcr0, account_start
 
 section .bss
 alignb 8
@@ -212,7 +212,7 @@ IMPORT guestRestore                             ; ESI slot, EDX halted, ECX Even
     mov [r12 + guest.clock_start], rdx
     mov [r12 + guest.tsc_start], r9
     mov ebx, 5
-    mov rax, Z_machineZ_restore
+    mov eax, ModuleHeader_Restore
     call guest_asked
     test eax, eax
     jnz .done

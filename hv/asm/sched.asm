@@ -4,7 +4,7 @@
 %include "hv.inc"
 
 global sched_loop, sched_lock, idle_cpus, run_look, run_verdict, run_trapped, core_deadline, flush_deadline, sched_init
-extern core_pending, core_poll, core_unhold, guest_table, guest_high, guest_end, guest_leave, kick_idle, machine_call, Z_machineZ_event
+extern core_pending, core_poll, core_unhold, guest_table, guest_high, guest_end, guest_leave, kick_idle, machine_call
 extern account, account_state, debug_stopped, guest_ticks, vendor_run, vendor_flush, vendor_vcpu_arrive, vendor_set_tsc_offset, context_load, timer_arm, tsc_khz
 
 SLICE_MS        equ 5
@@ -410,7 +410,8 @@ run_look:
     xor esi, esi
     xchg esi, [r12 + guest.events]
     mov rdi, r12
-    mov rax, Z_machineZ_event
+    mov rax, [r12 + guest.module]
+    mov rax, [rax + ModuleHeader_Event]
     mov ebx, 5
     call machine_call
     jc .trapped

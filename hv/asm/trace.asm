@@ -10,7 +10,7 @@
 %include "vmcs.inc"
 
 global trace_set, trace_free, trace_count, trace_place, exits_total
-extern boot_vendor, frame_claim, frame_release, Z_machineZ_exit
+extern boot_vendor, frame_claim, frame_release
 
 %if TraceRing_Frames * PAGE != 0x10000 || TraceRing_Records * TraceRecord_Stride != 0x10000
 %error the ring does not wrap with a word
@@ -29,7 +29,8 @@ section .text
     mov [r13 + TraceRecord_Tsc], eax
     mov [r13 + TraceRecord_Tsc + 4], edx
     add word [r12 + guest.trace_at], TraceRecord_Stride
-    call Z_machineZ_exit
+    mov rax, [r12 + guest.module]
+    call [rax + ModuleHeader_Exit]
     mov [r13 + TraceRecord_Verdict], eax
     mov rcx, [rbx + 8 * Register_Rax]
     mov [r13 + TraceRecord_Result], rcx
@@ -108,7 +109,8 @@ trace_set:
     call trace_free
 .set:
     mov [r12 + guest.trace_modes], ebx
-    mov rax, Z_machineZ_exit
+    mov rax, [r12 + guest.module]
+    mov rax, [rax + ModuleHeader_Exit]
     test bl, TraceMode_Ring
     jz .inner
     mov rax, vmx_traced

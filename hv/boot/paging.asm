@@ -17,7 +17,7 @@ default rel
 
 extern boot_pml4, boot_pds, boot_ranges, boot_range_count, early_alloc
 extern __text_start, __text_end, __rodata_end, __image_end
-global paging_build
+global paging_build, image_table
 
 section .text
 

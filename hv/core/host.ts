@@ -272,6 +272,24 @@ export declare function storeRead(sector: u64, count: u32, slot: u32, address: u
 @external("host", "storeWrite")
 export declare function storeWrite(sector: u64, count: u32, slot: u32, address: u64): u32;
 
+/** A ModuleWord of a place for machine modules; 0 where there is none. */
+// @ts-ignore: decorator
+@external("host", "module")
+export declare function module(slot: u32, word: u32): u64;
+/** A module out of the RAM of a guest that is Created, into a place that nobody uses: a ModuleFault. */
+// @ts-ignore: decorator
+@external("host", "moduleLoad")
+export declare function moduleLoad(carrier: u32, address: u32, bytes: u32, slot: u32): u32;
+/** New guests start on it. False: there is none. */
+// @ts-ignore: decorator
+@external("host", "moduleUse")
+export declare function moduleUse(slot: u32): bool;
+/** Gives a guest an instance of another module, as GuestSwapArgs say: a Status; what goes with it are ModuleWord.SwapReason and SwapValue. The
+ *  guest stands until core's piece of work is done. */
+// @ts-ignore: decorator
+@external("host", "guestSwap")
+export declare function guestSwap(slot: u32, module: u32, carrier: u32, address: u32, moves: u32): u32;
+
 /** Takes bytes that the guest wrote to UART `port`: their number. */
 // @ts-ignore: decorator
 @external("host", "consoleTake")

@@ -23,6 +23,7 @@ import {
   Op,
   Status,
 } from "../../protocol/messages";
+import { GuestSwapArgs, ModuleLoadArgs, ModuleUseArgs } from "../../protocol/module";
 import { GuestTraceArgs, GuestTracedArgs } from "../../protocol/trace";
 import { guestClone } from "./clone";
 import { guestDestroy, guestKill, guestNmi, guestPause, guestResume, guestStart } from "./control";
@@ -37,6 +38,7 @@ import { NO_GUEST, startJob } from "./job";
 import * as link from "./link";
 import { guestRead, guestWrite } from "./memory";
 import { arg, argsBytes, beginReply, fail, failWith, LATER, sendReply, setArgs } from "./message";
+import { guestSwap, moduleLoad, modules, moduleUse } from "./modules";
 import { guestEntry, guestPartRead, guestPartWrite, guestRegistersWrite, guestRestore } from "./saved";
 import { guestLoad, guestSave } from "./store";
 import { cpuStat, hello, hostStat, ping, shutdown, stopping } from "./system";
@@ -85,6 +87,7 @@ function shapeOf(op: u32): u32 {
     case Op.Shutdown:
     case Op.HostStat:
     case Op.CpuStat:
+    case Op.Modules:
       return 0;
     case Op.Ping:
       return AND_BYTES;
@@ -127,6 +130,12 @@ function shapeOf(op: u32): u32 {
       return GuestTracedArgs.Words;
     case Op.GuestDebug:
       return GuestDebugArgs.Words;
+    case Op.ModuleLoad:
+      return ModuleLoadArgs.Words;
+    case Op.ModuleUse:
+      return ModuleUseArgs.Words;
+    case Op.GuestSwap:
+      return GuestSwapArgs.Words;
     case Op.GuestPause:
     case Op.GuestKill:
     case Op.GuestDestroy:
@@ -159,6 +168,10 @@ function dispatch(op: u32): u32 {
       return cpuStat();
     case Op.GuestCreate:
       return guestCreate();
+    case Op.Modules:
+      return modules();
+    case Op.ModuleUse:
+      return moduleUse();
     default:
       return exists(arg(GuestArgs.Guest))
         ? dispatchGuest(op, <u32>arg(GuestArgs.Guest))
@@ -223,6 +236,10 @@ function dispatchGuest(op: u32, slot: u32): u32 {
       return guestTraced(slot);
     case Op.GuestDebug:
       return guestDebug(slot);
+    case Op.ModuleLoad:
+      return moduleLoad(slot);
+    case Op.GuestSwap:
+      return guestSwap(slot);
     default:
       return fail(Status.UnknownOp);
   }

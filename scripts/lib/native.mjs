@@ -1,5 +1,5 @@
 // The privileged half: NASM's objects, the link, and the boot files that come out of it.
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { elf32 } from "./elf32.mjs";
 import { packImage, symbols } from "./pack.mjs";
@@ -13,25 +13,42 @@ const imageLimit = 96 * 1024;
 /** All that the privileged half and the modules are made from; its digest is the build's identity. */
 const identitySources = () => [...files("hv", ""), ...files("protocol", ".ts"), "package.json"];
 
-/** build_identity for NASM: it changes with every source that matters, and with nothing else. */
-export function writeIdentity(steps, { out }) {
+/** The machine's sources, and all others: a module that was made of the same others fits. What NASM and the machine share is among the others. */
+const isMachine = (path) => path.startsWith("hv/machine/") && path !== "hv/machine/layout.ts";
+const short = (paths) => digest(paths).slice(0, 16);
+export const baseIdentity = () => short(identitySources().filter((path) => !isMachine(path)));
+export const machineIdentity = (sources = files("hv/machine", "")) => short(sources);
+
+/** The identities for NASM: each changes with every source that matters, and with nothing else. */
+export function writeIdentity(steps, { out, machine }) {
   const output = `${out}/gen/identity.inc`;
+  const defines = () => ({
+    HVKIT_IDENTITY: `hvkit ${short(identitySources())}`,
+    HVKIT_BASE: baseIdentity(),
+    HVKIT_MACHINE: machineIdentity(machine?.()),
+  });
   return steps.step({
     name: `identity -> ${output}`,
-    inputs: identitySources,
+    inputs: () => [...identitySources(), ...(machine?.() ?? [])],
     outputs: [output],
-    run: () => writeFileSync(join(root, output), `%define HVKIT_IDENTITY "hvkit ${digest(identitySources()).slice(0, 16)}"\n`),
+    run: () => {
+      const lines = Object.entries(defines()).map(([name, text]) => `%define ${name} "${text}"\n`);
+      writeFileSync(join(root, output), lines.join(""));
+    },
   });
 }
 
+/** The NASM files that have an identity in them. */
+const needIdentity = ["identity", "module_image", "header"];
+
 /** One .asm file to an object. */
-async function assemble(steps, source, { out, gen, after, edits = [] }) {
+export async function assemble(steps, source, { out, gen, after, edits = [] }) {
   const object = `${out}/obj/${source.replace(/\.asm$/, ".o")}`;
-  const includes = [gen, `${out}/gen`, "hv/asm", "hv/boot"];
+  const includes = [`${out}/gen`, gen, "hv/asm", "hv/boot"];
   const changes = edits.filter(({ file }) => file === source);
   const text = changes.length > 0 ? edited(source, `${out}/gen/${source.replaceAll("/", ".")}`, changes) : source;
   const args = ["-f", "elf64", "-g", "-F", "dwarf", ...includes.flatMap((folder) => ["-I", `${folder}/`]), text, "-o", object];
-  const used = source.endsWith("/identity.asm") ? [`${out}/gen/identity.inc`] : [];
+  const used = needIdentity.some((name) => source.endsWith(`/${name}.asm`)) ? [`${out}/gen/identity.inc`] : [];
   await steps.step({
     name: `nasm ${source}`,
     inputs: () => [
@@ -66,20 +83,24 @@ export function assembleAll(steps, folders, options) {
 }
 
 /** hv/wasm/instances.c: the sizes of the instances that NASM allocates. */
-export async function instancesObject(steps, { out, entries }) {
+export async function instancesObject(steps, { out, entries, homes = homesOf(out, entries) }) {
   const source = "hv/wasm/instances.c";
   const object = `${out}/obj/instances.o`;
-  const homes = ["core", "machine"].map((module) => `${homeOf(module, { out, entries })}/gen`);
   const args = [...cFlags, ...homes.flatMap((folder) => ["-I", folder]), "-c", source, "-o", object];
+  const headers = ["core.h", "machine.h"].map((header) =>
+    homes.map((home) => `${home}/${header}`).find((path) => existsSync(join(root, path))),
+  );
   await steps.step({
-    name: `gcc ${source}`,
-    inputs: [source, `${homes[0]}/core.h`, `${homes[1]}/machine.h`],
+    name: `gcc ${source} -> ${object}`,
+    inputs: [source, ...headers],
     outputs: [object],
     key: args.join(" "),
     run: () => run("gcc", args),
   });
   return object;
 }
+
+const homesOf = (out, entries) => ["core", "machine"].map((module) => `${homeOf(module, { out, entries })}/gen`);
 
 /** Values of some of hv.elf's symbols. */
 async function valuesOf(path, names) {

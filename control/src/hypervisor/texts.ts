@@ -1,6 +1,7 @@
 // Every sentence and name for the hypervisor's numbers: statuses, end reasons, exit reasons, run states, vendors, features.
 // The hypervisor sends numbers and values only (protocol/messages.ts); people and scripts read them through this file.
 import { EndReason, Feature, GuestLimit, GuestPart, RunState, Status, Vendor } from "../../../protocol/messages.js";
+import { ModuleFault } from "../../../protocol/module.js";
 import { ExitField, ExitReason, Register } from "../../../protocol/state.js";
 import { cpusOf, showCpuList } from "../cpulist.js";
 import { HvkitError } from "../errors.js";
@@ -65,6 +66,15 @@ export const statusTexts: Readonly<Record<Exclude<Status, Status.Ok>, StatusText
   [Status.NotTraced]: {
     sentence: () => "The guest's exits are not recorded.",
     hint: "`hvkit trace GUEST --on` begins it.",
+  },
+  [Status.ModuleRefused]: {
+    sentence: (w) => `The hypervisor refused the machine module: ${moduleFaults[Number(w[0] ?? 0n)] ?? `fault ${w[0]}`}.`,
+    hint: "Build it again with `npm run build`; if that does not help, restart the hypervisor: `hvkit down`, `hvkit up`.",
+  },
+  [Status.StateNotZero]: {
+    sentence: (w) =>
+      `The new machine module does not know a part of the guest's state, at offset ${w[0] ?? 0n} of its region, that is not 0.`,
+    hint: "The guest goes on with the module that it has; `hvkit reset` starts it on the new one.",
   },
   [Status.RegisterRefused]: {
     sentence: (w) => `The saved state cannot be loaded: ${registerName(Number(w[0] ?? 0n))} cannot be ${hex(w[1])} on this CPU.`,
@@ -132,6 +142,15 @@ export const statusTexts: Readonly<Record<Exclude<Status, Status.Ok>, StatusText
     sentence: (w) => `The module at ${hex(w[0])} does not fit into the guest's memory, or lies in the kernel's way.`,
     hint: "Give the guest more with `--memory`.",
   },
+};
+
+const moduleFaults: Readonly<Record<number, string>> = {
+  [ModuleFault.Slot]: "there is no such place for one",
+  [ModuleFault.InUse]: "guests run on what is in its place",
+  [ModuleFault.Range]: "it is not whole pages, or larger than its place",
+  [ModuleFault.Header]: "it is not a module, or was linked for another place",
+  [ModuleFault.Instance]: "its instance is larger than a guest has room for",
+  [ModuleFault.Base]: "it was made for a hypervisor of other sources",
 };
 
 /** Of Status.CpuLacks. */
