@@ -21,13 +21,15 @@ const typeBytes = { u8: 1, i8: 1, bool: 1, u16: 2, i16: 2, u32: 4, i32: 4, usize
 
 /**
  * The table, in the order of state.ts.
+ * @param {string} [folder] with other sources: a path in the repository that ends with "/"
  * @returns {StateRecord[]}
  */
-export function layout() {
-  const source = parse(stateFile);
+export function layout(folder = "") {
+  const source = parse(folder + stateFile);
   const world = { enums: new Map(), classes: new Map(), constants: new Map() };
   for (const statement of source.statements) {
-    if (ts.isImportDeclaration(statement)) readDeclarations(parse(join(dirname(stateFile), `${statement.moduleSpecifier.text}.ts`)), world);
+    if (ts.isImportDeclaration(statement))
+      readDeclarations(parse(join(folder, dirname(stateFile), `${statement.moduleSpecifier.text}.ts`)), world);
   }
   const records = [vcpuRecord(world)];
   for (const statement of source.statements) {
@@ -51,11 +53,16 @@ export function region() {
   return { start: Region, end: RegionEnd };
 }
 
-/** build/layout.json: the region, its records, and an identity that changes with them and with nothing else. */
-export function writeLayout(output) {
-  const table = { region: region(), records: layout() };
+/** The region, its records, and an identity that changes with them and with nothing else. */
+export function layoutOf(folder) {
+  const table = { region: region(), records: layout(folder) };
   const identity = createHash("sha256").update(JSON.stringify(table)).digest("hex").slice(0, 16);
-  writeFileSync(join(root, output), `${JSON.stringify({ identity, ...table }, null, 1)}\n`);
+  return { identity, ...table };
+}
+
+/** build/layout.json. */
+export function writeLayout(output) {
+  writeFileSync(join(root, output), `${JSON.stringify(layoutOf(), null, 1)}\n`);
 }
 
 function parse(path) {

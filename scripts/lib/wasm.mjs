@@ -48,11 +48,11 @@ function entryOf(module, folder) {
 /** Where a module's files go: a variant that has none of its own takes the product's. */
 export const homeOf = (module, { out, entries }) => (entryOf(module, entries) === entryOf(module) ? "build" : out);
 
-/** Steps for one module; resolves to its object file. `compile` is asc: a process of its own, if nobody has a warm one. */
+/** Steps for one module; resolves to its object file. `compile` is asc: a process of its own, if nobody has a warm one. `entry`: other sources. */
 export async function moduleObject(steps, module, { entries, native, compile: asCompiler = ascProcess, ...options }) {
   const { base, pages, optimize = "-O3" } = modules[module];
-  const out = homeOf(module, { ...options, entries });
-  const entry = entryOf(module, entries);
+  const out = options.entry ? options.out : homeOf(module, { ...options, entries });
+  const entry = options.entry ?? entryOf(module, entries);
   const wasm = `${out}/${module}.wasm`;
   const c = `${out}/gen/${module}.c`;
   const object = `${out}/obj/${module}.o`;
