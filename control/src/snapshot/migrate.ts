@@ -1,22 +1,10 @@
-// From the build that took a snapshot to the one that restores it: fields of the state region move by the names of record and field,
-// registers by their names. A field moves when type and count are the same. A field that the snapshot does not have starts with 0
-// where this build's record says that it may (@zero, scripts/lib/layout.mjs); one that this build does not have may go when it is 0.
-// Whatever else differs is named, and nothing is restored.
+// From the build that took a snapshot to the one that restores it: fields of the state region move by the names of record and field (moves.ts),
+// registers by their names. Whatever does not fit is named, and nothing is restored.
 import { HvkitError } from "../errors.js";
 import { damaged } from "./errors.js";
-import { type Layout, type LayoutField, registerNames } from "./format.js";
+import { type Layout, registerNames } from "./format.js";
+import { notZero, places, planMoves, regionBytes } from "./moves.js";
 import type { Snapshot } from "./reader.js";
-
-const TYPE_BYTES: Record<LayoutField["type"], number> = { u8: 1, i8: 1, bool: 1, u16: 2, i16: 2, u32: 4, i32: 4, usize: 4, u64: 8, i64: 8 };
-
-/** A field with its place in the region's bytes. */
-interface Place {
-  name: string;
-  at: number;
-  bytes: number;
-  form: string;
-  zero: boolean;
-}
 
 export interface Migrated {
   region: Uint8Array;
@@ -39,35 +27,23 @@ export function migrate(snapshot: Snapshot, to: Layout): Migrated {
 
 /** Throws E_SNAPSHOT_DAMAGED when the file's layout table is none of its state region. */
 export function checkLayout({ layout, region, header }: Snapshot): void {
-  ownPlaces(layout, region.length, header.layout);
+  checkIdentity(layout, header.layout);
+  places(layout, region.length);
 }
 
-function ownPlaces(layout: Layout, regionLength: number, identity: string): Map<string, Place> {
-  if (layout.identity !== identity) throw damaged("the layout table is not the one that the header names", 0);
-  return places(layout, regionLength);
+function checkIdentity({ identity }: Layout, named: string): void {
+  if (identity !== named) throw damaged("the layout table is not the one that the header names", 0);
 }
 
 function moveRegion({ layout: from, region: old, header }: Snapshot, to: Layout, differences: string[]): Uint8Array {
-  const there = ownPlaces(from, old.length, header.layout);
+  checkIdentity(from, header.layout);
+  const plan = planMoves(from, to, old.length);
   const region = new Uint8Array(regionBytes(to));
-  const wanted = places(to, region.length);
-  for (const { name, at, bytes, form, zero } of wanted.values()) {
-    const found = there.get(name);
-    if (!found) {
-      if (!zero) differences.push(`${name} is missing`);
-    } else if (found.form !== form) differences.push(`${name} is ${found.form}, not ${form}`);
-    else region.set(old.subarray(found.at, found.at + bytes), at);
-  }
-  for (const { name, at, bytes } of there.values()) {
-    if (!wanted.has(name) && old.subarray(at, at + bytes).some((byte) => byte !== 0))
-      differences.push(`${name} is not known here, and not 0`);
-  }
+  for (const { from: at, to: place, bytes } of plan.moves) region.set(old.subarray(at, at + bytes), place);
+  differences.push(...plan.differences);
+  for (const { name, from: at, bytes } of plan.gone)
+    if (old.subarray(at, at + bytes).some((byte) => byte !== 0)) differences.push(notZero(name));
   return region;
-}
-
-/** To the end of the last record. */
-export function regionBytes({ region, records }: Layout): number {
-  return Math.max(...records.map(({ address, bytes }) => address + bytes)) - region.start;
 }
 
 function moveRegisters(registers: Record<string, bigint>, differences: string[]): bigint[] {
@@ -79,27 +55,4 @@ function moveRegisters(registers: Record<string, bigint>, differences: string[])
     if (value === undefined) differences.push(`register ${name} is missing`);
     return value ?? 0n;
   });
-}
-
-/** Every field, by "record.field". A table whose records do not lie within `length` bytes, or whose fields overlap or have a name twice, is no
- *  table. */
-function places({ region, records }: Layout, length: number): Map<string, Place> {
-  const found = new Map<string, Place>();
-  let total = 0;
-  if (region.end < region.start || length > region.end - region.start)
-    throw damaged("the state region is longer than its layout table says", 0);
-  for (const { record, address, bytes: recordBytes, fields } of records) {
-    const base = address - region.start;
-    if (base < 0 || base + recordBytes > length) throw damaged(`record ${record} of the layout table is outside the state region`, 0);
-    for (const { name, offset, type, count, zero } of fields) {
-      const bytes = TYPE_BYTES[type] * count;
-      const full = `${record}.${name}`;
-      if (offset + bytes > recordBytes) throw damaged(`field ${full} of the layout table is outside its record`, 0);
-      total += bytes;
-      if (total > length) throw damaged("the fields of the layout table are more than its state region", 0);
-      if (found.has(full)) throw damaged(`field ${full} of the layout table is there twice`, 0);
-      found.set(full, { name: full, at: base + offset, bytes, form: count === 1 ? type : `${type}[${count}]`, zero: zero === true });
-    }
-  }
-  return found;
 }

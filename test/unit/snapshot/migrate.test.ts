@@ -1,7 +1,8 @@
 // Layout table to layout table: what moves, what may come and go, and that whatever else differs is named.
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Layout } from "../../../control/src/snapshot/format.js";
-import { migrate, regionBytes } from "../../../control/src/snapshot/migrate.js";
+import { migrate } from "../../../control/src/snapshot/migrate.js";
+import { regionBytes } from "../../../control/src/snapshot/moves.js";
 import { readSnapshot, type Snapshot } from "../../../control/src/snapshot/reader.js";
 import { sampleFile, sampleLayout, sampleState, sourceOf } from "./sample.js";
 
