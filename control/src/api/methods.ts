@@ -108,6 +108,29 @@ export const methods = {
   digest: method(z.strictObject({ guest, address: z.int().min(0), length: z.int().min(1) }), z.strictObject({ digest: address })),
   stats: method(oneGuest, guestStats),
   ...lookMethods,
+  /** Where the next machine module would lie, which is what it must be linked for, and the hypervisor that it must be made for. */
+  "swap.place": method(none, z.strictObject({ slot: z.int(), address: z.int(), bytes: z.int(), base: z.string() })),
+  /** Each guest goes over to another machine module, as far as its state fits, and new guests start on it. */
+  swap: method(
+    /** layout: its table of the state region, as build/layout.json; daemon/swap.ts checks it */
+    z.strictObject({ module: bytes.max(MAX_CHUNK), layout: z.record(z.string(), z.unknown()) }),
+    z.strictObject({
+      module: z.string(),
+      slot: z.int(),
+      /** false: it failed with every guest, and new ones start on the one before */
+      newGuests: z.boolean(),
+      ms: z.number(),
+      /** those that run or are paused; `error`: why one keeps the module that it has */
+      guests: z.array(
+        z.strictObject({
+          id: z.string(),
+          name: z.string(),
+          ms: z.number(),
+          error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+        }),
+      ),
+    }),
+  ),
   /** its control block, as the next entry finds it, or as a failed one did */
   explain: method(oneGuest, entryState),
   /** all counters at one moment */

@@ -72,6 +72,13 @@ export const launch = z.strictObject({
   add: z.array(z.strictObject({ file: z.string().startsWith("/"), path: z.string().min(1) })).optional(),
 });
 
+/** A machine module, by the digest of its sources. */
+const machineModule = z.strictObject({
+  /** its place in the hypervisor; 0: the boot image's */
+  slot: z.int(),
+  identity: z.string(),
+});
+
 export const guestDetail = guestSummary.extend({
   /** null: it was made from a snapshot */
   launch: launch.nullable(),
@@ -81,6 +88,8 @@ export const guestDetail = guestSummary.extend({
   clone: z.strictObject({ of: z.strictObject({ id: z.string(), name: z.string() }).nullable(), generation: counter }).nullable(),
   /** the hypervisor's number for it, while it is there */
   slot: z.int().nullable(),
+  /** that it runs on; null: the hypervisor has it no more, or it was not asked */
+  module: machineModule.nullable(),
   /** a debugger has it: when it is paused, that lets it go on, and `unpause` does not */
   debugged: z.boolean(),
   cpuModel: z.enum(cpuModels),
@@ -212,6 +221,8 @@ export const status = z.strictObject({
     .strictObject({
       version: z.int(),
       identity: z.string(),
+      /** new guests start on it */
+      module: machineModule,
       vendor: z.string(),
       cpus: z.int(),
       /** each of them: how busy it is now, its time since the start, and the guest on it */

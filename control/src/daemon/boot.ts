@@ -117,6 +117,7 @@ async function attachTo(request: AttachRequest, root: string, context: BootConte
     });
     await warnOfBuild(root, hypervisor, context);
     const left = await endGuests(hypervisor);
+    await hypervisor.modules.moduleUse(0); // whose layout table is known here
     if (left > 0)
       context.onLine(`engine: ${left} guest${left === 1 ? "" : "s"} of an earlier control plane ${left === 1 ? "was" : "were"} ended.`);
     return { engine, hypervisor, choice: { vendor: hypervisor.hello.vendor === Vendor.Vmx ? "Intel VMX" : "AMD SVM", why }, layout };

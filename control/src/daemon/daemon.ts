@@ -17,8 +17,10 @@ import { makeHandlers } from "./handlers.js";
 import { Host } from "./host.js";
 import { writeMark } from "./lock.js";
 import type { Log } from "./log.js";
+import { Modules } from "./modules.js";
 import { Server, type ServerOptions } from "./server.js";
 import { Snapshots } from "./snapshots.js";
+import { Swaps } from "./swap.js";
 
 export interface DaemonOptions extends ServerOptions {
   boot: Boot;
@@ -40,6 +42,7 @@ export interface DaemonOptions extends ServerOptions {
 
 export class Daemon {
   readonly host: Host;
+  readonly modules: Modules;
   readonly guests: Guests;
   readonly events: Events;
   readonly server: Server;
@@ -61,7 +64,9 @@ export class Daemon {
       onLine: onLine ?? (() => {}),
       onEngine: (pid) => writeMark(paths.engine, pid),
     });
-    this.guests = new Guests(this.host, paths.guests, log, limits);
+    this.modules = new Modules(this.host);
+    const { modules } = this;
+    this.guests = new Guests(this.host, modules, paths.guests, log, limits);
     this.events = new Events(this.guests, this.host);
     const down = (): void => {
       // After the reply is on its way.
@@ -83,7 +88,9 @@ export class Daemon {
       events: this.events,
       catalog,
       clones,
-      snapshots: new Snapshots(this.host, this.guests, clones, catalog, store),
+      modules,
+      swaps: new Swaps(this.host, this.guests, modules, log),
+      snapshots: new Snapshots(this.host, this.guests, clones, modules, catalog, store),
       debuggers: new Debuggers(this.host, this.guests, log),
       paths,
       tcp: () => this.tcp,

@@ -141,6 +141,7 @@ export class Guest {
       snapshot: this.snapshot,
       clone: this.clone,
       slot: this.slot ?? null,
+      module: null,
       debugged: this.debuggee !== undefined,
       cpuModel: this.options.cpuModel,
       append: this.options.append,

@@ -14,6 +14,7 @@ import { CONSOLE_LOG_BYTES } from "./consolelog.js";
 import { Guest, type GuestImage, type GuestOptions } from "./guest.js";
 import type { Host } from "./host.js";
 import type { Log } from "./log.js";
+import type { Modules } from "./modules.js";
 import { generateName } from "./names.js";
 import { Resets } from "./resets.js";
 import { type Progress, Slots } from "./slots.js";
@@ -66,12 +67,13 @@ export class Guests extends EventEmitter<GuestsEvents> {
 
   constructor(
     private readonly host: Host,
+    modules: Modules,
     private readonly folder: string,
     private readonly log: Log,
     private readonly limits: ConsoleLimits = {},
   ) {
     super();
-    this.slots = new Slots(host);
+    this.slots = new Slots(host, modules);
     this.#budget = new ConsoleBudget(limits.consoleTotalBytes);
     this.slots.on("paused", (guest) => {
       if (guest.state === "running") this.#set(guest, "paused");

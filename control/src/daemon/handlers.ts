@@ -5,7 +5,7 @@ import type { Params, Result } from "../api/methods.js";
 import { checkName } from "../api/name.js";
 import type { RuntimePaths } from "../api/paths.js";
 import { checkRange } from "../api/range.js";
-import type { Status } from "../api/schemas.js";
+import type { GuestDetail, Status } from "../api/schemas.js";
 import { parseSize } from "../api/size.js";
 import { HvkitError } from "../errors.js";
 import { entryStateOf } from "../explain/document.js";
@@ -26,8 +26,10 @@ import type { Guests } from "./guests.js";
 import { summaries } from "./guests.js";
 import type { Host } from "./host.js";
 import { makeLookHandlers } from "./look.js";
+import type { Machine, Modules } from "./modules.js";
 import type { Progress } from "./slots.js";
 import type { Snapshots } from "./snapshots.js";
+import type { Swaps } from "./swap.js";
 import { setTrace, trace } from "./tracing.js";
 
 export interface Services {
@@ -36,6 +38,8 @@ export interface Services {
   events: Events;
   catalog: Catalog;
   clones: Clones;
+  modules: Modules;
+  swaps: Swaps;
   snapshots: Snapshots;
   debuggers: Debuggers;
   paths: RuntimePaths;
@@ -51,7 +55,7 @@ const PANIC_OPTIONS = "panic=-1 oops=panic";
 const MAX_ADDED_BYTES = 512 * 2 ** 20;
 
 export function makeHandlers(services: Services): Handlers {
-  const { host, guests, events, catalog, clones, snapshots, debuggers } = services;
+  const { host, guests, events, catalog, clones, modules, swaps, snapshots, debuggers } = services;
   const tell =
     (connection: Connection): Progress =>
     (stage, done, total, unit) =>
@@ -117,7 +121,9 @@ export function makeHandlers(services: Services): Handlers {
     },
     inspect: async (params) => {
       const guest = guests.find(params.guest);
-      return guest.detail(await guests.refresh(guest));
+      const rip = await guests.refresh(guest);
+      const machine = guest.slot === undefined ? undefined : modules.of(guest.slot);
+      return { ...guest.detail(rip), module: machine ? moduleOf(machine) : null };
     },
     pause: act((guest) => (guest.debuggee ? debuggers.pause(guest) : guests.pause(guest))),
     unpause: async ({ guest, clock }) =>
@@ -162,7 +168,10 @@ export function makeHandlers(services: Services): Handlers {
     },
     "trace.set": async ({ guest: reference, ...modes }) => setTrace(host.hypervisor, slotOf(guests.find(reference)), modes),
 
-    ...makeLookHandlers(host, guests, slotOf),
+    ...makeLookHandlers(host, guests, modules, slotOf),
+
+    "swap.place": () => swaps.place(),
+    swap: ({ module, layout }) => swaps.swap(Buffer.from(module, "base64"), layout),
 
     "snapshot.create": ({ guest, ...options }, connection) => snapshots.create(guests.find(guest), options, tellOrStop(connection)),
     "snapshot.ls": () => listSnapshots(snapshots.store),
@@ -250,7 +259,7 @@ export function makeHandlers(services: Services): Handlers {
 
 const details = (made: readonly Guest[]): Result<"clone"> => made.map((guest) => guest.detail(undefined));
 
-async function status({ host, guests, paths, tcp, startedAt }: Services): Promise<Status> {
+async function status({ host, guests, modules, paths, tcp, startedAt }: Services): Promise<Status> {
   const { booted } = host;
   return {
     state: host.state,
@@ -271,14 +280,14 @@ async function status({ host, guests, paths, tcp, startedAt }: Services): Promis
           gdb: booted.engine.gdb ?? null,
         }
       : null,
-    hypervisor: host.state === "running" ? await hypervisorStatus(host, guests) : null,
+    hypervisor: host.state === "running" ? await hypervisorStatus(host, guests, modules) : null,
     guests: { total: guests.all().length, running: guests.all().filter(({ state }) => state === "running").length },
     restarts: host.restarts,
     lastFailure: host.lastFailure ?? null,
   };
 }
 
-async function hypervisorStatus(host: Host, guests: Guests): Promise<Status["hypervisor"]> {
+async function hypervisorStatus(host: Host, guests: Guests, modules: Modules): Promise<Status["hypervisor"]> {
   const { hypervisor } = host;
   const { hello } = hypervisor;
   const loads = await cpuLoads(hypervisor);
@@ -287,6 +296,7 @@ async function hypervisorStatus(host: Host, guests: Guests): Promise<Status["hyp
   return {
     version: hello.version,
     identity: hello.identity,
+    module: moduleOf(await modules.current()),
     vendor: vendorName(hello.vendor),
     cpus: hello.cpus,
     perCpu: loads.map(({ index, loadPercent, idleNs, busyNs, guest }) => ({
@@ -308,6 +318,8 @@ async function hypervisorStatus(host: Host, guests: Guests): Promise<Status["hyp
     link: linkCounters(hypervisor, stat),
   };
 }
+
+const moduleOf = ({ slot, identity }: Machine): NonNullable<GuestDetail["module"]> => ({ slot, identity });
 
 async function listImages(catalog: Catalog): Promise<Result<"images">> {
   const entries = await catalog.list();

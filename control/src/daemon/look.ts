@@ -8,10 +8,12 @@ import type { Handlers } from "./connection.js";
 import type { Guest } from "./guest.js";
 import type { Guests } from "./guests.js";
 import type { Host } from "./host.js";
+import type { Modules } from "./modules.js";
 
 export function makeLookHandlers(
   host: Host,
   guests: Guests,
+  modules: Modules,
   slotOf: (guest: Guest) => number,
 ): Pick<Handlers, "machine" | "nested" | "exit"> {
   const named = async (guest: Guest) => {
@@ -22,8 +24,12 @@ export function makeLookHandlers(
   return {
     machine: async (params) => {
       const guest = guests.find(params.guest);
-      const { clockNs, halted, inject, events, inputBytes, region } = await host.hypervisor.guestMachine(slotOf(guest));
-      const records = Object.entries(readRecords(host.layout, region)).map(([record, fields]) => {
+      const slot = slotOf(guest);
+      const [layout, { clockNs, halted, inject, events, inputBytes, region }] = await modules.steady(async () => [
+        await modules.layoutOf(slot),
+        await host.hypervisor.guestMachine(slot),
+      ]);
+      const records = Object.entries(readRecords(layout, region)).map(([record, fields]) => {
         const texts = Object.entries(fields).map(([name, value]) => [name, typeof value === "bigint" ? String(value) : value.map(String)]);
         return [record, Object.fromEntries(texts)];
       });

@@ -13,8 +13,11 @@ import type { HypervisorClient } from "../hypervisor/hypervisor.js";
 import type { SavedState } from "../hypervisor/saved.js";
 import { describeEnd, endReasonCode } from "../hypervisor/texts.js";
 import { loadPlan } from "../images/loader.js";
+import type { BootPlan } from "../images/plan.js";
+import type { Layout } from "../snapshot/format.js";
 import type { Guest, GuestOptions } from "./guest.js";
 import type { Host } from "./host.js";
+import type { Modules } from "./modules.js";
 
 export interface SlotsEvents {
   paused: [guest: Guest];
@@ -41,7 +44,10 @@ export class Slots extends EventEmitter<SlotsEvents> {
   /** guests that are being ended by us: that they end is no news, but an answer */
   readonly #expected = new Map<Guest, (end: GuestEnd) => void>();
 
-  constructor(private readonly host: Host) {
+  constructor(
+    private readonly host: Host,
+    private readonly modules: Modules,
+  ) {
     super();
     host.on("up", (hypervisor) => this.#listen(hypervisor));
   }
@@ -49,16 +55,23 @@ export class Slots extends EventEmitter<SlotsEvents> {
   /** Makes the guest's slot, fills its RAM and starts it; `onStart` comes just before it runs. `paused`: it has not executed anything yet. When it
    *  fails, nothing stays. */
   async start(guest: Guest, progress: Progress, paused: boolean, onStart: () => void): Promise<void> {
-    const { hypervisor } = this.host;
     const times = [performance.now()];
-    const plan = await loadPlan(await guest.openImage(), { ...guest.options, tscKhz: hypervisor.hello.tscKhz });
+    const plan = await loadPlan(await guest.openImage(), { ...guest.options, tscKhz: this.host.hypervisor.hello.tscKhz });
     guest.setPlan(plan);
     times.push(performance.now());
+    await this.modules.steady(() => this.#make(guest, plan, progress, paused, onStart, times));
+    const [begin = 0, loaded = 0, created = 0, uploaded = 0, started = 0] = times;
+    guest.timings = { load: loaded - begin, create: created - loaded, upload: uploaded - created, start: started - uploaded };
+  }
+
+  async #make(guest: Guest, plan: BootPlan, progress: Progress, paused: boolean, onStart: () => void, times: number[]): Promise<void> {
+    const { hypervisor } = this.host;
+    const machine = await this.modules.current();
     const wallSeconds = Math.floor(Date.now() / 1000);
     const { memoryBytes, cpuModel, affinity = [] } = guest.options;
     const { guest: slot } = await hypervisor.guestCreate({ memoryBytes, wallSeconds, cpuModel, affinity: cpuMask(affinity) });
-    guest.slot = slot;
-    this.#guests.set(slot, guest);
+    this.modules.set(slot, machine);
+    this.adopt(guest, slot);
     times.push(performance.now());
     try {
       for (const { what, address, bytes } of plan.placements) {
@@ -73,24 +86,27 @@ export class Slots extends EventEmitter<SlotsEvents> {
       throw error;
     }
     times.push(performance.now());
-    const [begin = 0, loaded = 0, created = 0, uploaded = 0, started = 0] = times;
-    guest.timings = { load: loaded - begin, create: created - loaded, upload: uploaded - created, start: started - uploaded };
   }
 
-  /** A slot with RAM and state, paused, that is no guest's yet. When it fails, nothing stays. */
-  async load({ memoryBytes, affinity = [] }: GuestOptions, state: SavedState, fill: Fill): Promise<number> {
-    const { hypervisor } = this.host;
-    const { cpuModel, tscKhz } = state;
-    const wallSeconds = Math.floor(Date.now() / 1000);
-    const { guest: slot } = await hypervisor.guestCreate({ memoryBytes, wallSeconds, cpuModel, tscKhz, affinity: cpuMask(affinity) });
-    try {
-      await fill((address, bytes) => hypervisor.guestFill(slot, address, bytes));
-      await hypervisor.guestStateLoad(slot, state);
-      return slot;
-    } catch (error) {
-      await hypervisor.guestDestroy(slot).catch(() => {}); // the first error says more
-      throw error;
-    }
+  /** A slot with RAM and state, paused, that is no guest's yet; the state is one for a layout. When it fails, nothing stays. */
+  load({ memoryBytes, affinity = [] }: GuestOptions, stateFor: (layout: Layout) => SavedState, fill: Fill): Promise<number> {
+    return this.modules.steady(async () => {
+      const { hypervisor } = this.host;
+      const machine = await this.modules.current();
+      const state = stateFor(machine.layout);
+      const { cpuModel, tscKhz } = state;
+      const wallSeconds = Math.floor(Date.now() / 1000);
+      const { guest: slot } = await hypervisor.guestCreate({ memoryBytes, wallSeconds, cpuModel, tscKhz, affinity: cpuMask(affinity) });
+      this.modules.set(slot, machine);
+      try {
+        await fill((address, bytes) => hypervisor.guestFill(slot, address, bytes));
+        await hypervisor.guestStateLoad(slot, state);
+        return slot;
+      } catch (error) {
+        await hypervisor.guestDestroy(slot).catch(() => {}); // the first error says more
+        throw error;
+      }
+    });
   }
 
   /** A copy of a slot, paused, that is no guest's yet. */

@@ -8,7 +8,7 @@ import { featureList, vendorName } from "../hypervisor/texts.js";
 import type { Catalog } from "../images/catalog.js";
 import { captureRam } from "../snapshot/capture.js";
 import { requireCpu, type Target } from "../snapshot/check.js";
-import { BLOCK_BYTES, headerSchema, limits, type SnapshotHeader } from "../snapshot/format.js";
+import { BLOCK_BYTES, headerSchema, type Layout, limits, type SnapshotHeader } from "../snapshot/format.js";
 import { checkSnapshot, detailOf } from "../snapshot/info.js";
 import { migrate } from "../snapshot/migrate.js";
 import { readRam, readSnapshot, type Snapshot } from "../snapshot/reader.js";
@@ -19,6 +19,7 @@ import type { Clones, CloneWish } from "./clones.js";
 import type { Guest, GuestImage, GuestOptions } from "./guest.js";
 import type { Guests, Origin } from "./guests.js";
 import type { Host } from "./host.js";
+import type { Modules } from "./modules.js";
 import type { Progress } from "./slots.js";
 
 /** RAM of the guest that only shows what CPUID answers */
@@ -48,6 +49,7 @@ export class Snapshots {
     private readonly host: Host,
     private readonly guests: Guests,
     private readonly clones: Clones,
+    private readonly modules: Modules,
     private readonly catalog: Catalog,
     readonly store: SnapshotStore,
   ) {
@@ -68,10 +70,13 @@ export class Snapshots {
     let bytes = 0;
     const path = await this.store.write(name, replace, async (sink) => {
       const writer = await this.guests.standing(guest, async (slot, stood) => {
-        const state = await hypervisor.guestStateSave(slot);
-        header = this.#header(guest, name, description, state, stood);
+        const [layout, state] = await this.modules.steady(async () => [
+          await this.modules.layoutOf(slot),
+          await hypervisor.guestStateSave(slot),
+        ]);
+        header = this.#header(guest, name, description, state, layout, stood);
         const begun = await SnapshotWriter.begin(sink, header);
-        await begun.state(state, this.#booted().layout);
+        await begun.state(state, layout);
         await captureRam(hypervisor, slot, guest.options.memoryBytes, begun, (done, total) => progress("save", done, total));
         return begun;
       });
@@ -115,8 +120,8 @@ export class Snapshots {
     });
   }
 
-  check(reference: string, engine: "qemu" | "bochs" | undefined): Promise<SnapshotCheck> {
-    const { layout } = this.#booted();
+  async check(reference: string, engine: "qemu" | "bochs" | undefined): Promise<SnapshotCheck> {
+    const { layout } = await this.modules.current();
     return checkSnapshot(this.store, reference, () =>
       engine === undefined ? this.#target() : Promise.resolve(recordedTarget(engine, layout)),
     );
@@ -127,10 +132,9 @@ export class Snapshots {
     const opened = await this.store.open(reference);
     try {
       const snapshot = await readSnapshot(opened.source, (done, total) => progress("check", done, total));
-      const { region, registers } = migrate(snapshot, this.#booted().layout);
+      stateFor(snapshot, (await this.modules.current()).layout); // refused before anything is made or ended
       requireCpu(snapshot, await this.#target());
-      const state = stateOf(snapshot, region, registers);
-      return await use(snapshot, this.#origin(opened, snapshot, state, progress));
+      return await use(snapshot, this.#origin(opened, snapshot, progress));
     } finally {
       await opened.close();
     }
@@ -153,7 +157,7 @@ export class Snapshots {
     };
   }
 
-  #origin({ source }: OpenSnapshot, snapshot: Snapshot, state: SavedState, progress: Progress): Origin {
+  #origin({ source }: OpenSnapshot, snapshot: Snapshot, progress: Progress): Origin {
     const { header } = snapshot;
     return {
       snapshot: { name: header.name, createdAt: header.createdAt },
@@ -161,8 +165,10 @@ export class Snapshots {
       lineage: header.guest.lineage,
       clockAt: new Date(header.clockAt ?? header.createdAt),
       load: (options) =>
-        this.guests.slots.load(options, state, (put) =>
-          readRam(source, snapshot, put, (done, total) => progress("restore", done * BLOCK_BYTES, total * BLOCK_BYTES)),
+        this.guests.slots.load(
+          options,
+          (layout) => stateFor(snapshot, layout),
+          (put) => readRam(source, snapshot, put, (done, total) => progress("restore", done * BLOCK_BYTES, total * BLOCK_BYTES)),
         ),
     };
   }
@@ -174,8 +180,8 @@ export class Snapshots {
     return affinity === undefined || affinity.length === 0 ? {} : { affinity };
   }
 
-  #header(guest: Guest, name: string, description: string, state: SavedState, stood: boolean): SnapshotHeader {
-    const { engine, choice, layout, hypervisor } = this.#booted();
+  #header(guest: Guest, name: string, description: string, state: SavedState, layout: Layout, stood: boolean): SnapshotHeader {
+    const { engine, choice, hypervisor } = this.#booted();
     const clockAt = stood ? (guest.savedAt ?? guest.pausedAt) : undefined;
     return headerSchema.parse({
       name,
@@ -204,7 +210,8 @@ export class Snapshots {
 
   /** The hypervisor that is up. */
   async #target(): Promise<Target> {
-    const { engine, layout, hypervisor } = this.#booted();
+    const { engine, hypervisor } = this.#booted();
+    const { layout } = await this.modules.current();
     const { hello } = hypervisor;
     const { freeBytes, dirtyBytes } = await hypervisor.hostStat();
     return {
@@ -251,7 +258,9 @@ export class Snapshots {
   }
 }
 
-function stateOf({ header, entry, fpu, consoleInput }: Snapshot, region: Uint8Array, registers: bigint[]): SavedState {
+function stateFor(snapshot: Snapshot, layout: Layout): SavedState {
+  const { region, registers } = migrate(snapshot, layout);
+  const { header, entry, fpu, consoleInput } = snapshot;
   return {
     registers,
     ...entry,

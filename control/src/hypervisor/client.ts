@@ -46,6 +46,7 @@ import type {
   NestedWalk,
   RamRun,
 } from "./hypervisor.js";
+import { RemoteModules } from "./modules.js";
 import type { RequestOptions } from "./requests.js";
 import type { CpuidRow, GuestMachineInfo, SavedState } from "./saved.js";
 import { type ConnectOptions, checkVersion, Session } from "./session.js";
@@ -65,6 +66,7 @@ const ALL_ONES = 0xffff_ffff_ffff_ffffn;
 export class RemoteHypervisor implements HypervisorClient {
   readonly hello: HelloInfo;
   readonly debugger = new RemoteDebugger(this);
+  readonly modules = new RemoteModules(this);
   readonly #session: Session;
   readonly #transfer: Transfer;
   readonly #consoleInput: ConsoleInput;

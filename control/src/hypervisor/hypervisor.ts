@@ -3,6 +3,7 @@
 import type { EndReason, GuestKind, ResumeClock, RunState, Vendor } from "../../../protocol/messages.js";
 import type { LinkStatistics } from "../link/link.js";
 import type { DebuggerCalls } from "./debugger.js";
+import type { ModuleCalls } from "./modules.js";
 import type { CpuidRow, CpuModel, GuestMachineInfo, SavedState } from "./saved.js";
 import type { TracedExits } from "./traced.js";
 
@@ -174,6 +175,7 @@ export interface HypervisorClient {
   readonly hello: HelloInfo;
   /** a debugger's operations */
   readonly debugger: DebuggerCalls;
+  readonly modules: ModuleCalls;
   on<K extends keyof HypervisorEvents>(event: K, listener: (...args: HypervisorEvents[K]) => void): this;
   off<K extends keyof HypervisorEvents>(event: K, listener: (...args: HypervisorEvents[K]) => void): this;
   ping(bytes?: Uint8Array): Promise<Uint8Array>;

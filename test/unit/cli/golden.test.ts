@@ -131,6 +131,7 @@ describe("status", () => {
       hypervisor: {
         version: 1,
         identity: "hvkit 0.1.0",
+        module: { slot: 2, identity: "0123456789abcdef" },
         vendor: "AMD SVM",
         cpus: 2,
         perCpu: [

@@ -17,10 +17,12 @@ import type {
   NestedWalk,
   RamRun,
 } from "../../../control/src/hypervisor/hypervisor.js";
+import type { ModuleCalls, ModulesInfo } from "../../../control/src/hypervisor/modules.js";
 import type { CpuidRow, GuestMachineInfo, SavedState } from "../../../control/src/hypervisor/saved.js";
 import { statusError } from "../../../control/src/hypervisor/texts.js";
 import type { TracedExits } from "../../../control/src/hypervisor/traced.js";
 import { EndReason, GuestLimit, ResumeClock, RunState, Status, Vendor } from "../../../protocol/messages.js";
+import { ModuleLimit } from "../../../protocol/module.js";
 import { Register } from "../../../protocol/state.js";
 import { SvmField } from "../../../protocol/vcb.js";
 import { sampleLayout, sampleState } from "../snapshot/sample.js";
@@ -37,6 +39,42 @@ interface FakeGuest {
   resumed?: { clock: ResumeClock; behindNs: bigint };
 }
 
+/** Places as modules.asm has them; a guest's move can be made to fail. */
+export class FakeModules implements ModuleCalls {
+  base = "fedcba9876543210";
+  readonly identities: (string | undefined)[] = ["0123456789abcdef", undefined, undefined, undefined];
+  current = 0;
+  /** what guests run on, as far as they were swapped */
+  readonly guests = new Map<number, number>();
+  /** the next guestSwap of a guest fails with it */
+  readonly errors = new Map<number, HvkitError>();
+  /** of the last guestSwap */
+  moves = 0;
+
+  async modules(): Promise<ModulesInfo> {
+    const places = this.identities.map((identity, slot) => ({
+      slot,
+      identity,
+      address: 0x10_0000 + slot * ModuleLimit.Bytes,
+      guests: [...this.guests.values()].filter((used) => used === slot).length,
+      current: this.current === slot,
+    }));
+    return { base: this.base, places };
+  }
+  async moduleLoad(_carrier: number, _address: number, _bytes: number, slot: number): Promise<void> {
+    this.identities[slot] = `module ${slot}`;
+  }
+  async moduleUse(slot: number): Promise<void> {
+    this.current = slot;
+  }
+  async guestSwap(guest: number, slot: number, _carrier: number, _address: number, moves: number): Promise<void> {
+    const error = this.errors.get(guest);
+    if (error) throw error;
+    this.guests.set(guest, slot);
+    this.moves = moves;
+  }
+}
+
 export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements HypervisorClient {
   readonly hello: HelloInfo = {
     version: 1,
@@ -50,6 +88,7 @@ export class FakeHypervisor extends EventEmitter<HypervisorEvents> implements Hy
     identity: "fake 1",
   };
   readonly guests = new Map<number, FakeGuest>();
+  readonly modules = new FakeModules();
   readonly calls: string[] = [];
   /** its machine is elsewhere, and goes on by itself */
   external = false;

@@ -33,10 +33,10 @@ beforeAll(async () => {
   const header = sampleHeader(2 * MIB);
   header.guest = { id, name: "web", lineage: id };
   file = await sampleFile({ header, ram: sampleRam(4 * MIB).subarray(MIB, 3 * MIB) });
-  const { host, guests } = harness.daemon;
+  const { host, guests, modules } = harness.daemon;
   store = new OneFile(harness.snapshots);
   const clones = new Clones(host, guests, silentLog());
-  snapshots = new Snapshots(host, guests, clones, new Catalog(harness.root), store);
+  snapshots = new Snapshots(host, guests, clones, modules, new Catalog(harness.root), store);
   store.file = file;
   const guest = await snapshots.restore("/file", { name: "whole", paused: false }, () => {}); // so that the flips below are what refuses it
   await guests.remove(guest, true);

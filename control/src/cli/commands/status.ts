@@ -27,6 +27,9 @@ Examples:
       else print(found ? showStatus(found) : "down");
     });
 
+const showModule = ({ slot, identity }: { slot: number; identity: string }): string =>
+  `${identity}${slot === 0 ? ", the boot image's" : `, loaded into place ${slot}`}`;
+
 const showSeconds = (nanoseconds: string): string => `${(Number(nanoseconds) / 1e9).toFixed(1)} s`;
 
 export function showStatus(status: Status, now = Date.now()): string {
@@ -54,6 +57,7 @@ export function showStatus(status: Status, now = Date.now()): string {
         `${showSize(hypervisor.freeBytes)} free of ${showSize(hypervisor.totalBytes)}, ${showSize(hypervisor.dirtyBytes)} to scrub`,
       ],
       ["build", hypervisor.identity],
+      ["machine", showModule(hypervisor.module)],
       ["link", showLink(link)],
     );
   }
