@@ -20,10 +20,10 @@ test("exports init, poll and memory", () => {
   ).toEqual(["init", "memory", "poll"]);
 });
 
-test("has neither table nor data, and less than 24 KB", () => {
+test("has neither table nor data, and less than 32 KB", () => {
   expect(sections(coreWasm).filter((id) => [TABLE, ELEMENT, DATA].includes(id))).toEqual([]);
-  // 5 KB of it are the checks of an entry (hv/explain).
-  expect(coreWasm.length).toBeLessThan(24 * 1024);
+  // 5 KB of it are the checks of an entry (hv/explain). A byte of it is about one of code, and two thirds of one in hv.img, which has 96 KiB.
+  expect(coreWasm.length).toBeLessThan(32 * 1024);
 });
 
 test("its memory does not grow", () => {
