@@ -21,6 +21,10 @@
 // Window. A Sync that repeats the session's epoch is answered again and changes nothing; a SyncAck counts only while no session is open.
 // Sync and SyncAck have the same form in every version of the link, so that peers of two versions can say so.
 //
+// A control plane whose line broke and came back sends Resume, of Sync's form, before all else: it begins nothing. Where a session is open the
+// answer is a SyncAck with its epoch, that of the Sync which began it: the same one, and both go on where they were; another one, and somebody
+// else has had the line meanwhile.
+//
 // Selective repeat: what came out of order is kept, and told by Ack's bits; the line keeps its order, so that a frame which went out before
 // another one that has arrived is lost, and is sent again at once. Only when nothing comes does the clock decide (RetransmitMs): then the
 // first frame that has not arrived goes again, without credit too, as a question that any Ack answers. Credit once given is not taken back.
@@ -32,6 +36,8 @@ export enum FrameType {
   Ack = 2,
   Sync = 3,
   SyncAck = 4,
+  /** control plane -> hypervisor */
+  Resume = 5,
 }
 
 export enum Channel {

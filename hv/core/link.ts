@@ -23,8 +23,8 @@ const ARRIVED: u32 = u32.MAX_VALUE;
 
 let open: bool = false;
 let epoch: u32 = 0;
-/** The peer's epoch, where it was the peer that began the session. */
-let peerEpoch: u64 = NEVER;
+/** Of the Sync that began the session. */
+let session: u32 = 0;
 let expected: u32 = 0;
 /** The first number that the peer has no credit for, as it was told. */
 let promised: u32 = 0;
@@ -67,8 +67,8 @@ export function countBad(): void {
 export function accept(frame: usize, length: u32, now: u64): bool {
   const payload = checkFrame(frame, length);
   const type = frameType(frame);
-  const control = type == FrameType.Sync || type == FrameType.SyncAck;
-  if (payload < 0 || type - FrameType.Data > <u32>(FrameType.SyncAck - FrameType.Data) || (control && payload != 8)) {
+  const control = type >= <u32>FrameType.Sync;
+  if (payload < 0 || type - FrameType.Data > <u32>(FrameType.Resume - FrameType.Data) || (control && payload != 8)) {
     framesBad++;
     return false;
   }
@@ -82,19 +82,19 @@ export function accept(frame: usize, length: u32, now: u64): bool {
 }
 
 /** A Sync whose epoch is the session's own is the peer's repetition: it is answered, and nothing is lost. A SyncAck counts only
- *  while no session is open: after that it is late. */
+ *  while no session is open: after that it is late. A Resume asks which session is open. */
 function synchronize(frame: usize, type: u32): bool {
   const version = load<u32>(frame + PAYLOAD);
   const theirs = load<u32>(frame + PAYLOAD, 4);
   if (type == FrameType.SyncAck) {
     if (open || theirs != epoch || version != Link.Version) return false;
-    peerEpoch = NEVER;
   } else {
-    syncAckOwed = true;
-    syncAckEpoch = theirs;
-    if (version != Link.Version || (open && peerEpoch == theirs)) return false;
-    peerEpoch = theirs;
+    const asks = type == FrameType.Resume;
+    syncAckOwed = !asks || open;
+    syncAckEpoch = asks ? session : theirs;
+    if (asks || version != Link.Version || (open && session == theirs)) return false;
   }
+  session = theirs;
   open = true;
   ackOwed = false;
   expected = base = high = next = 0;

@@ -72,7 +72,7 @@ export function decodeFrame(encoded: Uint8Array): Frame | FrameFault {
   const payload = bytes.subarray(Link.HeaderBytes, crcAt);
   if (type === FrameType.Data && Channel[channel] === undefined) return "FRAME_CHANNEL";
   if (type === FrameType.Ack && payload.length !== 0) return "FRAME_PAYLOAD";
-  if ((type === FrameType.Sync || type === FrameType.SyncAck) && payload.length !== SYNC_BYTES) return "FRAME_PAYLOAD";
+  if (type !== FrameType.Data && type !== FrameType.Ack && payload.length !== SYNC_BYTES) return "FRAME_PAYLOAD";
   return { type, seq, ack, channel, credit, payload };
 }
 

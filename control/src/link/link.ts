@@ -3,6 +3,9 @@
 // below: frame, then transport.
 //
 //   idle --open()--> syncing --SyncAck (ours) or Sync (theirs)--> open --close, silence, restart--> closed
+//                                                                 |  ^
+//                              the line breaks (transport/lasting) v  | SyncAck of the same session
+//                                                                resuming --another session, silence, restart--> closed
 import { randomInt } from "node:crypto";
 import { EventEmitter } from "node:events";
 import { Channel, FrameType, Link as Limit } from "../../../protocol/link.js";
@@ -46,6 +49,10 @@ export interface LinkStatistics {
 export interface LinkEvents {
   message: [channel: Channel, payload: Uint8Array];
   text: [line: string];
+  /** the line is away: what is sent waits */
+  broken: [error: Error];
+  /** and is there again, and the session goes on */
+  back: [];
   /** once; not after close() */
   lost: [error: HvkitError];
 }
@@ -67,7 +74,7 @@ interface Outgoing {
   reject: (error: Error) => void;
 }
 
-type State = "idle" | "syncing" | "open" | "closed";
+type State = "idle" | "syncing" | "open" | "resuming" | "closed";
 
 const SYNC_BYTES = 8;
 const EMPTY = new Uint8Array();
@@ -133,6 +140,8 @@ export class Link extends EventEmitter<LinkEvents> {
     });
     transport.onData((bytes) => this.#data(bytes));
     transport.onClose((error) => this.#lose("The line to the hypervisor was closed", error));
+    transport.onBroken?.((error) => this.#lineBroken(error));
+    transport.onBack?.(() => this.#lineBack());
   }
 
   get state(): State {
@@ -190,6 +199,7 @@ export class Link extends EventEmitter<LinkEvents> {
     this.#counters.framesIn++;
     if (frame.type === FrameType.Sync) this.#receiveSync(frame.payload);
     else if (frame.type === FrameType.SyncAck) this.#receiveSyncAck(frame.payload);
+    else if (frame.type === FrameType.Resume) this.#receiveResume();
     else if (this.#state === "open") {
       this.#acknowledged(frame);
       if (frame.type === FrameType.Data) this.#receiveData(frame);
@@ -293,11 +303,14 @@ export class Link extends EventEmitter<LinkEvents> {
     return this.#inFlight.length > 0 || this.#queue.length > 0 || this.#bulk.length > 0;
   }
 
+  #isSilent(): boolean {
+    const silent = performance.now() - this.#progressAt > this.#options.silenceMs;
+    if (silent) this.#lose(`The hypervisor has not acknowledged anything for ${this.#options.silenceMs / 1000} s`);
+    return silent;
+  }
+
   #retransmit(): void {
-    if (performance.now() - this.#progressAt > this.#options.silenceMs) {
-      this.#lose(`The hypervisor has not acknowledged anything for ${this.#options.silenceMs / 1000} s`);
-      return;
-    }
+    if (this.#isSilent()) return;
     this.#retransmitMs = Math.min(this.#retransmitMs * 2, this.#options.maxRetransmitMs);
     // What our own side has not got rid of yet need not be sent a second time.
     if (this.#transport.pending <= this.#options.maxPending) this.#ask();
@@ -327,18 +340,65 @@ export class Link extends EventEmitter<LinkEvents> {
   #receiveSync(payload: Uint8Array): void {
     const { version, epoch } = readSync(payload);
     const again = this.#peerEpoch === undefined ? this.#talked : this.#peerEpoch !== epoch;
-    if (this.#state === "open" && again) {
+    if ((this.#state === "open" || this.#state === "resuming") && again) {
       this.#lose("The hypervisor has started again");
       return;
     }
     this.#peerEpoch = epoch;
     this.#transmit(FrameType.SyncAck, 0, 0, syncPayload(epoch));
-    this.#established(version);
+    if (this.#state === "resuming") this.#resumed();
+    else this.#established(version);
   }
 
   #receiveSyncAck(payload: Uint8Array): void {
     const { version, epoch } = readSync(payload);
-    if (epoch === this.#options.epoch) this.#established(version);
+    const isOurs = epoch === this.#options.epoch;
+    if (this.#state !== "resuming") {
+      if (isOurs) this.#established(version);
+    } else if (isOurs || epoch === this.#peerEpoch) this.#resumed();
+    else this.#lose("Another control plane has had the hypervisor while the line was away");
+  }
+
+  /** The peer's line was away: it is told which session is open. */
+  #receiveResume(): void {
+    if (this.#state === "open") this.#transmit(FrameType.SyncAck, 0, 0, syncPayload(this.#peerEpoch ?? this.#options.epoch));
+  }
+
+  /** Frames on their way are gone, and nothing is to be asked until it is there again. */
+  #lineBroken(error: Error): void {
+    // Without a session there is nothing to be kept.
+    if (this.#state === "syncing") this.#lose("The line to the hypervisor broke", error);
+    if (this.#state !== "open" && this.#state !== "resuming") return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#state === "resuming") return;
+    this.#state = "resuming";
+    this.emit("broken", error);
+  }
+
+  #lineBack(): void {
+    if (this.#state !== "resuming") return;
+    // The rest of a frame that was under way never comes.
+    this.#reader.push(FRESH_START);
+    this.#progressAt = performance.now();
+    this.#askForSession();
+  }
+
+  #askForSession(): void {
+    if (this.#isSilent()) return;
+    this.#transport.write(FRESH_START);
+    this.#transmit(FrameType.Resume, 0, 0, syncPayload(this.#options.epoch));
+    this.#timer = setTimeout(() => this.#askForSession(), this.#options.syncMs);
+  }
+
+  /** What was in flight and is not known to have arrived goes again; what has come in is told. */
+  #resumed(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#state = "open";
+    for (const frame of this.#inFlight) if (!frame.arrived) frame.turn = DUE;
+    this.#ackDue = true;
+    this.emit("back");
   }
 
   #established(version: number): void {
@@ -359,7 +419,7 @@ export class Link extends EventEmitter<LinkEvents> {
   }
 
   #transmit(type: FrameType, seq: number, channel: Channel | 0, payload: Uint8Array): void {
-    const session = type === FrameType.Sync || type === FrameType.SyncAck;
+    const session = type !== FrameType.Data && type !== FrameType.Ack;
     // What is taken is handed on at once: there is always room for a window.
     const credit = session ? 0 : Limit.Window;
     const bytes = encodeFrame({ type, seq, ack: this.#expected, channel, credit, payload });

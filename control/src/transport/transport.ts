@@ -9,6 +9,9 @@ export interface Transport {
   onData(listener: (bytes: Uint8Array) => void): void;
   /** Once, with the reason when it was not our own close(). */
   onClose(listener: (error?: Error) => void): void;
+  /** Of one that outlasts its line (lasting.ts): each time that the line breaks, and that it is there again. */
+  onBroken?(listener: (error: Error) => void): void;
+  onBack?(listener: () => void): void;
   close(): void;
 }
 

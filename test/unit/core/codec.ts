@@ -59,7 +59,7 @@ export function encode({ type, seq, ack, channel, credit = Link.Window, payload 
 export const data = (seq: number, ack: number, channel: Channel, payload: Uint8Array): number[] =>
   encode({ type: FrameType.Data, seq, ack, channel, payload });
 
-export function sync(type: FrameType.Sync | FrameType.SyncAck, epoch: number, version: number = Link.Version): number[] {
+export function sync(type: Exclude<FrameType, FrameType.Data | FrameType.Ack>, epoch: number, version: number = Link.Version): number[] {
   const payload = Buffer.alloc(8);
   payload.writeUInt32LE(version, 0);
   payload.writeUInt32LE(epoch, 4);

@@ -76,6 +76,37 @@ describe("a session", () => {
     expect(rig.seq).toBe(2);
   });
 
+  test("says which one it is to a peer that comes back, and goes on", () => {
+    rig.synchronize(9);
+    rig.acks = false;
+    rig.ok(Op.Ping);
+    rig.frames = [];
+    rig.give([...sync(FrameType.Resume, 9), ...sync(FrameType.Resume, 8)]);
+    rig.poll();
+    expect(rig.frames.map(({ type }) => type)).toEqual([FrameType.SyncAck]);
+    expect(epochOf(rig.frames[0])).toBe(9);
+    rig.acks = true;
+    rig.ok(Op.Ping);
+    expect(rig.seq).toBe(2);
+  });
+
+  test("that the hypervisor began is told by its own epoch", () => {
+    rig.poll();
+    rig.give([...sync(FrameType.SyncAck, 0xfeed), ...sync(FrameType.Resume, 9)]);
+    rig.poll();
+    expect(rig.frames.map((frame) => [frame.type, epochOf(frame)])).toEqual([
+      [FrameType.Sync, 0xfeed],
+      [FrameType.SyncAck, 0xfeed],
+    ]);
+  });
+
+  test("is not begun by a peer that asks which one there is", () => {
+    rig.give([...sync(FrameType.Resume, 9), ...data(0, 0, Channel.Request, ping(1))]);
+    rig.poll();
+    expect(types(rig.frames)).toEqual([FrameType.Sync]);
+    expect(rig.replies.size).toBe(0);
+  });
+
   test("begins again for a new Sync: numbers from 0, nothing in flight, nothing waiting", () => {
     rig.synchronize(1);
     rig.acks = false;

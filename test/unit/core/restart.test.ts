@@ -42,6 +42,37 @@ function holdOf(line: Transport): Transport {
   };
 }
 
+/** A line that breaks and is there again: what is under way meanwhile is lost. */
+function breakable(line: Transport): Transport & { break: () => void; mend: () => void } {
+  let [away, broken, back] = [false, (_: Error): void => undefined, (): void => undefined];
+  let listen = (): void => undefined;
+  return {
+    ...holdOf(line),
+    write: (bytes) => {
+      if (!away) line.write(bytes);
+    },
+    onData: (listener) => {
+      listen = () => line.onData((bytes) => (away ? undefined : listener(bytes)));
+      listen();
+    },
+    onBroken: (listener) => {
+      broken = listener;
+    },
+    onBack: (listener) => {
+      back = listener;
+    },
+    break: () => {
+      away = true;
+      broken(new Error("it was pulled out"));
+    },
+    mend: () => {
+      away = false;
+      listen();
+      back();
+    },
+  };
+}
+
 /** A Ping and its reply. */
 async function ping(link: Link, id: number): Promise<void> {
   const replied = new Promise<void>((resolve) => {
@@ -55,6 +86,78 @@ async function ping(link: Link, id: number): Promise<void> {
   await link.send(Channel.Request, message(id, Op.Ping, [], Buffer.alloc(600, id)));
   await replied;
 }
+
+describe("while its line is away", () => {
+  test("a session waits, and goes on: nothing is lost, nothing comes twice", async () => {
+    const line = bareMetal();
+    const outside = breakable(line);
+    const link = new Link(outside, quick);
+    link.setMaxListeners(40);
+    const told: string[] = [];
+    for (const what of ["broken", "back", "lost"] as const) link.on(what, () => told.push(what));
+    await link.open();
+    let [replies, done] = [0, 0];
+    link.on("message", (channel) => {
+      if (channel === Channel.Reply) replies++;
+    });
+    const rounds = 5;
+    for (let round = 0; round < rounds; round++) {
+      const pings = Array.from({ length: 20 }, (_, index) => ping(link, round * 20 + index + 1).then(() => done++));
+      await expect.poll(() => done, { interval: 1 }).toBeGreaterThan(round * 20 + 3);
+      // In the middle of a frame, each way.
+      line.write(Uint8Array.of(9, 1, 2));
+      outside.break();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(link.state).toBe("resuming");
+      outside.mend();
+      await Promise.all(pings);
+    }
+    expect(replies).toBe(rounds * 20);
+    await expect.poll(() => told.length, { interval: 1 }).toBe(rounds * 2);
+    expect(told).toEqual(Array.from({ length: rounds }, () => ["broken", "back"]).flat());
+    link.close();
+  });
+
+  test.each<[string, (line: BareMetal) => Promise<void>, RegExp]>([
+    ["the hypervisor starts again", async (line) => line.restart(new Rig(small)), /started again/],
+    [
+      "another control plane has the hypervisor",
+      async (line) => {
+        const other = new Link(holdOf(line), quick);
+        await other.open();
+        await ping(other, 1);
+        other.close();
+      },
+      /Another control plane/,
+    ],
+  ])("%s: the session is lost, and its frames are not taken for the new one's", async (_, meanwhile, why) => {
+    const line = bareMetal();
+    const outside = breakable(line);
+    const link = new Link(outside, quick);
+    await link.open();
+    await ping(link, 1);
+    const lost = new Promise<Error>((resolve) => link.on("lost", resolve));
+    outside.break();
+    const waiting = link.send(Channel.Request, message(2, Op.Shutdown)).catch((error: unknown) => error);
+    await meanwhile(line);
+    outside.mend();
+    expect((await lost).message).toMatch(why);
+    expect(await waiting).toMatchObject({ code: "E_LINK_LOST" });
+    expect(line.rig.host.stopped).toBe(false);
+  });
+
+  test("a hypervisor that says nothing when it is there again counts as lost, in time", async () => {
+    const line = bareMetal();
+    const outside = breakable(line);
+    const link = new Link(outside, { ...quick, silenceMs: 50 });
+    await link.open();
+    const lost = new Promise<Error>((resolve) => link.on("lost", resolve));
+    outside.break();
+    line.close();
+    outside.mend();
+    expect((await lost).message).toMatch(/not acknowledged anything/);
+  });
+});
 
 describe("in mid-frame", () => {
   test("a control plane goes, and the next one has a session of its own, again and again", async () => {

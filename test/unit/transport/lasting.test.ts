@@ -53,12 +53,9 @@ describe("a line that breaks", () => {
   it("is opened anew, and the session goes on where it was: all arrives once, in order", async () => {
     const exchange = new Exchange();
     const told: string[] = [];
-    transport = new LastingTransport(exchange.line(), {
-      open: exchange.open,
-      retryMs: 2,
-      onBroken: () => told.push("broken"),
-      onBack: () => told.push("back"),
-    });
+    transport = new LastingTransport(exchange.line(), { open: exchange.open, retryMs: 2 });
+    transport.onBroken(() => told.push("broken"));
+    transport.onBack(() => told.push("back"));
     const [near, far] = [new Link(transport, quick), new Link(exchange.far, quick)];
     const taken: number[] = [];
     far.on("message", (_, payload) => {
@@ -86,14 +83,27 @@ describe("a line that breaks", () => {
     far.close();
   });
 
-  it("and does not come back is the end, with the reason", async () => {
+  it("and cannot come back is the end, with the reason", async () => {
     const exchange = new Exchange();
-    transport = new LastingTransport(exchange.line(), { open: exchange.open, retryMs: 2, patienceMs: 20 });
-    const link = new Link(transport, quick);
-    const opened = link.open();
+    let attempts = 0;
+    const isPassing = (): boolean => ++attempts < 4;
+    transport = new LastingTransport(exchange.line(), { open: exchange.open, retryMs: 2, isPassing });
+    const [near, far] = [new Link(transport, quick), new Link(exchange.far, quick)];
+    await Promise.all([near.open(), far.open()]);
+    const lost = new Promise<Error>((resolve) => near.on("lost", resolve));
     exchange.failing = Number.POSITIVE_INFINITY;
     exchange.break();
-    await expect(opened).rejects.toMatchObject({ code: "E_LINK_LOST", message: expect.stringContaining("nobody is there") as string });
+    expect((await lost).message).toMatch(/the line was closed, and it cannot come back: nobody is there/);
+    expect(attempts).toBe(4);
+    far.close();
+  });
+
+  it("before there is a session is the end: nothing is to be kept", async () => {
+    const exchange = new Exchange();
+    transport = new LastingTransport(exchange.line(), { open: exchange.open, retryMs: 2 });
+    const opened = new Link(transport, quick).open();
+    exchange.break();
+    await expect(opened).rejects.toMatchObject({ code: "E_LINK_LOST" });
   });
 
   it("is not opened anew after close()", async () => {
