@@ -2,7 +2,7 @@
 // knows of; its serial port is a pty, or a Unix socket.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -127,16 +127,14 @@ describe.skipIf(why)("attach", () => {
       await other.ok("down");
     });
 
-    test("a machine that ends is told: its guests are lost, and the line is waited for", async () => {
+    test("a tty that vanishes is told, and waited for: what was known of the guests is shown", async () => {
       await other.ok("up", "--attach", machine.line);
       await other.ok("run", "hello64", "-d", "--name", "hello");
       await machine.stop();
-      await expect.poll(() => other.guests(), PATIENCE).toEqual(["hello lost"]);
-      expect(await other.status()).toMatchObject({
-        state: "restarting",
-        lastFailure: { reason: expect.stringContaining("the tty has gone") },
-      });
-      await other.fails("E_HYPERVISOR_DOWN", "run", "hello64", "-d");
+      await expect.poll(async () => (await other.status()).linkLost?.reason, PATIENCE).toContain("the tty has gone");
+      expect(await other.status()).toMatchObject({ state: "running", hypervisor: null, lastFailure: null });
+      expect(await other.guests()).toEqual(["hello running"]);
+      expect(await other.ok("status")).toMatch(/^link: +lost .* ago, the guests go on: the tty has gone/m);
       await other.ok("down");
     });
   });
@@ -160,12 +158,34 @@ describe.skipIf(why)("attach", () => {
         expect(await gone).toEqual([0, null]);
         expect(existsSync(join(user.folder, "hvkit-bridge"))).toBe(false);
         expect(bridge.err()).toContain("refused: 127.0.0.1:");
-        await expect.poll(() => user.guests(), PATIENCE).toContain("hello lost");
-        expect((await user.status()).lastFailure?.reason).toContain("the bridge ends");
+        await expect.poll(async () => (await user.status()).linkLost?.reason, PATIENCE).toContain("the bridge ends");
+        expect(await user.guests()).toContain("hello running");
 
-        const back = await user.bridge("--socket", machine.line, "--listen", bridge.url.port);
-        await expect.poll(async () => (await user.status()).state, PATIENCE).toBe("running");
-        expect(await user.ok("run", "hello64", "--append", "ticks=1")).toContain("hello64: done");
+        let back = await user.bridge("--socket", machine.line, "--listen", bridge.url.port);
+        await expect.poll(async () => (await user.status()).linkLost, PATIENCE).toBeNull();
+
+        // Again, killed this time, in the middle of an image on its way: it goes on where it was, and the guest that ticks lost nothing.
+        const running = user.ok("run", largeImage(user.folder), "--append", "ticks=1");
+        await expect.poll(async () => bytesIn(await user.status()), PATIENCE).toBeGreaterThan(LARGE / 4);
+        const killed = once(back.process, "exit");
+        back.process.kill("SIGKILL");
+        await killed;
+        await expect.poll(async () => (await user.status()).linkLost, PATIENCE).not.toBeNull();
+        back = await user.bridge("--socket", machine.line, "--listen", bridge.url.port);
+        expect(await running).toContain("hello64: done");
+        expect(await user.status()).toMatchObject({ linkLost: null, lastFailure: null, restarts: 0 });
+        expect(bytesIn(await user.status())).toBeLessThan(LARGE * 1.5);
+
+        await expect.poll(async () => ticks(await user.ok("logs", "hello")).length, PATIENCE).toBeGreaterThan(3);
+        const shown = ticks(await user.ok("logs", "hello"));
+        expect(shown).toEqual(shown.map((__, index) => index + 1));
+        const told = JSON.parse(await user.ok("events", "--json")) as { type: string; guests?: string }[];
+        expect(told.filter(({ type }) => type.startsWith("link.")).map(({ type, guests }) => `${type} ${guests}`)).toEqual([
+          "link.lost kept",
+          "link.back kept",
+          "link.lost kept",
+          "link.back kept",
+        ]);
 
         await user.ok("down");
         const ended = once(back.process, "exit");
@@ -199,6 +219,27 @@ describe.skipIf(why)("attach", () => {
     await user.leave();
   });
 });
+
+/** hello64, and beside it what takes a while on the line. */
+const LARGE = 256 * 1024;
+function largeImage(folder: string): string {
+  const path = join(folder, "large");
+  const kernel = "hello64";
+  mkdirSync(path);
+  copyFileSync(join(root, "build/images/hello64/hello64"), join(path, kernel));
+  const random = randomFrom(seedOf(6));
+  writeFileSync(
+    join(path, "ballast"),
+    Uint8Array.from({ length: LARGE }, () => random(256)),
+  );
+  const files = { kernel, modules: [{ file: "ballast" }] };
+  const manifest = { name: "large", description: "takes a while", kind: "multiboot", memory: "4M", commandLine: "hz=100", files };
+  writeFileSync(join(path, "image.json"), JSON.stringify(manifest));
+  return `${path}/`;
+}
+
+const bytesIn = ({ hypervisor }: Status): number => Number(hypervisor?.link.bytesIn ?? 0);
+const ticks = (console: string): number[] => [...console.matchAll(/tick (\d+)$/gm)].map(([, number]) => Number(number));
 
 /** Random bytes to the machine, about as fast as its line takes them: what is sent ahead of it would be waited for. */
 async function noise(url: URL, token: string, ms: number): Promise<void> {

@@ -5,6 +5,7 @@ import { counter, guestEnd, guestState } from "./schemas.js";
 /** of a guest: which, and what it is from then on */
 const ofGuest = { guest: z.strictObject({ id: z.string(), name: z.string(), image: z.string() }), state: guestState };
 const reason = z.string();
+const keptOrLost = z.enum(["kept", "lost"]);
 
 /** `seq` counts from 0, without gaps, in a daemon's life. */
 const kind = <T extends string, F extends z.ZodRawShape>(type: T, fields: F) =>
@@ -29,10 +30,10 @@ export const event = z.discriminatedUnion("type", [
   kind("guest.removed", ofGuest),
   /** bytes of a guest's console that nobody had room for */
   kind("console.lost", { ...ofGuest, port: z.int(), count: counter }),
-  /** with every guest; the daemon starts the hypervisor again */
-  kind("link.lost", { reason }),
-  /** `restarts`: how often, since `up` */
-  kind("link.back", { restarts: z.int() }),
+  /** `guests`: lost with it, and the daemon starts the hypervisor again; or kept, where only the line to a machine elsewhere is away */
+  kind("link.lost", { reason, guests: keptOrLost }),
+  /** `restarts`: how often the hypervisor was started again, since `up` */
+  kind("link.back", { restarts: z.int(), guests: keptOrLost }),
   /** it could not be started again: `hvkit down`, `hvkit up` */
   kind("link.failed", { reason }),
   /** so many from `seq` on are not kept any more: for a reader that asked too late */

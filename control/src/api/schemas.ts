@@ -217,6 +217,7 @@ export const status = z.strictObject({
       gdb: z.string().nullable(),
     })
     .nullable(),
+  /** null: it is not running, or its line is away */
   hypervisor: z
     .strictObject({
       version: z.int(),
@@ -241,6 +242,8 @@ export const status = z.strictObject({
       link,
     })
     .nullable(),
+  /** The line to a machine elsewhere broke, and is tried until it is there again. The guests go on there, and are shown as they were. */
+  linkLost: z.strictObject({ since: time, reason: z.string() }).nullable(),
   guests: z.strictObject({ total: z.int(), running: z.int() }),
   /** how often the hypervisor had to be started again */
   restarts: z.int(),

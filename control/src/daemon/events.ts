@@ -29,10 +29,14 @@ export class Events extends EventEmitter<{ event: [event: HvkitEvent] }> {
       this.#tell("guest.removed", of(guest));
     });
     guests.slots.on("consoleLost", (guest, port, count) => this.#tell("console.lost", { ...of(guest), port, count: String(count) }));
+    host.on("link", (lost) => {
+      if (lost) this.#tell("link.lost", { reason: shorten(lost.reason, MAX_REASON), guests: "kept" });
+      else this.#tell("link.back", { restarts: host.restarts, guests: "kept" });
+    });
     host.on("state", (state, reason) => {
-      if (state === "restarting") this.#tell("link.lost", { reason: shorten(reason ?? "", MAX_REASON) });
+      if (state === "restarting") this.#tell("link.lost", { reason: shorten(reason ?? "", MAX_REASON), guests: "lost" });
       else if (state === "failed") this.#tell("link.failed", { reason: shorten(reason ?? "", MAX_REASON) });
-      else if (state === "running" && host.restarts > 0) this.#tell("link.back", { restarts: host.restarts });
+      else if (state === "running" && host.restarts > 0) this.#tell("link.back", { restarts: host.restarts, guests: "lost" });
     });
   }
 

@@ -114,7 +114,7 @@ export function makeHandlers(services: Services): Handlers {
     clone: async ({ guest, ...wish }, connection) => details(await clones.clone(guests.find(guest), wish, tellOrStop(connection))),
     "run.from": async ({ snapshot, ...options }, connection) => details(await snapshots.copies(snapshot, options, tellOrStop(connection))),
     ps: async () => {
-      const running = guests.all().filter(({ state }) => state === "running");
+      const running = host.linkLost ? [] : guests.all().filter(({ state }) => state === "running");
       // One that ends meanwhile shows what it was.
       await Promise.all(running.map((guest) => guests.refresh(guest).catch(() => undefined)));
       return summaries(guests.all());
@@ -280,7 +280,8 @@ async function status({ host, guests, modules, paths, tcp, startedAt }: Services
           gdb: booted.engine.gdb ?? null,
         }
       : null,
-    hypervisor: host.state === "running" ? await hypervisorStatus(host, guests, modules) : null,
+    hypervisor: host.state === "running" && !host.linkLost ? await hypervisorStatus(host, guests, modules) : null,
+    linkLost: host.linkLost,
     guests: { total: guests.all().length, running: guests.all().filter(({ state }) => state === "running").length },
     restarts: host.restarts,
     lastFailure: host.lastFailure ?? null,

@@ -19,6 +19,8 @@ export interface HostEvents {
   /** it is gone, with every guest */
   lost: [failure: Failure];
   state: [state: Status["state"], reason: string | null];
+  /** the line to it is away, and it goes on with its guests; null: it is there again */
+  link: [lost: Status["linkLost"]];
 }
 
 /** This many losses within the time, and it is not started again: it would go on for ever. */
@@ -47,6 +49,8 @@ export class Host extends EventEmitter<HostEvents> {
   state: Status["state"] = "starting";
   restarts = 0;
   lastFailure: Failure | undefined;
+  /** of a machine elsewhere, whose guests go on */
+  linkLost: Status["linkLost"] = null;
   #booted: Booted | undefined;
   #starts = 0;
   #failures: number[] = [];
@@ -125,6 +129,8 @@ export class Host extends EventEmitter<HostEvents> {
     const { hypervisor } = booted;
     hypervisor.on("text", (line) => log.info({ line }, "hypervisor"));
     hypervisor.on("panic", (lines) => this.#onPanic(booted, lines));
+    hypervisor.on("broken", (reason) => this.#setLink({ since: new Date().toISOString(), reason }));
+    hypervisor.on("back", () => this.#setLink(null));
     hypervisor.on("lost", (reason) => this.#onLost(booted, reason));
     this.emit("up", hypervisor);
     this.#setState("running", null);
@@ -164,6 +170,7 @@ export class Host extends EventEmitter<HostEvents> {
 
   #onLost(booted: Booted, reason: string): void {
     if (booted !== this.#booted || this.state !== "running") return;
+    this.linkLost = null;
     this.#setState("restarting", reason);
     this.#restarting = this.#restart(booted, reason).catch((error: unknown) => this.options.log.error({ err: error }, "restart"));
   }
@@ -216,6 +223,13 @@ export class Host extends EventEmitter<HostEvents> {
   /** of the engine that was started last */
   #runDir(): string {
     return join(this.options.folder, `engine-${this.#starts}`);
+  }
+
+  #setLink(lost: Status["linkLost"]): void {
+    this.linkLost = lost;
+    if (lost) this.options.log.warn({ reason: lost.reason }, "the link is lost; the machine is waited for, with its guests");
+    else this.options.log.info("the link is back, and the guests with it");
+    this.emit("link", lost);
   }
 
   #setState(state: Status["state"], reason: string | null): void {

@@ -2,9 +2,10 @@
 // process to start or to end, no memory window and no store disk: files go over the line.
 import { once } from "node:events";
 import { HvkitError } from "../errors.js";
+import { LastingTransport } from "../transport/lasting.js";
 import { openTarget } from "../transport/open.js";
 import { parseTarget } from "../transport/target.js";
-import type { Line } from "../transport/transport.js";
+import type { Transport } from "../transport/transport.js";
 import type { RunningEngine } from "./engine.js";
 
 export interface AttachRequest {
@@ -36,7 +37,8 @@ export const isPassing = (error: unknown): boolean => error instanceof HvkitErro
 
 export async function attach(request: AttachRequest, signal?: AbortSignal): Promise<AttachedMachine> {
   const { to, baud, tokenFile } = request;
-  const line = await openTarget(parseTarget(to), { baud, tokenFile, signal });
+  const open = (abort: AbortSignal | undefined) => openTarget(parseTarget(to), { baud, tokenFile, signal: abort });
+  const line = new LastingTransport(await open(signal), { open, isPassing });
   return new AttachedMachine(request, line);
 }
 
@@ -46,10 +48,10 @@ export class AttachedMachine implements RunningEngine {
   readonly pid = undefined;
   readonly external = true;
   readonly command: string[];
-  readonly transport: Line;
+  readonly transport: Transport;
   readonly #closed: Promise<void>;
 
-  constructor({ to, baud }: AttachRequest, line: Line) {
+  constructor({ to, baud }: AttachRequest, line: Transport) {
     this.command = [to, ...(baud === undefined ? [] : [`${baud} baud`])];
     this.transport = line;
     this.#closed = new Promise((resolve) => {

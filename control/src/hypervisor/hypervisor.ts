@@ -166,6 +166,10 @@ export interface HypervisorEvents {
   text: [line: string];
   /** a panic report is complete: its lines */
   panic: [lines: string[]];
+  /** the line is away; the hypervisor goes on with its guests, and requests wait, each for its time */
+  broken: [reason: string];
+  /** and is there again: what was waited for goes on */
+  back: [];
   /** the link or the engine is gone */
   lost: [reason: string];
 }

@@ -23,6 +23,8 @@ export interface RequestsOptions {
   timeoutMs: number;
   /** requests without a reply at once */
   limit?: number;
+  /** why the line is away, while it is */
+  away?: () => string | undefined;
 }
 
 const MAX_ID = 0xffffffff;
@@ -38,7 +40,7 @@ export class Requests {
   late = 0;
 
   constructor(options: RequestsOptions) {
-    this.#options = { limit: 32, ...options };
+    this.#options = { limit: 32, away: () => undefined, ...options };
   }
 
   get inFlight(): number {
@@ -56,7 +58,7 @@ export class Requests {
     return new Promise<Message>((resolve, reject) => {
       const id = this.#takeId();
       const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
-      const timer = setTimeout(() => this.#fail(id, timedOut(op, timeoutMs)), timeoutMs);
+      const timer = setTimeout(() => this.#fail(id, timedOut(op, timeoutMs, this.#options.away())), timeoutMs);
       const abort = (): void => this.#fail(id, options.signal?.reason);
       options.signal?.addEventListener("abort", abort, { once: true });
       const release = (): void => {
@@ -118,9 +120,15 @@ export class Requests {
   }
 }
 
-function timedOut(op: Op, timeoutMs: number): HvkitError {
-  return new HvkitError("E_HV_TIMEOUT", `The hypervisor did not answer ${Op[op] ?? String(op)} within ${timeoutMs / 1000} s.`, {
+function timedOut(op: Op, timeoutMs: number, away: string | undefined): HvkitError {
+  const data = { operation: Op[op] ?? op, timeoutMs };
+  const what = `The hypervisor did not answer ${data.operation} within ${timeoutMs / 1000} s`;
+  if (away !== undefined) {
+    const hint = "It goes on when the line is there again: `hvkit status` says since when it is away.";
+    return new HvkitError("E_LINK_AWAY", `${what}: its line is away (${away}).`, { hint, data });
+  }
+  return new HvkitError("E_HV_TIMEOUT", `${what}.`, {
     hint: "`hvkit status` asks it again; `hvkit down` and `hvkit up` restart it.",
-    data: { operation: Op[op] ?? op, timeoutMs },
+    data,
   });
 }

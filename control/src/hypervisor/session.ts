@@ -48,6 +48,8 @@ export class Session extends EventEmitter<HypervisorEvents> {
   #panicked: string[] | undefined;
   #end: HvkitError | undefined;
   #shuttingDown = false;
+  /** why the line is */
+  #away: string | undefined;
 
   constructor(engine: RunningEngine, options: ConnectOptions) {
     super();
@@ -57,10 +59,16 @@ export class Session extends EventEmitter<HypervisorEvents> {
     this.#options = options;
     this.#deadline = Date.now() + (options.deadlineMs ?? deadlineMs);
     this.#link = new Link(engine.transport);
-    this.#requests = new Requests({ send: (payload) => this.#link.send(Channel.Request, payload), timeoutMs: this.timeoutMs });
+    this.#requests = new Requests({
+      send: (payload) => this.#link.send(Channel.Request, payload),
+      timeoutMs: this.timeoutMs,
+      away: () => this.#away,
+    });
     this.#panic = new PanicReport({ symbolize: symbolizerOf(options.symbolsPath), onPanic: (lines) => this.#onPanic(lines) });
     this.#link.on("message", (channel, payload) => this.#receive(channel, payload));
     this.#link.on("text", (line) => this.#text(line));
+    this.#link.on("broken", ({ message }) => this.#setAway(message));
+    this.#link.on("back", () => this.#setAway(undefined));
     this.#link.on("lost", (error) => this.#linkLost(error));
     engine.onExit((code, signal) => this.#exited(code, signal));
   }
@@ -188,6 +196,12 @@ export class Session extends EventEmitter<HypervisorEvents> {
     const words = this.#shuttingDown ? "" : this.#lastWords();
     const data = { code, signal, lines: [...this.#lines] };
     this.#lose(new HvkitError("E_ENGINE_EXITED", `The engine ${this.engine.name} ${how}.${words}`, { data }));
+  }
+
+  #setAway(reason: string | undefined): void {
+    this.#away = reason;
+    if (reason === undefined) this.emit("back");
+    else this.emit("broken", reason);
   }
 
   /** An engine that ends closes the line first: its exit says more, and follows at once. */

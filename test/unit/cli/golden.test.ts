@@ -149,6 +149,7 @@ describe("status", () => {
         readyTsc: "1",
         link,
       },
+      linkLost: null,
       guests: { total: 2, running: 1 },
       restarts: 1,
       lastFailure: { at: at(30), reason: "The hypervisor panicked: #GP", panic: ["hvkit: panic: #GP", "rip poll+4"] },

@@ -129,7 +129,7 @@ describe("a client that reads nothing costs at most 16 MB", () => {
     const cost = await costOf(async (socket, look) => {
       socket.write(request("events.subscribe"));
       await until(() => harness.daemon.server.connections().some(({ subscribed }) => subscribed));
-      const event = { seq: 0, at: new Date().toISOString(), type: "link.lost", reason: "x".repeat(200) } as const;
+      const event = { seq: 0, at: new Date().toISOString(), type: "link.lost", reason: "x".repeat(200), guests: "lost" } as const;
       const others = harness.daemon.server.connections().length - 1;
       for (let count = 0; count < 60_000 && harness.daemon.server.connections().length > others; count++) {
         harness.daemon.server.broadcast("event", event);
@@ -148,7 +148,7 @@ describe("a client that reads nothing costs at most 16 MB", () => {
       const sockets = await Promise.all(Array.from({ length: 8 }, () => rawClient()));
       for (const socket of sockets) socket.write(request("events.subscribe"));
       await until(() => harness.daemon.server.connections().filter(({ subscribed }) => subscribed).length === 8);
-      const event = { seq: 0, at: new Date().toISOString(), type: "link.lost", reason: "x".repeat(1000) } as const;
+      const event = { seq: 0, at: new Date().toISOString(), type: "link.lost", reason: "x".repeat(1000), guests: "lost" } as const;
       for (let count = 0; count < 4000; count++) {
         harness.daemon.server.broadcast("event", event);
         expect(harness.daemon.server.outboxes.unsent).toBeLessThan(MIB);

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { showStatus } from "../../../control/src/cli/commands/status.js";
 import { HvkitError } from "../../../control/src/errors.js";
 import { Harness, until } from "./harness.js";
 
@@ -111,6 +112,43 @@ describe("a lost hypervisor", () => {
     expect(away).toBe(2);
     expect(await harness.call(client, "ps", {})).toMatchObject([{ state: "lost" }]);
     expect(await harness.call(client, "status", {})).toMatchObject({ state: "running", restarts: 1 });
+  });
+
+  it("of which the line alone is away keeps its guests, and says so", async () => {
+    harness = await Harness.start((hypervisor) => {
+      hypervisor.external = true;
+    });
+    const client = await harness.client();
+    const events: unknown[] = [];
+    client.on("event", (event) => events.push(event));
+    await client.call("run", { image: "sector", name: "web" });
+    await client.call("events.subscribe", {});
+    harness.hypervisor.emit("broken", "the bridge ends");
+    const away = await harness.call(client, "status", {});
+    expect(away).toMatchObject({
+      state: "running",
+      hypervisor: null,
+      linkLost: { since: expect.any(String) as string, reason: "the bridge ends" },
+      restarts: 0,
+      lastFailure: null,
+    });
+    expect(showStatus(away)).toMatch(/^link: +lost .* ago, the guests go on: the bridge ends$/m);
+    expect(await harness.call(client, "ps", {})).toMatchObject([{ name: "web", state: "running" }]);
+    harness.hypervisor.emit("back");
+    expect(await harness.call(client, "status", {})).toMatchObject({ state: "running", linkLost: null, hypervisor: { cpus: 1 } });
+    harness.hypervisor.emit("broken", "and again");
+    harness.hypervisor.emit("lost", "The hypervisor has started again");
+    await until(running);
+    expect(await harness.call(client, "status", {})).toMatchObject({ state: "running", linkLost: null, restarts: 1 });
+    expect(await harness.call(client, "ps", {})).toMatchObject([{ name: "web", state: "lost" }]);
+    expect(events).toMatchObject([
+      { type: "link.lost", reason: "the bridge ends", guests: "kept" },
+      { type: "link.back", restarts: 0, guests: "kept" },
+      { type: "link.lost", reason: "and again", guests: "kept" },
+      { type: "link.lost", reason: "The hypervisor has started again", guests: "lost" },
+      { type: "guest.ended", state: "lost" },
+      { type: "link.back", restarts: 1, guests: "lost" },
+    ]);
   });
 
   it("of a machine elsewhere is not waited for when it says no, and can be taken down while it is", async () => {

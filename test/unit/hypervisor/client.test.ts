@@ -83,6 +83,26 @@ describe("requests", () => {
     await hypervisor.close();
   });
 
+  it("wait while their line is away, and say so when their time is over", async () => {
+    const fake = new FakeHypervisor();
+    let pullOut = (_: Error): void => undefined;
+    Object.assign(fake.transport, {
+      onBroken: (listener: (error: Error) => void) => {
+        pullOut = listener;
+      },
+    });
+    const hypervisor = await RemoteHypervisor.connect(fake.boot());
+    const told: string[] = [];
+    hypervisor.on("broken", (reason) => told.push(reason));
+    pullOut(new Error("it was pulled out"));
+    expect(told).toEqual(["it was pulled out"]);
+    await expect(hypervisor.request(Op.HostStat, [], undefined, { timeoutMs: 20 })).rejects.toMatchObject({
+      code: "E_LINK_AWAY",
+      message: "The hypervisor did not answer HostStat within 0.02 s: its line is away (it was pulled out).",
+    });
+    await hypervisor.close();
+  });
+
   it("time out, and their late replies are ignored", async () => {
     const late: number[] = [];
     const { fake, hypervisor } = await connected({ answer: { [Op.GuestPause]: (message) => void late.push(message.first) } });

@@ -64,9 +64,11 @@ function detail(event: HvkitEvent): string {
     case "console.lost":
       return `: ${event.count} bytes of port ${event.port}`;
     case "link.lost":
+      return `: ${event.reason}${event.guests === "kept" ? " (the guests go on)" : ""}`;
     case "link.failed":
       return `: ${event.reason}`;
     case "link.back":
+      if (event.guests === "kept") return ": the guests are kept";
       return `: started again, ${event.restarts} time${event.restarts === 1 ? "" : "s"} by now`;
     case "events.lost":
       return `: ${event.count} from number ${event.seq} on are not kept any more`;

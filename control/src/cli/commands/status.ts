@@ -33,7 +33,7 @@ const showModule = ({ slot, identity }: { slot: number; identity: string }): str
 const showSeconds = (nanoseconds: string): string => `${(Number(nanoseconds) / 1e9).toFixed(1)} s`;
 
 export function showStatus(status: Status, now = Date.now()): string {
-  const { engine, hypervisor, lastFailure } = status;
+  const { engine, hypervisor, linkLost, lastFailure } = status;
   const rows: [string, string][] = [["state", `${status.state}, for ${showAge(status.startedAt, now)}`]];
   if (status.instance !== null) rows.push(["instance", status.instance]);
   if (engine)
@@ -41,6 +41,7 @@ export function showStatus(status: Status, now = Date.now()): string {
       ["engine", `${engine.name} (${engine.accel})${engine.pid === null ? "" : `, process ${engine.pid}`}`],
       ["chosen", engine.why],
     );
+  if (linkLost) rows.push(["link", `lost ${showAge(linkLost.since, now)} ago, the guests go on: ${linkLost.reason}`]);
   if (hypervisor) {
     const { link } = hypervisor;
     rows.push(
