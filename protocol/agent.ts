@@ -4,21 +4,24 @@
 //
 // A frame before COBS, little endian; on the wire it is COBS-encoded, between 00h bytes:
 //
-//    0            8        12     13       16           16+n      20+n
-//   +---- .. -----+--------+------+--------+---- ... ----+--------+
-//   |   session   |  seq   | type | 0 0 0  |  payload n  | CRC-32C|
-//   +---- .. -----+--------+------+--------+---- ... ----+--------+
+//    0            8        12     13       16       20           20+n      24+n
+//   +---- .. -----+--------+------+--------+--------+---- ... ----+--------+
+//   |   session   |  seq   | type | 0 0 0  |  ack   |  payload n  | CRC-32C|
+//   +---- .. -----+--------+------+--------+--------+---- ... ----+--------+
 //
 //   session  a random number that the control plane chose, one for each command; 0: the agent has started, or woke up in a copy of its
 //            guest, and knows no command.
-//   seq      counts a session's frames in this direction from 0; Hello, Ready, Alive and Cloned are not counted and have 0.
+//   seq      counts a session's frames in this direction from 0. Frames that are not counted (see AgentFrame) have the next one's.
 //   type     AgentFrame
+//   ack      the seq that the sender expects next from the other end: all before it has come. In Hello and Ready: AgentLimit.Version.
 //   CRC-32C  over all that stands before it (RFC 3720 B.4).
 //
-// A frame that is damaged is dropped; the next one's seq then tells that it is missing, and the command ends as AgentEnd.Lost.
+// Nothing is lost (go-back-N): whoever sends a counted frame keeps it until it is acknowledged. A frame that is damaged is dropped, so is one out of
+// its turn; whoever sees by a seq that something is missing asks by Again, and gets all from there on once more. The line keeps its order. What no
+// frame follows is missed by Alive, which the control plane sends when it has heard nothing for a second.
 
 export enum AgentFrame {
-  /** Control plane -> agent. Is it there? */
+  /** Control plane -> agent. Is it there? Not counted. */
   Hello = 1,
   /** a part of the command: its folder, its environment, an empty string, its arguments, each closed by 00h */
   Command = 2,
@@ -31,12 +34,14 @@ export enum AgentFrame {
   OutputRoom = 6,
   /** [u8]: a signal for its process group */
   Signal = 7,
-  /** nothing: whoever runs the command is still there */
+  /** whoever runs the command is still there, and what has come so far; answered by Alive. Both ways, not counted. */
   Alive = 8,
+  /** [u32 n]: something is missing, send all from ack on again. Both ways, not counted; the agent's has no n. */
+  Again = 9,
   /** AgentCloned; of session 0, not counted: the guest is a copy, and this its first frame. It is answered by Ready of session 0 */
   Cloned = 12,
 
-  /** Agent -> control plane. [u32]: AgentLimit.Version; [u64]: the generation that Cloned told last, 0: none did */
+  /** Agent -> control plane, to Hello and to Cloned. Not counted. [u64]: the generation that Cloned told last, 0: none did */
   Ready = 16,
   /** [u32]: its process */
   Started = 17,
@@ -46,8 +51,10 @@ export enum AgentFrame {
   ErrorOutput = 19,
   /** [u32]: that many bytes of input were taken, and may come again */
   InputRoom = 20,
-  /** [u32 AgentEnd][u32]: the session is over */
+  /** [u32 AgentEnd][u32]: the session is over. It is kept until this is acknowledged. */
   End = 21,
+  /** [u32 n]: that was all, to Again n. Not counted. */
+  Whole = 22,
 }
 
 /** What a copy is told: where each part begins. */
@@ -68,15 +75,15 @@ export enum AgentEnd {
   Signalled = 1,
   /** it could not be started: with Linux' error number */
   NotStarted = 2,
-  /** the agent does not know the session, or misses a part of it */
+  /** what came for it made no sense */
   Lost = 3,
   /** as many commands run as there can be */
   Busy = 4,
 }
 
 export enum AgentLimit {
-  Version = 1,
-  HeaderBytes = 16,
+  Version = 2,
+  HeaderBytes = 20,
   CrcBytes = 4,
   MaxPayload = 1024,
   /** of all parts of a command together */
@@ -86,9 +93,15 @@ export enum AgentLimit {
   /** room for input, and for output of both kinds, at a command's start */
   InputWindow = 16384,
   OutputWindow = 65536,
+  /** that the agent keeps of a session until they are acknowledged; those of output leave room for the others */
+  Frames = 64,
+  OutputFrames = 56,
+  /** frames of output that were taken, after which OutputRoom tells so, however few their bytes */
+  ToldFrames = 16,
   /** commands at once */
   Sessions = 8,
   /** without a frame for so long, a command is killed: nobody waits for it any more */
   SilenceSeconds = 60,
+  /** Alive comes at least so often */
   AliveSeconds = 10,
 }

@@ -3,12 +3,8 @@
 import { randomBytes } from "node:crypto";
 import { AgentEnd, AgentFrame, AgentLimit } from "../../../protocol/agent.js";
 import { HvkitError } from "../errors.js";
-import { AgentDecoder, type AgentMessage, encodeAgentFrame } from "../link/agentframe.js";
-
-export interface AgentLine {
-  /** Bytes for the agent, all of them before those of a later call. */
-  write(bytes: Uint8Array): Promise<void>;
-}
+import { AgentChannel, type AgentLine } from "./agentchannel.js";
+import type { AgentMessage } from "../link/agentframe.js";
 
 export interface AgentCommand {
   /** a program's path, or its name in /bin, /sbin, /usr/bin, /usr/sbin; and its arguments */
@@ -37,31 +33,36 @@ const OUTPUTS: readonly AgentFrame[] = [AgentFrame.Output, AgentFrame.ErrorOutpu
 export class AgentSession {
   /** resolves with the command's end; rejects when it cannot be told */
   readonly ended: Promise<AgentExit>;
-  readonly #id = randomBytes(8).readBigUInt64LE() | 1n;
-  readonly #decoder = new AgentDecoder((message) => this.#take(message));
+  readonly #channel: AgentChannel;
   #ready!: () => void;
   readonly #isReady: Promise<void>;
   #started!: () => void;
   readonly #isStarted: Promise<void>;
   #finish!: (exit: AgentExit) => void;
   #fail!: (error: Error) => void;
-  #seqOut = 0;
-  #seqIn = 0;
   #begun = false;
-  #telling = false;
   #over = false;
   #room: number = AgentLimit.InputWindow;
   #roomCame: () => void = () => {};
+  /** taken, and not told yet */
   #taken = 0;
+  #takenFrames = 0;
   /** bytes of output that the agent was not told to be taken */
   #untold = 0;
   #outputs: Promise<void> = Promise.resolve();
-  #alive: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly line: AgentLine,
+    line: AgentLine,
     private readonly events: AgentEvents,
   ) {
+    this.#channel = new AgentChannel(line, randomBytes(8).readBigUInt64LE() | 1n, {
+      frame: (message) => this.#take(message),
+      lost: (why) => this.fail(lost(why)),
+      failed: (error) => {
+        // Nobody reads there yet: the kernel has not come so far, or there is no agent.
+        if (this.#begun || !(error instanceof HvkitError && error.code === "E_CONSOLE_FULL")) this.fail(error);
+      },
+    });
     this.#isReady = new Promise((resolve) => {
       this.#ready = resolve;
     });
@@ -77,7 +78,7 @@ export class AgentSession {
 
   /** Bytes from the line. */
   push(bytes: Uint8Array): void {
-    if (!this.#over) this.#decoder.push(bytes);
+    this.#channel.push(bytes);
   }
 
   /** Resolves when the command runs. `patienceMs`: how long the agent may take to answer. */
@@ -86,11 +87,9 @@ export class AgentSession {
     await this.#orEnd(this.#hello(patienceMs));
     this.#begun = true;
     for (let at = 0; at < block.length; at += AgentLimit.MaxPayload) {
-      await this.#orEnd(this.#send(AgentFrame.Command, block.subarray(at, at + AgentLimit.MaxPayload)));
+      this.#channel.send(AgentFrame.Command, block.subarray(at, at + AgentLimit.MaxPayload));
     }
-    await this.#orEnd(this.#send(AgentFrame.Run));
-    this.#alive = setInterval(() => this.#tell(AgentFrame.Alive), AgentLimit.AliveSeconds * 1000);
-    if (this.#over) clearInterval(this.#alive);
+    this.#channel.send(AgentFrame.Run);
     await this.#orEnd(this.#isStarted);
   }
 
@@ -106,17 +105,17 @@ export class AgentSession {
       const part = bytes.subarray(at, at + Math.min(this.#room, AgentLimit.MaxPayload));
       this.#room -= part.length;
       at += part.length;
-      await this.#send(AgentFrame.Input, part);
+      this.#channel.send(AgentFrame.Input, Uint8Array.from(part));
     }
   }
 
-  async endInput(): Promise<void> {
-    await this.#send(AgentFrame.InputEnd);
+  endInput(): void {
+    this.#channel.send(AgentFrame.InputEnd);
   }
 
   /** For the command and all that it started in its process group. */
-  async kill(signal: number): Promise<void> {
-    await this.#send(AgentFrame.Signal, Uint8Array.of(signal));
+  kill(signal: number): void {
+    this.#channel.send(AgentFrame.Signal, Uint8Array.of(signal));
   }
 
   /** Gives up: `ended` rejects. */
@@ -134,7 +133,7 @@ export class AgentSession {
     });
     while (!answered && !this.#over) {
       if (Date.now() > until) throw noAgent(patienceMs);
-      this.#tell(AgentFrame.Hello, words(AgentLimit.Version));
+      this.#channel.hello();
       let timer: NodeJS.Timeout | undefined;
       const pause = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, Math.max(1, Math.min(HELLO_MS, until - Date.now())));
@@ -144,55 +143,19 @@ export class AgentSession {
     }
   }
 
-  /** A frame that is not counted, and may get lost; one at a time. */
-  #tell(type: AgentFrame, payload: Uint8Array = new Uint8Array(0)): void {
-    if (this.#telling) return;
-    this.#telling = true;
-    this.line
-      .write(encodeAgentFrame({ session: this.#id, seq: 0, type, payload }))
-      .catch((error: Error) => {
-        // Nobody reads there: the kernel has not come so far yet, or there is no agent, or the guest is paused.
-        if (!(error instanceof HvkitError && error.code === "E_CONSOLE_FULL")) this.fail(error);
-      })
-      .finally(() => {
-        this.#telling = false;
-      });
-  }
-
-  async #send(type: AgentFrame, payload: Uint8Array = new Uint8Array(0)): Promise<void> {
-    if (this.#over) return;
-    await this.line.write(encodeAgentFrame({ session: this.#id, seq: this.#seqOut++, type, payload }));
-  }
-
   /** Waits for it, or fails as soon as the session does. */
   async #orEnd(step: Promise<void>): Promise<void> {
     await Promise.race([step, this.ended]);
   }
 
-  #take({ session, seq, type, payload }: AgentMessage): void {
+  #take({ session, type, payload, ack }: AgentMessage): void {
     if (this.#over) return;
-    if (session === 0n && type === AgentFrame.Ready) {
-      if (this.#begun) this.fail(lost("the agent was started anew: the guest was reset, or went back to a snapshot"));
-      else this.#tell(AgentFrame.Hello, words(AgentLimit.Version));
-      return;
-    }
-    if (session !== this.#id) return;
     if (type === AgentFrame.Ready) {
-      const version = word(payload, 0);
-      if (version === AgentLimit.Version) this.#ready();
-      else this.fail(otherVersion(version));
-      return;
-    }
-    if (type === AgentFrame.End && seq === 0 && this.#seqIn > 0) {
-      this.fail(lost("the agent does not know it any more: the guest went back to a snapshot, or did not hear of it for long"));
-      return;
-    }
-    if (seq !== this.#seqIn) {
-      this.fail(lost("a part of what it wrote did not arrive"));
-      return;
-    }
-    this.#seqIn++;
-    if (type === AgentFrame.Started) this.#started();
+      if (ack !== AgentLimit.Version) this.fail(otherVersion(ack));
+      else if (session !== 0n) this.#ready();
+      else if (this.#begun) this.fail(lost("the agent was started anew: the guest was reset, or went back to a snapshot"));
+      else this.#channel.hello();
+    } else if (type === AgentFrame.Started) this.#started();
     else if (type === AgentFrame.InputRoom) {
       this.#room += word(payload, 0);
       this.#roomCame();
@@ -209,29 +172,33 @@ export class AgentSession {
     this.#outputs = this.#outputs.then(async () => {
       await this.events.output(bytes, isError);
       this.#taken += bytes.length;
-      if (this.#taken < TELL_BYTES || this.#over) return;
-      const told = words(this.#taken);
+      this.#takenFrames++;
+      if (this.#taken < TELL_BYTES && this.#takenFrames < AgentLimit.ToldFrames) return;
+      this.#channel.send(AgentFrame.OutputRoom, words(this.#taken));
       this.#untold -= this.#taken;
       this.#taken = 0;
-      await this.#send(AgentFrame.OutputRoom, told);
+      this.#takenFrames = 0;
     });
     this.#outputs.catch(this.fail);
   }
 
   #end(end: AgentEnd, value: number): void {
     if (end === AgentEnd.Exited || end === AgentEnd.Signalled) {
-      this.#close();
+      this.#close(true);
       const signal = end === AgentEnd.Signalled ? value : null;
       const exit = { code: signal === null ? value : 128 + signal, signal };
       this.#outputs.then(() => this.#finish(exit), this.#fail);
-    } else if (end === AgentEnd.NotStarted) this.fail(notStarted(value));
-    else if (end === AgentEnd.Busy) this.fail(busy());
-    else this.fail(lost("the agent misses a part of it"));
+    } else {
+      this.#close(true);
+      if (end === AgentEnd.NotStarted) this.#fail(notStarted(value));
+      else if (end === AgentEnd.Busy) this.#fail(busy());
+      else this.#fail(lost("what came of it made no sense to the agent"));
+    }
   }
 
-  #close(): void {
+  #close(isKnown = false): void {
     this.#over = true;
-    clearInterval(this.#alive);
+    this.#channel.close(isKnown);
     this.#roomCame();
   }
 }

@@ -92,6 +92,11 @@ export class Console {
     }
   }
 
+  /** close() was called */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Input for the guest. */
   async write(bytes: Uint8Array): Promise<void> {
     await this.client.call("console.write", { guest: this.guest.id, port: this.#port, data: Buffer.from(bytes).toString("base64") });

@@ -16,6 +16,8 @@ const ANSWER_MS = 10_000;
 const BOOT_MS = 90_000;
 /** between the signals by which an aborted command is ended */
 const GRACE_MS = 3000;
+/** between two looks whether a guest is still paused */
+const PAUSED_MS = 300;
 const ENVIRONMENT = { PATH: "/bin:/sbin:/usr/bin:/usr/sbin", HOME: "/root", TERM: "linux" };
 
 export interface ExecOptions {
@@ -74,7 +76,7 @@ export class Execution {
     const found = await client.call("inspect", { guest }, { signal });
     checkGuest(found);
     const session = new AgentSession(
-      { write: async (bytes) => (await opening).write(bytes) },
+      { write: (bytes) => writeTo(client, found.id, opening, bytes) },
       { output: (bytes, isError) => (isError ? streams.onErrorOutput(bytes) : streams.onOutput(bytes)) },
     );
     const opening = Console.open(client, found.id, { port: AGENT_PORT, tail: 0, onBytes: (bytes) => session.push(bytes) });
@@ -113,7 +115,7 @@ export class Execution {
 
   /** For the command and all that it started in its process group. */
   async kill(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
-    await this.session.kill(constants.signals[signal]);
+    this.session.kill(constants.signals[signal]);
   }
 }
 
@@ -127,6 +129,32 @@ export async function exec(client: Client, guest: string, words: readonly string
   const execution = await Execution.start(client, guest, words, streams, options);
   const ended = await execution.ended;
   return { ...ended, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
+}
+
+/** A guest that is paused is waited for, however long: what it took of the bytes already it gets twice then, and the agent takes once. */
+async function writeTo(client: Client, guest: string, opening: Promise<Console>, bytes: Uint8Array): Promise<void> {
+  const console = await opening;
+  for (let failures = 0; ; ) {
+    try {
+      await console.write(bytes);
+      return;
+    } catch (error) {
+      if (!(error instanceof HvkitError && error.code === "E_CONSOLE_FULL") || console.closed) throw error;
+      // It may have been let go on just now.
+      const wasPaused = await paused(client, guest, console);
+      failures = wasPaused ? 0 : failures + 1;
+      if (failures > 1) throw error;
+    }
+  }
+}
+
+/** Resolves when the guest is not paused (any more): whether it was. */
+async function paused(client: Client, guest: string, console: Console): Promise<boolean> {
+  for (let was = false; ; was = true) {
+    const { state } = await client.call("inspect", { guest });
+    if (state !== "paused" || console.closed) return was;
+    await new Promise((resolve) => setTimeout(resolve, PAUSED_MS));
+  }
 }
 
 async function feed(session: AgentSession, input: NonNullable<ExecOptions["input"]>): Promise<void> {
@@ -148,14 +176,14 @@ async function feed(session: AgentSession, input: NonNullable<ExecOptions["input
       await session.write(part.value);
     }
   }
-  await session.endInput();
+  session.endInput();
 }
 
 /** An aborted command gets a moment to end by itself; then it is not waited for any more. */
 async function end(session: AgentSession, reason: Error): Promise<void> {
   const { SIGTERM, SIGKILL } = constants.signals;
   for (const signal of [SIGTERM, SIGKILL]) {
-    await session.kill(signal);
+    session.kill(signal);
     if (await settlesWithin(session.ended, GRACE_MS)) return;
   }
   session.fail(reason);

@@ -113,7 +113,7 @@ export class Clones {
     payload.writeBigUInt64LE(BigInt(clone.generation), AgentCloned.Generation);
     randomBytes(AgentCloned.EntropyBytes).copy(payload, AgentCloned.Entropy);
     payload.write(name, AgentCloned.Name, "latin1");
-    const frame = encodeAgentFrame({ session: 0n, seq: 0, type: AgentFrame.Cloned, payload });
+    const frame = encodeAgentFrame({ session: 0n, seq: 0, ack: 0, type: AgentFrame.Cloned, payload });
     this.host.hypervisor
       .consoleWrite(slot, AGENT_PORT, frame)
       .catch((error: unknown) => this.log.warn({ err: error, guest: name }, "it was not told that it is a copy"));

@@ -6,6 +6,8 @@ import { crc32c } from "./crc32c.js";
 export interface AgentMessage {
   session: bigint;
   seq: number;
+  /** what the sender expects next; in Hello and Ready, its version */
+  ack: number;
   type: AgentFrame;
   payload: Uint8Array;
 }
@@ -14,11 +16,12 @@ const FRAME_BYTES = AgentLimit.HeaderBytes + AgentLimit.MaxPayload + AgentLimit.
 const LINE_BYTES = cobsMax(FRAME_BYTES);
 
 /** As it goes on the line; a 00h stands before it too, which ends whatever somebody else left there. */
-export function encodeAgentFrame({ session, seq, type, payload }: AgentMessage): Uint8Array {
+export function encodeAgentFrame({ session, seq, ack, type, payload }: AgentMessage): Uint8Array {
   const frame = Buffer.alloc(AgentLimit.HeaderBytes + payload.length + AgentLimit.CrcBytes);
   frame.writeBigUInt64LE(session);
   frame.writeUInt32LE(seq, 8);
   frame.writeUInt8(type, 12);
+  frame.writeUInt32LE(ack, 16);
   frame.set(payload, AgentLimit.HeaderBytes);
   const end = frame.length - AgentLimit.CrcBytes;
   frame.writeUInt32LE(crc32c(frame.subarray(0, end)), end);
@@ -55,6 +58,7 @@ function decode(line: Uint8Array): AgentMessage | undefined {
   return {
     session: frame.readBigUInt64LE(),
     seq: frame.readUInt32LE(8),
+    ack: frame.readUInt32LE(16),
     type: frame.readUInt8(12),
     payload: frame.subarray(AgentLimit.HeaderBytes, end),
   };

@@ -2,11 +2,37 @@
 
 ; Nobody asked for the command for long.
 abandon:
+  cmp dword [rbx + Session.exited], 0     ; its number may be another's by now
+  jne .ended
   mov esi, SIGKILL
   call signalGroup
-  jmp free
+.ended:
+  call closeStreams
+  mov rax, [rbx + Session.id]
+  mov ecx, [abandonedNext]
+  mov [abandoned + 8 * rcx], rax
+  inc ecx
+  and ecx, ABANDONED - 1
+  mov [abandonedNext], ecx
+free:
+  mov qword [rbx + Session.id], 0
+  mov dword [rbx + Session.pid], 0
+  ret
 
-; The session is over. In: eax AgentEnd, edx its value.
+; A command that was given up shall not run once more, whatever is sent again of it. In: r8 a session's number. Out: the zero flag if it was
+; abandoned; keeps eax, ecx, r8.
+wasAbandoned:
+  mov edx, ABANDONED
+.next:
+  cmp [abandoned + 8 * rdx - 8], r8
+  je .done
+  dec edx
+  jnz .next
+  test rsp, rsp                           ; none: not zero
+.done:
+  ret
+
+; The session is over, but for what is kept of it. In: eax AgentEnd, edx its value.
 finish:
   mov [word0], eax
   mov [word1], edx
@@ -14,16 +40,16 @@ finish:
   mov ecx, 8
   mov eax, AgentFrame_End
   call send
-free:
+  mov dword [rbx + Session.ended], 1
+  mov dword [rbx + Session.inputCount], 0
+  mov dword [rbx + Session.pid], 0
+closeStreams:
   lea rdi, [rbx + Session.in]
   call close
   lea rdi, [rbx + Session.out]
   call close
   lea rdi, [rbx + Session.err]
-  call close
-  mov qword [rbx + Session.id], 0
-  mov dword [rbx + Session.pid], 0
-  ret
+  jmp close
 
 ; In: rdi the place of a descriptor.
 close:

@@ -20,18 +20,19 @@ section .bss
 alignb 8
 clock: resq 2                             ; seconds, nanoseconds
 folder: resq 1
+abandoned: resq ABANDONED                 ; sessions
 lineIn: resd 1
 lineOut: resd 1
 signals: resd 1
 waited: resd 1
+abandonedNext: resd 1
 lineCount: resd 1
 payloadBytes: resd 1
 SPAWN_ERROR: resd 1                       ; the child's word to us
 word0: resd 1                             ; a payload of one word or two
 word1: resd 1
 randomFile: resd 1
-version: resd 1                           ; Ready's payload
-generation: resq 1
+generation: resq 1                        ; Ready's payload
 pipes: resd 6                             ; of stdin, stdout, stderr: the end to read from, the end to write to
 alignb 8
 polls: resb (2 + 3 * AgentLimit_Sessions) * PollFd_size

@@ -8,7 +8,7 @@ notStarted:                               ; edx: why
 
 run:
   cmp dword [rbx + Session.pid], 0
-  jne take.lost
+  jne lost
   call readCommand
   test edx, edx
   jnz notStarted

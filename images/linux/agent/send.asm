@@ -1,35 +1,74 @@
-; Frames to the line.
+; Frames to the line. A counted one is kept in its session until it is acknowledged (take.asm).
 
 ; In: r8 whose Hello it answers.
 sendReady:
-  mov dword [version], AgentLimit_Version
   xor r9d, r9d
-  mov esi, version
-  mov ecx, 12
+  mov r11d, AgentLimit_Version
+  mov esi, generation
+  mov ecx, 8
   mov eax, AgentFrame_Ready
   jmp sendAs
 
-; For a session that there is none of. In: r8 its number, eax AgentEnd.
+; For a session that there is no place for. In: r8 its number, eax AgentEnd.
 sendEnd:
   mov [word0], eax
   mov dword [word1], 0
   xor r9d, r9d
+  xor r11d, r11d
   mov esi, word0
   mov ecx, 8
   mov eax, AgentFrame_End
   jmp sendAs
 
-; In: rbx the session, eax AgentFrame, rsi and ecx the payload.
+; Out: ecx frames of the session rbx that are kept. Keeps the rest.
+keptFrames:
+  mov ecx, [rbx + Session.seqOut]
+  sub ecx, [rbx + Session.acked]
+  ret
+
+; A counted frame. In: rbx the session, eax AgentFrame, rsi and ecx the payload. There is a place for it.
 send:
-  mov r8, [rbx + Session.id]
-  mov r9d, [rbx + Session.seqOut]
+  mov edx, [rbx + Session.seqOut]
   inc dword [rbx + Session.seqOut]
-; In: r8 the session's number, r9d seq, the rest as for send.
+  call keptAt
+  mov [r10 + Kept.type], ax
+  mov [r10 + Kept.bytes], cx
+  lea rdi, [r10 + Kept.payload]
+  rep movsb
+; Once more. In: rbx the session, edx the frame's seq.
+sendKept:
+  call keptAt
+  movzx eax, word [r10 + Kept.type]
+  movzx ecx, word [r10 + Kept.bytes]
+  lea rsi, [r10 + Kept.payload]
+  mov r9d, edx
+  jmp sendOf
+
+; In: edx a frame's seq. Out: r10 where it is kept; keeps the rest.
+keptAt:
+  mov r10d, edx
+  and r10d, AgentLimit_Frames - 1
+  imul r10d, r10d, Kept_size
+  lea r10, [rbx + r10 + Session.kept]
+  ret
+
+; A frame that is not counted. In: rbx the session, eax AgentFrame.
+tell:
+  xor ecx, ecx
+; In: rsi and ecx its payload.
+tellWith:
+  mov r9d, [rbx + Session.seqOut]
+; In: r9d seq.
+sendOf:
+  mov r8, [rbx + Session.id]
+  mov r11d, [rbx + Session.seqIn]
+; In: r8 the session's number, r9d seq, r11d ack, eax AgentFrame, rsi and ecx the payload.
 sendAs:
   mov edi, made
   mov [rdi], r8
   mov [rdi + 8], r9d
   mov [rdi + 12], eax
+  mov [rdi + 16], r11d
   add edi, AgentLimit_HeaderBytes
   rep movsb
   mov r10d, edi

@@ -6,6 +6,8 @@ pump:
   sub rax, [rbx + Session.heard]
   cmp rax, AgentLimit_SilenceSeconds
   ja abandon
+  cmp dword [rbx + Session.ended], 0
+  jne .done
   cmp word [r12 + PollFd.revents], 0
   je .output
   call feed
@@ -18,6 +20,7 @@ pump:
   lea r14, [r12 + 2 * PollFd_size]
   mov r15d, AgentFrame_ErrorOutput
   call drain
+  call tellRoom
   cmp dword [rbx + Session.exited], 0
   je .done
   mov eax, [rbx + Session.out]
@@ -51,6 +54,9 @@ drain:
   cmovl edx, [rbx + Session.outRoom]
   test edx, edx
   jle .done                               ; the other stream took the room
+  call keptFrames
+  cmp ecx, AgentLimit_OutputFrames
+  jae .done
   mov edi, [r13]
   mov esi, chunk
   xor eax, eax                            ; SYS_READ
@@ -97,7 +103,7 @@ feed:
   lea rdi, [rbx + Session.input]
   lea rsi, [rdi + rax]
   rep movsb
-  call giveRoom
+  add [rbx + Session.roomDue], eax
   cmp dword [rbx + Session.inputEnded], 0
   je .done
   cmp dword [rbx + Session.inputCount], 0
@@ -107,10 +113,19 @@ feed:
 .done:
   ret
 
-; In: eax bytes of input that were taken.
-giveRoom:
+; Says how much input was taken: at once, unless too much is kept already.
+tellRoom:
+  mov eax, [rbx + Session.roomDue]
+  test eax, eax
+  jz .done
+  call keptFrames
+  cmp ecx, AgentLimit_Frames - 1          ; the last place is End's
+  jae .done
+  mov dword [rbx + Session.roomDue], 0
   mov [word0], eax
   mov esi, word0
   mov ecx, 4
   mov eax, AgentFrame_InputRoom
   jmp send
+.done:
+  ret

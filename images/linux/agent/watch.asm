@@ -31,6 +31,9 @@ watch:
 .output:
   cmp dword [rbx + Session.outRoom], 0
   jle .next
+  call keptFrames
+  cmp ecx, AgentLimit_OutputFrames
+  jae .next
   mov ecx, [rbx + Session.out]
   mov [rdi + PollFd_size + PollFd.fd], ecx
   mov ecx, [rbx + Session.err]

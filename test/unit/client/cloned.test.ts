@@ -40,7 +40,7 @@ describe.skipIf(!runs)("the agent in a copy", { timeout: 60_000 }, () => {
     new Promise((resolve, reject) => {
       agent.stdin?.write(bytes, (error) => (error ? reject(error) : resolve()));
     });
-  const tell = (payload: Uint8Array): Promise<void> => write(encodeAgentFrame({ session: 0n, seq: 0, type: AgentFrame.Cloned, payload }));
+  const tell = (payload: Uint8Array): Promise<void> => write(encodeAgentFrame({ session: 0n, seq: 0, ack: 0, type: AgentFrame.Cloned, payload }));
   const cloned = (generation: bigint, name: string): Buffer => {
     const payload = Buffer.alloc(AgentCloned.Name + name.length, 0xaa);
     payload.writeBigUInt64LE(generation, AgentCloned.Generation);
@@ -53,11 +53,11 @@ describe.skipIf(!runs)("the agent in a copy", { timeout: 60_000 }, () => {
     await session.start({ words, folder: "/", environment: { PATH: "/bin:/usr/bin" } }, PATIENCE_MS);
     return session;
   };
-  /** Ready of no session, as words: version, generation. */
+  /** Ready of no session: version, generation. */
   const ready = (): [number, bigint][] =>
     came
       .filter(({ session, type }) => session === 0n && type === AgentFrame.Ready)
-      .map(({ payload }) => [Buffer.from(payload).readUInt32LE(0), Buffer.from(payload).readBigUInt64LE(4)]);
+      .map(({ ack, payload }) => [ack, Buffer.from(payload).readBigUInt64LE()]);
 
   test("has the copy's name, says its number, and ends what was begun before", async () => {
     let pid = "";
@@ -72,7 +72,7 @@ describe.skipIf(!runs)("the agent in a copy", { timeout: 60_000 }, () => {
     await expect.poll(() => existsSync(`/proc/${pid.trim()}`)).toBe(false);
     const texts: string[] = [];
     const after = await begin(["sh", "-c", "hostname"], (text) => texts.push(text));
-    await after.endInput();
+    after.endInput();
     await after.ended;
     expect(texts.join("").split("\n")[0]).toBe("web-1");
     expect(hostname()).not.toBe("web-1");
@@ -90,7 +90,7 @@ describe.skipIf(!runs)("the agent in a copy", { timeout: 60_000 }, () => {
     ]);
     const texts: string[] = [];
     const session = await begin(["hostname"], (text) => texts.push(text));
-    await session.endInput();
+    session.endInput();
     await session.ended;
     expect(texts.join("")).toBe(`${hostname()}\n`);
   });

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { connect, type Guest, type Hvkit } from "hvkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { projectRoot } from "../../../control/src/api/root.js";
-import { AgentDecoder, encodeAgentFrame } from "../../../control/src/client/agentlink.js";
+import { AgentDecoder, encodeAgentFrame } from "../../../control/src/link/agentframe.js";
+import { HvkitError } from "../../../control/src/errors.js";
 import { AgentFrame } from "../../../protocol/agent.js";
 import { EndReason } from "../../../protocol/messages.js";
 import { Harness } from "../daemon/harness.js";
@@ -47,11 +48,17 @@ describe.skipIf(!runs)("a command in a guest", { timeout: 60_000 }, () => {
     agent.stdout?.on("data", relay(emit));
   }
 
+  /** the guest's CPU stands: of what is written for it, it takes a part, and is waited for in vain */
+  let stands = false;
+
   beforeEach(async () => {
+    stands = false;
     relay = (emit) => emit;
     harness = await Harness.start((hypervisor) => {
       hypervisor.consoleWrite = async (_slot, port, bytes) => {
-        if (port === 1) agent.stdin?.write(bytes);
+        if (port !== 1) return;
+        agent.stdin?.write(stands ? bytes.subarray(0, bytes.length / 2) : bytes);
+        if (stands) throw new HvkitError("E_CONSOLE_FULL", "the guest does not read its console");
       };
     });
     hvkit = await connect({ path: harness.paths.socket });
@@ -119,6 +126,35 @@ describe.skipIf(!runs)("a command in a guest", { timeout: 60_000 }, () => {
     await expect.poll(() => existsSync(`/proc/${pid}/exe`), { timeout: 10_000 }).toBe(false);
   });
 
+  test("waits for a guest that is paused, and goes on with it", async () => {
+    const data = randomBytes(50_000);
+    const parts: Uint8Array[] = [];
+    let wasPaused = false;
+    async function* input(): AsyncGenerator<Uint8Array> {
+      yield data.subarray(0, 10_000);
+      stands = true;
+      await guest.pause();
+      setTimeout(() => {
+        wasPaused = true;
+        stands = false;
+        guest.unpause().catch(() => {}); // the command's end tells
+      }, 1000);
+      yield data.subarray(10_000);
+    }
+    const streams = { onOutput: (bytes: Uint8Array) => void parts.push(bytes), onErrorOutput: () => {} };
+    const execution = await guest.spawn(["cat"], streams, { input: input() });
+    expect(await execution.ended).toMatchObject({ code: 0 });
+    expect(wasPaused).toBe(true);
+    expect(Buffer.concat(parts).equals(data)).toBe(true);
+  });
+
+  test("fails when its guest runs, and does not read", async () => {
+    const execution = await guest.spawn(["cat"], { onOutput: () => {}, onErrorOutput: () => {} });
+    stands = true;
+    await execution.kill("SIGTERM");
+    await expect(execution.ended).rejects.toMatchObject({ code: "E_CONSOLE_FULL" });
+  });
+
   test("ends when its guest ends, and says why", async () => {
     const streams = { onOutput: () => {}, onErrorOutput: () => {} };
     const execution = await guest.spawn(["sleep", "1000"], streams);
@@ -158,6 +194,24 @@ describe.skipIf(!runs)("a command in a guest", { timeout: 60_000 }, () => {
     const words = ["exec", "web", "--", "sh", "-c", "trap 'echo caught; exit 3' INT; echo ready; while :; do sleep 0.1; done"];
     const ended = run("", "--import", hook, MAIN, ...words);
     expect(await ended).toEqual({ code: 3, stdout: "ready\ncaught\n", stderr: "" });
+  });
+
+  test("^C a third time leaves a command whose guest is silent", async () => {
+    const env = { ...process.env, XDG_RUNTIME_DIR: harness.folder, NO_COLOR: "1" };
+    const child = spawn(process.execPath, [MAIN, "exec", "web", "-n", "--", "sh", "-c", "echo ready; exec sleep 1000"], { env });
+    const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+    let said = "";
+    child.stderr.on("data", (bytes: Buffer) => {
+      said += bytes.toString();
+    });
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    agent.kill("SIGSTOP");
+    for (let count = 0; count < 3; count++) {
+      child.kill("SIGINT");
+      await new Promise((resolve) => setTimeout(resolve, 300)); // signals that come together are one
+    }
+    expect(await ended).toBe(130);
+    expect(said).toContain("E_INTERRUPTED");
   });
 
   test("on the command line: streams, exit codes, JSON", async () => {

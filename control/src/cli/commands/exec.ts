@@ -46,7 +46,7 @@ be started, 127 when there is none of that name.`,
                 onErrorOutput: (bytes: Uint8Array) => writeTo(process.stderr, bytes),
               };
           const starting = new AbortController();
-          const interrupts = new Interrupts((signal) => starting.abort(interrupted(signal)));
+          const interrupts = new Interrupts((signal) => starting.abort(interrupted(signal, "interrupted before the command ran")));
           try {
             const execution = await Execution.start(client, guest, words, streams, {
               folder: workdir,
@@ -60,7 +60,7 @@ be started, 127 when there is none of that name.`,
             interrupts.tell(forward.take);
             // `hvkit exec ... | head`: as in a pipe here.
             process.stdout.on("error", () => kill("SIGPIPE"));
-            const { code, signal } = await execution.ended.finally(() => forward.close());
+            const { code, signal } = await Promise.race([execution.ended, forward.left]).finally(() => forward.close());
             process.exitCode = code;
             if (json) {
               const [stdout, stderr] = kept.map((parts) => Buffer.concat(parts).toString());
@@ -84,18 +84,29 @@ function exitCodeOf(error: unknown): number {
   return error.data?.errno === NO_ENTRY ? EXIT_COMMAND_NOT_FOUND : EXIT_COMMAND_NOT_STARTED;
 }
 
-function interrupted(signal: NodeJS.Signals): HvkitError {
-  return new HvkitError("E_INTERRUPTED", "interrupted before the command ran", { data: { signal: constants.signals[signal] } });
+function interrupted(signal: NodeJS.Signals, text: string): HvkitError {
+  return new HvkitError("E_INTERRUPTED", text, { data: { signal: constants.signals[signal] } });
 }
 
-/** ^C and its like go to the command, which is killed when it outlives the first by long, or at the second. */
+/** ^C and its like go to the command, which is killed when it outlives the first by long, or at the second. The third leaves it. */
 class Forwarding {
+  /** rejects when the command is not waited for any more */
+  readonly left: Promise<never>;
+  #leave!: (error: Error) => void;
   #timer: NodeJS.Timeout | undefined;
+  #count = 0;
 
-  constructor(private readonly kill: (signal: NodeJS.Signals) => void) {}
+  constructor(private readonly kill: (signal: NodeJS.Signals) => void) {
+    this.left = new Promise((_resolve, reject) => {
+      this.#leave = reject;
+    });
+    this.left.catch(() => {}); // whoever waits for it sees it
+  }
 
   readonly take = (signal: NodeJS.Signals): void => {
-    this.kill(this.#timer === undefined ? signal : "SIGKILL");
+    this.#count++;
+    if (this.#count > 2) this.#leave(interrupted(signal, "left: the guest has not said that the command has ended"));
+    else this.kill(this.#count === 1 ? signal : "SIGKILL");
     this.#timer ??= setTimeout(() => this.kill("SIGKILL"), GRACE_MS);
   };
 
