@@ -12,7 +12,7 @@
 
 global guest_clone, generation_next
 extern pool_take, window_entry, share_lock, frame_table, block_shares, core_hold, cpus_flush, guest_drop, guest_stood, account_start
-extern vendor_vcpu_init, vendor_set_tsc_offset, field_read, field_write, machine_instance_memory, machine_instance_bytes, Z_machineZ_exit
+extern vendor_vcpu_init, vendor_set_tsc_offset, field_read, field_write, machine_instance_memory, machine_instance_bytes
 
 section .bss
 alignb 8
@@ -269,7 +269,9 @@ state:
     mov qword [rax + Layout_Debug], 0           ; nobody debugs it
     add rax, InstancePage_Instance - InstancePage_Bytes
     mov [r12 + guest.instance_ptr], rax
-    mov rax, Z_machineZ_exit
+    mov rbx, [r13 + guest.module]
+    mov [r12 + guest.module], rbx
+    mov rax, [rbx + ModuleHeader_Exit]
     mov [r12 + guest.exit], rax
     xor ecx, ecx
 .word:                                          ; what the guest block has alike
@@ -288,11 +290,14 @@ state:
     ; the instance: where it stands, and its memory
     lea rsi, [r13 + guest.instance]
     lea rdi, [r12 + guest.instance]
-    mov ecx, [machine_instance_bytes]
+    mov rax, [rbx + ModuleHeader_InstanceBytes]
+    mov eax, [rax]
+    mov ecx, eax
     shr ecx, 3
     rep movsq
     mov [r12 + guest.instance], r12
-    mov eax, [machine_instance_memory]
+    sub eax, [machine_instance_bytes]           ; the memory's description is the last part of every module's instance
+    add eax, [machine_instance_memory]
     mov rcx, [r12 + guest.linear]
     mov [r12 + guest.instance + rax], rcx
     ; the vCPU: all of the source's fields, then all of the copy's

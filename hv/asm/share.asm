@@ -10,7 +10,7 @@
 ; Steps 2 to 4 take a frame at most each. Of a guest that was never copied all entries may write, and nothing comes here.
 %include "hv.inc"
 
-global share_exit, share_fault, share_range
+global share_exit, share_fault, share_range, share_linear
 extern reserve_dry, core_pending, vendor_flush, guest_end
 extern reserve_take, share_lock, share_floor, frame_table, block_shares, guest_table, core_held, cpu_mask
 
@@ -347,6 +347,35 @@ share_fault:
     ret
 .no:
     mov eax, 2
+    ret
+
+; Core is about to write to all of the linear memory of a guest that it holds. In: R12 guest block  Out: CF=1 no frame is left
+; Clobbers: caller-saved
+share_linear:
+    pushfq
+    cli
+    push rbx
+    xor ebx, ebx
+.page:
+    mov esi, ebx
+    xor edx, edx
+    call linear_write
+    cmp eax, 1                                  ; CF=1 while there are frames
+    jnc .out
+    inc ebx
+    cmp ebx, Layout_End / PAGE
+    jb .page
+    stc
+.out:
+    cmc
+    pop rbx
+    jc .none
+    popfq
+    clc
+    ret
+.none:
+    popfq
+    stc
     ret
 
 ; Core is about to write to a range of a guest's RAM, which it holds. In: R12 guest block, RSI guest-physical, RDX bytes, wholly inside

@@ -201,7 +201,9 @@ onEachEngine("snapshots", (target) => {
       const uninterrupted = hashes(readFileSync(join(import.meta.dirname, "snapshots/oldbuild.txt"), "latin1"));
       const file = join(folder, "gone.hvsnap");
       copyFileSync(join(import.meta.dirname, "snapshots/oldbuild.hvsnap"), file);
-      const made = methods["run.from"].result.parse(JSON.parse(await ok("run", "--from", file, "--name", "fork", "--count", "3", "--json")));
+      const made = methods["run.from"].result.parse(
+        JSON.parse(await ok("run", "--from", file, "--name", "fork", "--count", "3", "--json")),
+      );
       rmSync(file);
       expect(made.map(({ name, clone }) => [name, clone?.of])).toEqual([1, 2, 3].map((number) => [`fork-${number}`, null]));
       expect(new Set(made.map(({ clone }) => clone?.generation)).size).toBe(3);

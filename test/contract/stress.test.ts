@@ -95,7 +95,8 @@ function act(client: Client, choose: Choose, seconds: number, count: (action: st
     revert: () => client.call("revert", { guest, snapshot }),
     clone: () => client.call("clone", { guest, name: choose(NAMES) }),
     "clone, several": async () => {
-      for (const { id } of await client.call("clone", { guest, name: "copy", count: 3 })) await client.call("rm", { guest: id, force: true });
+      for (const { id } of await client.call("clone", { guest, name: "copy", count: 3 }))
+        await client.call("rm", { guest: id, force: true });
     },
     "run.from": () => client.call("run.from", { snapshot, name: guest }),
     reset: () => client.call("reset", { guest }),
@@ -165,7 +166,8 @@ onEachEngine(
           process.stderr.write(`stress: ${target.title}: ${done} actions, done: ${JSON.stringify(did)}\n`);
           expect(done).toBeGreaterThan(STRESS_SECONDS);
           // Bochs does two hundred things in this time, when it has a CPU for itself.
-          if (target.engine === "qemu") for (const action of ["snapshot.create", "restore", "clone", "run.from"]) expect(did[action], action).toBeGreaterThan(0);
+          if (target.engine === "qemu")
+            for (const action of ["snapshot.create", "restore", "clone", "run.from"]) expect(did[action], action).toBeGreaterThan(0);
           for (const { name } of await first.call("ps", {})) await first.call("rm", { guest: name, force: true });
           expect(await settled()).toBe(before);
           expect(openFiles()).toBe(files);

@@ -40,7 +40,8 @@ describe.skipIf(!runs)("the agent in a copy", { timeout: 60_000 }, () => {
     new Promise((resolve, reject) => {
       agent.stdin?.write(bytes, (error) => (error ? reject(error) : resolve()));
     });
-  const tell = (payload: Uint8Array): Promise<void> => write(encodeAgentFrame({ session: 0n, seq: 0, ack: 0, type: AgentFrame.Cloned, payload }));
+  const tell = (payload: Uint8Array): Promise<void> =>
+    write(encodeAgentFrame({ session: 0n, seq: 0, ack: 0, type: AgentFrame.Cloned, payload }));
   const cloned = (generation: bigint, name: string): Buffer => {
     const payload = Buffer.alloc(AgentCloned.Name + name.length, 0xaa);
     payload.writeBigUInt64LE(generation, AgentCloned.Generation);

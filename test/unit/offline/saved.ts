@@ -5,7 +5,7 @@ import type { SavedState } from "../../../control/src/hypervisor/saved.js";
 import { SavedGuest } from "../../../control/src/offline/savedguest.js";
 import type { SnapshotHeader } from "../../../control/src/snapshot/format.js";
 import { readLayout } from "../../../control/src/snapshot/layout.js";
-import { regionBytes } from "../../../control/src/snapshot/migrate.js";
+import { regionBytes } from "../../../control/src/snapshot/moves.js";
 import { Layout } from "../../../hv/machine/layout.js";
 import { CpuModel } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
