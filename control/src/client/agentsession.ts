@@ -3,8 +3,8 @@
 import { randomBytes } from "node:crypto";
 import { AgentEnd, AgentFrame, AgentLimit } from "../../../protocol/agent.js";
 import { HvkitError } from "../errors.js";
-import { AgentChannel, type AgentLine } from "./agentchannel.js";
 import type { AgentMessage } from "../link/agentframe.js";
+import { AgentChannel, type AgentLine } from "./agentchannel.js";
 
 export interface AgentCommand {
   /** a program's path, or its name in /bin, /sbin, /usr/bin, /usr/sbin; and its arguments */

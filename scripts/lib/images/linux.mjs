@@ -40,7 +40,12 @@ export async function linuxSteps(steps, to) {
     ...programs.map((program) =>
       steps.step({
         name: `nasm ${source}/${program}.asm`,
-        inputs: [`${source}/${program}.asm`, `${source}/elf64.inc`, `${source}/decimal.inc`, ...(program === "agent" ? [...agentParts(), agentNumbers.output] : [])],
+        inputs: [
+          `${source}/${program}.asm`,
+          `${source}/elf64.inc`,
+          `${source}/decimal.inc`,
+          ...(program === "agent" ? [...agentParts(), agentNumbers.output] : []),
+        ],
         outputs: [`${to}/${program}`],
         run: async () => {
           const include = ["-I", `${source}/`, "-I", `${source}/agent/`, "-I", `${agentNumbers.folder}/`];
