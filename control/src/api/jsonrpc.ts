@@ -19,6 +19,9 @@ export interface RpcError {
 
 export type RpcResponse = { jsonrpc: "2.0"; id: RequestId } & ({ result: unknown } | { error: RpcError });
 
+/** requests of one client that are under way at once: the daemon refuses more, its clients hold them back */
+export const MAX_REQUESTS = 64;
+
 export const RPC_PARSE_ERROR = -32700;
 export const RPC_INVALID_REQUEST = -32600;
 export const RPC_METHOD_NOT_FOUND = -32601;

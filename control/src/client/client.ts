@@ -4,7 +4,7 @@
 //   const guest = await client.call("run", { image: "linux" });
 import { EventEmitter } from "node:events";
 import type { WebSocket } from "ws";
-import { fromRpcError, type RpcError } from "../api/jsonrpc.js";
+import { fromRpcError, MAX_REQUESTS, type RpcError } from "../api/jsonrpc.js";
 import type { MethodName, Notification, NotificationName, Params, Result } from "../api/methods.js";
 import { HvkitError } from "../errors.js";
 import { type Abortable, orAbort, reasonOf } from "./abort.js";
@@ -19,6 +19,8 @@ interface Pending {
 
 export class Client extends EventEmitter<ClientEvents> {
   readonly #pending = new Map<number, Pending>();
+  /** requests that wait until fewer are under way, in their order */
+  readonly #held: string[] = [];
   #lastId = 0;
 
   private constructor(private readonly socket: WebSocket) {
@@ -45,7 +47,9 @@ export class Client extends EventEmitter<ClientEvents> {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
-      this.socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+      const text = JSON.stringify({ jsonrpc: "2.0", id, method, params });
+      if (this.#pending.size > MAX_REQUESTS) this.#held.push(text);
+      else this.socket.send(text);
     });
   }
 
@@ -67,6 +71,8 @@ export class Client extends EventEmitter<ClientEvents> {
     const pending = this.#pending.get(message.id ?? -1);
     if (!pending) return;
     this.#pending.delete(message.id ?? -1);
+    const next = this.#held.shift();
+    if (next !== undefined && this.socket.readyState === this.socket.OPEN) this.socket.send(next);
     if (message.error) pending.reject(fromRpcError(message.error));
     else pending.resolve(message.result as never);
   }
@@ -74,6 +80,7 @@ export class Client extends EventEmitter<ClientEvents> {
   #end(reason: string): void {
     for (const { reject } of this.#pending.values()) reject(lost(reason));
     this.#pending.clear();
+    this.#held.length = 0;
     this.emit("close", reason);
   }
 }

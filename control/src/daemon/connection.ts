@@ -1,7 +1,7 @@
 // One client of the daemon: its requests in, replies and notifications out. A client is not trusted: what it sends is checked
 // against the method's schema, and one that does not read is first told less, then let go.
 import type { WebSocket } from "ws";
-import { isRequest, type RequestId, type RpcRequest, type RpcResponse, toRpcError } from "../api/jsonrpc.js";
+import { isRequest, MAX_REQUESTS, type RequestId, type RpcRequest, type RpcResponse, toRpcError } from "../api/jsonrpc.js";
 import { type CheckedParams, type MethodName, methods, type Notification, type NotificationName, type Result } from "../api/methods.js";
 import { HvkitError } from "../errors.js";
 import { shorten } from "../shorten.js";
@@ -15,7 +15,7 @@ export const limits = {
   /** bytes of one answer: what ten thousand guests take in `ps` */
   answer: 4 * 2 ** 20,
   /** requests under way at once */
-  requests: 64,
+  requests: MAX_REQUESTS,
   /** requests in one batch */
   batch: 32,
 };

@@ -46,6 +46,13 @@ describe("a connection", () => {
     await expect(hvkit.guest("web")).rejects.toMatchObject({ code: "E_NO_GUEST" });
   });
 
+  it("holds back what the daemon would not take at once", async () => {
+    const guest = await hvkit.run("sector", { name: "web" });
+    const answers = await Promise.all(Array.from({ length: 300 }, () => guest.inspect()));
+    expect(new Set(answers.map(({ name }) => name))).toEqual(new Set(["web"]));
+    expect(answers).toHaveLength(300);
+  });
+
   it("puts files into guests, under their own names or others", async () => {
     writeFileSync(join(harness.folder, "one"), "1");
     const one = join(harness.folder, "one");
