@@ -1,7 +1,7 @@
 // Snapshots the whole way: `hvkit` commands, the daemon, a Linux guest that is asked for its state. One session per engine; its steps
 // stand in order, and each needs those before it. The last goes on under the other engine, which has the other vendor.
 import { execFile } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -24,13 +24,15 @@ const hashes = (log: string): [round: string, hash: string][] =>
 
 onEachEngine("snapshots", (target) => {
   let folder = "";
-  const hvkit = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
+  const run = (runtime: string, args: string[]): Promise<{ code: number; out: string; err: string }> =>
     new Promise((resolve) => {
-      const env = { ...process.env, XDG_RUNTIME_DIR: folder, XDG_DATA_HOME: join(folder, "data"), NO_COLOR: "1" };
-      execFile(process.execPath, [join(root, "build/js/control/src/cli/main.js"), ...args], { env }, (error, out, err) => {
+      const env = { ...process.env, XDG_RUNTIME_DIR: runtime, XDG_DATA_HOME: join(folder, "data"), NO_COLOR: "1" };
+      const options = { env, maxBuffer: 2 ** 24 };
+      execFile(process.execPath, [join(root, "build/js/control/src/cli/main.js"), ...args], options, (error, out, err) => {
         resolve({ code: error ? Number(error.code ?? 1) : 0, out, err });
       });
     });
+  const hvkit = (...args: string[]): Promise<{ code: number; out: string; err: string }> => run(folder, args);
   const ok = async (...args: string[]): Promise<string> => {
     const { code, out, err } = await hvkit(...args);
     if (code !== 0) throw new Error(`hvkit ${args.join(" ")} ended with ${code}: ${err}${out}`);
@@ -100,6 +102,66 @@ onEachEngine("snapshots", (target) => {
       expect(await hvkit("snapshot", "check", "one")).toMatchObject({ code: 0 });
     },
     within(target, 180),
+  );
+
+  test(
+    "read from its file, without a hypervisor, it is what the paused guest is",
+    async () => {
+      await ok("exec", "web", "--", "sh", "-c", "echo '<3>hvkit: on the desk' >/dev/kmsg");
+      const kernels = await ok("exec", "web", "--", "dmesg");
+      await ok("pause", "web");
+      await ok("snapshot", "create", "web", "desk");
+      const file = join(folder, "data/hvkit/snapshots/desk.hvsnap");
+      const nowhere = join(folder, "nowhere");
+      mkdirSync(nowhere);
+      const offline = async (...args: string[]): Promise<string> => {
+        const { code, out, err } = await run(nowhere, args);
+        if (code !== 0) throw new Error(`hvkit ${args.join(" ")} ended with ${code}: ${err}${out}`);
+        return out;
+      };
+      const both = async (tool: string, ...args: string[]): Promise<[unknown, unknown]> => {
+        const [live, saved] = await Promise.all([ok(tool, "web", ...args, "--json"), offline(tool, file, ...args, "--json")]);
+        return [JSON.parse(live), JSON.parse(saved)];
+      };
+
+      // The host's TSC goes on; a pause has a state of its own; a file has no nested tables.
+      const leftOut = { state: "", idle: "", tables: null, nested: [] };
+      for (const [tool, ...args] of [["machine"], ["disasm", "rip-0x20", "-n", "30"], ["walk", "rsp"], ["walk", "0x123456"], ["dmesg"]]) {
+        const [live, saved] = (await both(tool as string, ...args)) as [object, object];
+        expect({ ...saved, ...leftOut }, tool).toEqual({ ...live, ...leftOut });
+      }
+      for (const tool of ["regs", "cpu"]) {
+        const [live, saved] = (await both(tool)) as [{ registers: object }, { registers: object }];
+        const without = { ...leftOut, registers: undefined };
+        expect({ ...saved, ...without }, tool).toEqual({ ...live, ...without });
+        expect({ ...saved.registers, tsc: "" }, tool).toEqual({ ...live.registers, tsc: "" });
+      }
+      const cores = [join(folder, "live.core"), join(folder, "saved.core")] as const;
+      await Promise.all([ok("dump", "web", "-o", cores[0]), offline("dump", file, "-o", cores[1])]);
+      const [core, savedCore] = cores.map((path) => readFileSync(path));
+      expect(core?.equals(savedCore as Buffer)).toBe(true);
+      for (const path of cores) rmSync(path);
+
+      // The guest's own dmesg, and what it was told to log.
+      expect(await offline("dmesg", file)).toBe(kernels);
+      expect(await offline("dmesg", file, "--level", "err", "-n", "1")).toMatch(/^\[ *\d+\.\d{6}\] hvkit: on the desk\n$/);
+
+      // By hand: a byte to the console, a key, and the timer; none of it in the file.
+      const before = readFileSync(file);
+      const said = await offline("open", file, "--json", "-c", "out 3f8 41", "-c", "type a", "-c", "tick 1s", "-c", "in 3f8");
+      const [sent, , ticked, read] = said
+        .trim()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as { result: object }).result);
+      expect(sent).toMatchObject({ sent: ["41", ""], end: null });
+      expect(ticked).toMatchObject({ requests: expect.arrayContaining([expect.objectContaining({ irq: 4 })]) });
+      expect(read).toMatchObject({ value: 0x61 });
+      expect(readFileSync(file).equals(before)).toBe(true);
+      expect((await run(nowhere, ["stats", file])).err).toMatch(/^hvkit: E_NOT_LIVE/);
+      await ok("unpause", "web");
+      await ok("snapshot", "rm", "desk");
+    },
+    within(target, 120),
   );
 
   test(
