@@ -46,7 +46,7 @@ describe.each(files.map((file) => ({ file, blocks: sessions(file) })).filter(({ 
     const words = command.replace(/^npx hvkit/, `"${process.execPath}" ${MAIN}`);
     const { status, stdout, stderr } = spawnSync("sh", ["-c", words], {
       encoding: "utf8",
-      env: { ...process.env, XDG_RUNTIME_DIR: runtime, XDG_DATA_HOME: runtime, NO_COLOR: "1" },
+      env: { ...process.env, XDG_RUNTIME_DIR: runtime, XDG_DATA_HOME: join(runtime, "data"), NO_COLOR: "1" },
       timeout: 100_000,
     });
     return { status, output: stderr + stdout };
