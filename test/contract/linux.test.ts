@@ -1,11 +1,13 @@
 // The main job: Debian's unmodified kernel boots as a guest, and its user space proves that it ran by what it could not know before.
 // By hvkit's own library and fixture, as a user would write it.
+import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hvkitTest } from "hvkit/vitest";
 import { expect } from "vitest";
+import { scaled } from "../support/scale.js";
 import { root } from "./support/machine.js";
 import { within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
@@ -19,6 +21,16 @@ const tests = {
 };
 
 const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex");
+
+function tarOf(name: string, data: Uint8Array): { archive: Buffer; digest: string } {
+  const folder = mkdtempSync(join(tmpdir(), "hvkit-tar-"));
+  try {
+    writeFileSync(join(folder, name), data);
+    return { archive: execFileSync("tar", ["-C", folder, "-c", name]), digest: sha256(data) };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
 
 onEachEngine("linux", (target) => {
   const test = tests[target.name];
@@ -65,6 +77,11 @@ onEachEngine("linux", (target) => {
         stderr: "err\n",
       });
       expect(out.stdout.length).toBe(20_000);
+
+      // tar c data | hvkit exec GUEST -- tar x
+      const tar = tarOf("data", randomBytes(scaled(2 ** 14, 2 ** 16)));
+      const unpacked = await guest.exec(["sh", "-c", "tar x && sha256sum data"], { folder: "/tmp", input: tar.archive, patienceMs });
+      expect({ code: unpacked.code, stdout: unpacked.stdout.toString() }).toEqual({ code: 0, stdout: `${tar.digest}  data\n` });
 
       const controller = new AbortController();
       const aborted = guest.exec(["sleep", "1000"], { signal: controller.signal });

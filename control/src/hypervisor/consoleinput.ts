@@ -1,5 +1,6 @@
 // Console input for guests, without loss: a guest's ring takes what it has room for, and the hypervisor tells what it had to drop
 // (Event.ConsoleInputLost). One piece of input is under way for each port; what was dropped of it is sent again. Used by client.
+import { Link } from "../../../protocol/link.js";
 import { HvkitError } from "../errors.js";
 
 export interface ConsoleInputOptions {
@@ -10,13 +11,16 @@ export interface ConsoleInputOptions {
   retryMs?: number;
 }
 
-/** A quarter of the guest's ring. */
-const PIECE_BYTES = 256;
+/** What is sent at once: what fits into a frame at most. It follows what the guest takes, so that little is sent a second time. */
+const MOST_BYTES = Link.MaxPayload - Link.MessageHeaderBytes;
+const LEAST_BYTES = 64;
 /** Up to here input is taken for typing: it is not worth a second message to make sure. */
 const TYPED_BYTES = 16;
 
 interface Port {
   turn: Promise<void>;
+  /** bytes of the next piece */
+  piece: number;
   /** a bulk piece is under way: losses are its */
   settling: boolean;
   lost: number;
@@ -33,7 +37,7 @@ export class ConsoleInput {
   /** Resolves when the guest's ring has all of it; E_CONSOLE_FULL when the guest does not read. */
   write(guest: number, port: number, bytes: Uint8Array): Promise<void> {
     const key = `${guest}:${port}`;
-    const state = this.#ports.get(key) ?? { turn: Promise.resolve(), settling: false, lost: 0 };
+    const state = this.#ports.get(key) ?? { turn: Promise.resolve(), piece: MOST_BYTES, settling: false, lost: 0 };
     this.#ports.set(key, state);
     const turn = state.turn.then(() => this.#deliver(state, guest, port, bytes));
     const settled = turn.catch(() => undefined);
@@ -60,14 +64,16 @@ export class ConsoleInput {
     let progressAt = Date.now();
     let waitMs = this.#options.retryMs;
     for (let at = 0; at < bytes.length; ) {
-      const piece = bytes.subarray(at, at + PIECE_BYTES);
+      const piece = bytes.subarray(at, at + state.piece);
       const taken = await this.#sendPiece(state, guest, port, piece);
       at += taken;
+      // A guest that reads has made room again by the time that the next piece is there.
+      state.piece = Math.max(LEAST_BYTES, Math.min(MOST_BYTES, taken === piece.length ? 2 * state.piece : taken));
       if (taken > 0) {
         progressAt = Date.now();
         waitMs = this.#options.retryMs;
+        continue;
       }
-      if (taken === piece.length) continue;
       if (Date.now() - progressAt > this.#options.patienceMs) throw doesNotRead(guest, at, bytes.length);
       await new Promise((resolve) => setTimeout(resolve, waitMs));
       waitMs = Math.min(waitMs * 2, 500);
