@@ -4,10 +4,11 @@
 import { ModuleLimit } from "../../../protocol/module.js";
 import type { Result } from "../api/methods.js";
 import { HvkitError } from "../errors.js";
-import { encodeMoves, type ModuleInfo, type ModulePlace, type RegionMove, readModule } from "../hypervisor/modules.js";
+import { Carrier } from "../hypervisor/carrier.js";
+import { type ModuleInfo, type ModulePlace, readModule } from "../hypervisor/modules.js";
 import { describeEnd } from "../hypervisor/texts.js";
 import { type Layout, layoutSchema } from "../snapshot/format.js";
-import { type Moves, notZero, planMoves } from "../snapshot/moves.js";
+import { type Moves, notZero, planMoves, regionMoves } from "../snapshot/moves.js";
 import type { Guest } from "./guest.js";
 import type { Guests } from "./guests.js";
 import type { Host } from "./host.js";
@@ -15,12 +16,6 @@ import type { Log } from "./log.js";
 import type { Machine, Modules } from "./modules.js";
 
 type Swapped = Result<"swap">["guests"][number];
-
-/** the least RAM that a guest has */
-const CARRIER_BYTES = 2 * 2 ** 20;
-/** in the carrier: the module, then the room for an old instance with the moves behind it */
-const ROOM_AT = 2 ** 20;
-const PAGE = 4096;
 
 export class Swaps {
   constructor(
@@ -50,12 +45,9 @@ export class Swaps {
       const begun = performance.now();
       const slot = await this.#slotFor(info);
       const { hypervisor } = this.host;
-      const { guest: carrier } = await hypervisor.guestCreate({ memoryBytes: CARRIER_BYTES, wallSeconds: 0 });
+      const carrier = await Carrier.make(hypervisor);
       try {
-        const bytes = Math.ceil(module.length / PAGE) * PAGE;
-        if (bytes > ModuleLimit.Bytes) throw tooLarge(module.length);
-        await hypervisor.guestPut(carrier, 0, module);
-        await hypervisor.modules.moduleLoad(carrier, 0, bytes, slot);
+        await carrier.load(module, slot);
         const machine = { slot, identity: info.identity, layout };
         const guests = await this.#swapAll(carrier, machine);
         // A module that no guest could go over to for its own fault is not for new ones either.
@@ -67,7 +59,7 @@ export class Swaps {
         this.log.info({ module: info.identity, slot, guests, newGuests: fits }, "modules were swapped");
         return { module: info.identity, slot, newGuests: fits, ms: performance.now() - begun, guests };
       } finally {
-        await hypervisor.guestDestroy(carrier).catch((error: unknown) => this.log.warn({ err: error }, "carrier"));
+        await carrier.remove().catch((error: unknown) => this.log.warn({ err: error }, "carrier"));
       }
     });
   }
@@ -89,40 +81,29 @@ export class Swaps {
     });
   }
 
-  async #swapAll(carrier: number, machine: Machine): Promise<Swapped[]> {
+  async #swapAll(carrier: Carrier, machine: Machine): Promise<Swapped[]> {
     const results: Swapped[] = [];
-    let planned: { from: Layout; plan: Moves; moves: number } | undefined;
+    let planned: { from: Layout; plan: Moves } | undefined;
     for (const guest of this.guests.all()) {
       const { slot } = guest;
       if (slot === undefined || (guest.state !== "running" && guest.state !== "paused")) continue;
       const from = await this.modules.layoutOf(slot);
-      if (planned?.from !== from) planned = await this.#plan(carrier, from, machine.layout);
+      if (planned?.from !== from) {
+        planned = { from, plan: planMoves(from, machine.layout) };
+        await carrier.setMoves(regionMoves(planned.plan));
+      }
       const begun = performance.now();
-      const error = await this.#swapOne(guest, slot, carrier, machine, planned);
+      const error = await this.#swapOne(guest, slot, carrier, machine, planned.plan);
       if (error === "gone") continue;
       results.push({ id: guest.id, name: guest.name, ms: performance.now() - begun, error });
     }
     return results;
   }
 
-  /** The moves are in the carrier; not if there are differences. */
-  async #plan(carrier: number, from: Layout, to: Layout): Promise<{ from: Layout; plan: Moves; moves: number }> {
-    const plan = planMoves(from, to);
-    const moves: RegionMove[] = [...plan.gone.map(({ from: at, bytes }) => ({ from: at, to: undefined, bytes })), ...joined(plan.moves)];
-    if (moves.length > 0) await this.host.hypervisor.guestPut(carrier, ROOM_AT + ModuleLimit.SwapRoom, encodeMoves(moves));
-    return { from, plan, moves: moves.length };
-  }
-
-  async #swapOne(
-    guest: Guest,
-    slot: number,
-    carrier: number,
-    machine: Machine,
-    { plan, moves }: { plan: Moves; moves: number },
-  ): Promise<Swapped["error"] | "gone"> {
+  async #swapOne(guest: Guest, slot: number, carrier: Carrier, machine: Machine, plan: Moves): Promise<Swapped["error"] | "gone"> {
     if (plan.differences.length > 0) return { code: "E_SWAP_STATE", message: `its state does not fit: ${plan.differences.join("; ")}` };
     try {
-      await this.host.hypervisor.modules.guestSwap(slot, machine.slot, carrier, ROOM_AT, moves);
+      await carrier.swap(slot, machine.slot);
     } catch (error) {
       if (guest.slot !== slot || !(error instanceof HvkitError)) throw error;
       return reasonOf(error, plan);
@@ -171,21 +152,4 @@ function reasonOf(error: HvkitError, { gone }: Moves): Swapped["error"] | "gone"
     default:
       throw error;
   }
-}
-
-/** What lies side by side in both regions goes at once. */
-function joined(moves: Moves["moves"]): RegionMove[] {
-  const result: { from: number; to: number; bytes: number }[] = [];
-  for (const move of moves) {
-    const last = result.at(-1);
-    if (last && last.from + last.bytes === move.from && last.to + last.bytes === move.to) last.bytes += move.bytes;
-    else result.push({ ...move });
-  }
-  return result;
-}
-
-function tooLarge(bytes: number): HvkitError {
-  return new HvkitError("E_SWAP_MODULE", `the module has ${bytes} bytes; a place for one has ${ModuleLimit.Bytes}`, {
-    hint: "A larger one needs a restart: `hvkit down`, `hvkit up`.",
-  });
 }

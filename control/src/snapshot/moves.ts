@@ -2,6 +2,7 @@
 // its type and count are the same, wherever it lay. A field that the old table does not have starts with 0 where the new one says that it may
 // (@zero, scripts/lib/layout.mjs); one that the new table does not have may go when it is 0. Whatever else differs is named. What is restored goes
 // this way (migrate.ts), and what is carried over to another module while the guest runs (daemon/modules.ts).
+import type { RegionMove } from "../hypervisor/modules.js";
 import { damaged } from "./errors.js";
 import type { Layout, LayoutField } from "./format.js";
 
@@ -39,6 +40,17 @@ export function planMoves(from: Layout, to: Layout, length = regionBytes(from)):
   }
   for (const { name, at, bytes } of there.values()) if (!wanted.has(name)) plan.gone.push({ name, from: at, bytes });
   return plan;
+}
+
+/** As the hypervisor carries a state over: first what must be 0; what lies side by side in both regions goes at once. */
+export function regionMoves({ moves, gone }: Moves): RegionMove[] {
+  const joined: { from: number; to: number; bytes: number }[] = [];
+  for (const move of moves) {
+    const last = joined.at(-1);
+    if (last && last.from + last.bytes === move.from && last.to + last.bytes === move.to) last.bytes += move.bytes;
+    else joined.push({ ...move });
+  }
+  return [...gone.map(({ from, bytes }) => ({ from, to: undefined, bytes })), ...joined];
 }
 
 export const notZero = (name: string): string => `${name} is not known here, and not 0`;
