@@ -3,6 +3,7 @@
 import * as host from "../../hv/core/host";
 import { FrameState, HostFact } from "../../hv/core/host";
 import { GuestLimit, GuestPart } from "../../protocol/messages";
+import { ModuleLimit, ModuleWord } from "../../protocol/module";
 import { TraceMode } from "../../protocol/trace";
 import { VmxField } from "../../protocol/vcb";
 
@@ -102,6 +103,9 @@ function slots(n: u32, slot: u32): void {
   expect(n + 33, !host.guestDebug(slot, 1, MEMORY));
   expect(n + 34, host.guestStop(slot) == 0);
   expect(n + 35, host.guestNested(slot, 0, 4) == 0);
+  expect(n + 36, host.moduleLoad(slot, 0, 0x1000, 1) != 0);
+  expect(n + 37, host.guestSwap(slot, 0, RUNNING, 0, 0) != 0);
+  expect(n + 38, host.guestSwap(RUNNING, 0, slot, 0, 0) != 0);
   if (slot >= <u32>GuestLimit.Slots) expect(n + 24, host.guestChanged(slot) == -1);
 }
 
@@ -148,6 +152,16 @@ function running(n: u32): void {
   expect(n + 24, host.cpuStat(8, 0) == 0);
   expect(n + 25, host.cpuStat(u32.MAX_VALUE, 0) == 0);
   for (let level: u32 = 0; level < 3; level++) expect(n + 26, host.guestNested(RUNNING, 0xffffff000000, level) == 0);
+  // a guest that runs is no carrier; places that are not there, or empty
+  expect(n + 33, host.moduleLoad(RUNNING, 0, 0x1000, 1) != 0);
+  expect(n + 34, host.guestSwap(RUNNING, 0, RUNNING, 0, 0) != 0);
+  for (let place: u32 = 1; place < <u32>ModuleLimit.Slots; place++) {
+    expect(n + 35, !host.moduleUse(place));
+    expect(n + 36, host.module(place, ModuleWord.Guests) == 0);
+  }
+  expect(n + 37, !host.moduleUse(ModuleLimit.Slots) && !host.moduleUse(u32.MAX_VALUE));
+  expect(n + 38, host.module(ModuleLimit.Slots, 0) == 0 && host.module(u32.MAX_VALUE, 0) == 0);
+  expect(n + 39, host.module(0, ModuleWord.Count) == 0 && host.module(0, u32.MAX_VALUE) == 0);
   expect(n + 27, host.guestNested(RUNNING, 0, 5) == 0);
   expect(n + 28, host.guestNested(RUNNING, 0, u32.MAX_VALUE) == 0);
 }

@@ -2,6 +2,7 @@
 // can be told to refuse, and throws at what core must never do.
 
 import { EndReason, GuestLimit, GuestPart, GuestStatReply, RunState, Status } from "../../../protocol/messages.js";
+import { ModuleFault, ModuleLimit, ModuleWord } from "../../../protocol/module.js";
 import { ExitReason } from "../../../protocol/state.js";
 import { crc32c } from "./codec.js";
 import { FrameState, HostFact, Reserve } from "./facts.js";
@@ -76,6 +77,17 @@ export class Host {
   readonly facts = new Map<number, bigint>();
   /** imports that refuse, by name; after how many more calls */
   readonly refuse = new Map<string, number>();
+  /** Machine modules: each place's words, what was asked for, and what the next answers are. */
+  readonly modules = {
+    words: Array.from({ length: ModuleLimit.Slots }, (_, slot) =>
+      Array.from({ length: ModuleWord.Count }, (_, word) => BigInt(100 * slot + word)),
+    ),
+    loads: [] as number[][],
+    swaps: [] as number[][],
+    used: 0,
+    fault: ModuleFault.None as ModuleFault,
+    status: Status.Ok as Status,
+  };
   readonly calls = new Map<string, number>();
   memory = new WebAssembly.Memory({ initial: 0 });
   clock = 1_000_000n;
@@ -271,6 +283,23 @@ export class Host {
         const count = lost[port] ?? 0;
         lost[port] = 0;
         return count;
+      },
+      module: (slot: number, word: number) => {
+        const value = this.modules.words[slot]?.[word];
+        if (value === undefined) throw new Error(`core asks for word ${word} of module ${slot}`);
+        return value;
+      },
+      moduleLoad: (...args: number[]) => {
+        this.modules.loads.push(args.map((arg) => arg >>> 0));
+        return this.modules.fault;
+      },
+      moduleUse: (slot: number) => {
+        this.modules.used = slot >>> 0;
+        return this.modules.fault === ModuleFault.None;
+      },
+      guestSwap: (...args: number[]) => {
+        this.modules.swaps.push(args.map((arg) => arg >>> 0));
+        return this.modules.status;
       },
     };
     for (const [name, call] of Object.entries(host)) {
