@@ -128,16 +128,16 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
   });
 
   it.each([
-    ["", "--cpus '' is no number of CPUs"],
-    ["abc", "--cpus 'abc' is no number of CPUs"],
-    ["1.5", "--cpus '1.5' is no number of CPUs"],
+    ["", "'' is no number of CPUs"],
+    ["abc", "'abc' is no number of CPUs"],
+    ["1.5", "'1.5' is no number of CPUs"],
     ["0", "the hypervisor's machine cannot have 0 CPUs"],
     ["9", "the hypervisor's machine cannot have 9 CPUs"],
   ])("refuses `up --cpus %j`, and says what can be given", async (count, text) => {
     expect(await hvkit("up", "--cpus", count)).toEqual({
       code: 2,
       out: "",
-      err: `hvkit: E_USAGE: ${text}. Give a whole number from 1 to 8, for example --cpus 2.\n`,
+      err: `hvkit: E_USAGE: ${text}. Give a whole number from 1 to 8, for example 2.\n`,
     });
   });
 
