@@ -61,7 +61,7 @@ export enum Op {
   GuestRegistersWrite = 34,
   /** GuestRestoreArgs; the machine makes of the state what is not state; the guest is Paused */
   GuestRestore = 35,
-  /** GuestCloneArgs, then GuestLimit.EntropyBytes of fresh entropy for the copy; GuestCloneReply. A copy of a guest that was started and has not
+  /** GuestCloneArgs, then bytes: GuestLimit.EntropyBytes of fresh entropy for it; GuestCloneReply. A copy of a guest that was started and has not
    *  ended, in a slot of its own: it shares the RAM and the machine's memory until one of the two writes (docs/clones.md) */
   GuestClone = 36,
 

@@ -301,7 +301,7 @@ linear_write:
     jmp .out
 
 ; The host may not write where it just did: is that shared memory of the guest that it works for? In: CR2, interrupts off
-; Out: EAX 0: it may now; 1: no frame is left, RDX guest-physical; 2: it is something else  Clobbers: caller-saved, R12
+; Out: EAX 0: it may now; 1: no frame is left, RDX guest-physical, -1: of its machine's; 2: it is something else  Clobbers: caller-saved, R12
 share_fault:
     mov rax, cr2
     mov rcx, WINDOWS
@@ -334,7 +334,9 @@ share_fault:
     cmp rsi, Layout_End
     jae .no
     shr esi, 12
-    jmp linear_write
+    call linear_write
+    or rdx, -1
+    ret
 .ram:
     push rsi
     call share_write

@@ -3,8 +3,8 @@
 
 import { GuestCloneArgs, GuestLimit, GuestStatReply, HostImport, RunState, Status } from "../../protocol/messages";
 import { returnGuest } from "./create";
-import { BLOCK_FRAMES, cleanBlocks, cleanSingles, FRAME_BYTES, freeFrames, NO_FRAME, singleFrame } from "./frames";
-import { blocksOf, enroll, freeSlot, markShared } from "./guests";
+import { BLOCK_FRAMES, cleanBlocks, cleanSingles, FRAME_BYTES, freeFrames, NO_FRAME, singleFrame, wholeBlocks } from "./frames";
+import { blocksOf, enroll, freeSlot, markShared, sharing } from "./guests";
 import * as host from "./host";
 import { HostFact } from "./host";
 import { ENTROPY } from "./layout";
@@ -14,6 +14,9 @@ import { scrub, scrubbing } from "./scrub";
 
 /** Frames scrubbed in one piece. */
 const SCRUB_A_STEP: u32 = 64;
+/** Frames that must be free for each guest that shares memory, for what it will write: so that a storm of copies is refused before it harms
+ *  anybody. */
+const FREE_A_GUEST: u64 = 256;
 
 let source: u32 = 0;
 let affinity: u32 = 0;
@@ -41,8 +44,11 @@ export function cloneStep(): u32 {
   if (state == RunState.Created || state == RunState.Ended) return failWith(Status.BadState, state);
   const slot = freeSlot();
   if (slot == GuestLimit.Slots) return failWith(Status.NoSlot, GuestLimit.Slots);
+  const wanted = singles + FREE_A_GUEST * (sharing + 1);
+  // Counting all of them takes long.
+  if (<u64>wholeBlocks * BLOCK_FRAMES < wanted && freeFrames() < wanted) return noMemory(wanted);
   if (cleanBlocks == 0 && cleanSingles() < singles) {
-    if (!scrubbing()) return failWithTwo(Status.NoMemory, singles * FRAME_BYTES, freeFrames() * FRAME_BYTES);
+    if (!scrubbing()) return noMemory(wanted);
     scrub(SCRUB_A_STEP);
     return LATER;
   }
@@ -70,6 +76,10 @@ export function cloneStep(): u32 {
   word(ticks);
   word(after - before);
   return Status.Ok;
+}
+
+function noMemory(wanted: u64): u32 {
+  return failWithTwo(Status.NoMemory, wanted * FRAME_BYTES, freeFrames() * FRAME_BYTES);
 }
 
 function undone(slot: u32, hostImport: u32): u32 {

@@ -1,33 +1,248 @@
 // Copies of a guest in the middle of what it does: they go on as it does, share with it what neither writes, and give all of it back.
 import { expect, test } from "vitest";
+import { digestOf } from "../../control/src/hypervisor/digest.js";
+import { EndReason, RunState } from "../../protocol/messages.js";
 import type { Guest } from "./support/guest.js";
 import { useMachine, within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
 
+const MIB = 2 ** 20;
+const PAGE = 4096;
 /** images/hash: what each round shows. */
 const hashes = (guest: Guest): Map<number, string> =>
   new Map([...guest.console.matchAll(/round (\d+) ([0-9A-F]{16}) ticks /g)].map(([, round, hash = ""]) => [Number(round), hash]));
 
-onEachEngine("clones", (target) => {
+/** test/guests/twin: what it says to a command. */
+async function ask(guest: Guest, command: string, answer: RegExp): Promise<string[]> {
+  const from = guest.console.length;
+  await guest.write(command);
+  return [...(await guest.shows(answer, 20, from))].slice(1);
+}
+const sum = async (guest: Guest): Promise<string> => (await ask(guest, "s", /sum (\d+)\n/))[0] ?? "";
+const write = (guest: Guest): Promise<string[]> => ask(guest, "w", /wrote (\d+)\n/);
+const generation = (guest: Guest): Promise<string[]> => ask(guest, "g", /generation (\d+) entropy ([0-9A-F]{16}) (\S+) (\S+) (\S+)\n/);
+
+onEachEngine(
+  "clones",
+  (target) => {
+    const machine = useMachine(target);
+
+    test(
+      "a guest, its copy and the copy's copy go on with the hash of one that was never copied",
+      async () => {
+        const rounds = { append: "rounds=3" };
+        const whole = await machine().run("hash", rounds);
+        const source = await machine().run("hash", rounds);
+        await source.shows("round 1 ");
+        const { copy } = await machine().clone(source);
+        const { copy: second } = await machine().clone(copy);
+        for (const guest of [whole, source, copy, second]) await guest.ends(60);
+        const expected = hashes(whole);
+        expect(expected.size).toBe(3);
+        expect(hashes(source)).toEqual(expected);
+        for (const guest of [copy, second]) {
+          expect(hashes(guest).get(3)).toBe(expected.get(3));
+          for (const [round, hash] of hashes(guest)) expect({ round, hash }).toEqual({ round, hash: expected.get(round) });
+        }
+      },
+      within(target, 120),
+    );
+
+    test(
+      "neither sees what the other writes, by itself or by the hypervisor's hand",
+      async () => {
+        const { hypervisor } = machine();
+        const source = await machine().run("twin");
+        await source.shows("ready");
+        await write(source);
+        const before = await sum(source);
+        const { copy } = await machine().clone(source);
+        expect(await sum(copy)).toBe(before);
+        await write(copy);
+        const copied = await sum(copy);
+        expect(copied).not.toBe(before);
+        expect(await sum(source)).toBe(before);
+        await write(source);
+        await write(source);
+        expect(await sum(copy)).toBe(copied);
+        const written = await sum(source);
+        expect([before, copied]).not.toContain(written);
+        // A third one: of the copy, which shares with two.
+        const { copy: third } = await machine().clone(copy);
+        // The control plane's writes, over a page's end, and its reads, by the window and by the line.
+        const text = Buffer.from("the copy's own");
+        const at = 3 * MIB - 7;
+        await hypervisor.guestPut(third.slot, at, text);
+        expect(Buffer.from(await hypervisor.guestGet(third.slot, at, text.length)).equals(text)).toBe(true);
+        expect(await hypervisor.guestDigest(third.slot, at, text.length)).toBe(await digestOf(text));
+        for (const other of [source, copy]) {
+          expect(Buffer.from(await hypervisor.guestGet(other.slot, at, text.length)).equals(text)).toBe(false);
+        }
+        // A device's: string input.
+        for (const [guest, byte] of [
+          [third, "3"],
+          [copy, "2"],
+          [source, "1"],
+        ] as const) {
+          await guest.write(`p${byte}`);
+          expect(await ask(guest, "i", /in (\d+)\n/)).toEqual([String(byte.charCodeAt(0))]);
+        }
+        for (const [guest, byte] of [
+          [third, "3"],
+          [copy, "2"],
+          [source, "1"],
+        ] as const) {
+          expect(Buffer.from(await hypervisor.guestGet(guest.slot, 0x180000, 512)).toString()).toBe(byte.repeat(512));
+        }
+        // By the hypervisor's own eyes it is the same as by the window's.
+        for (const guest of [source, copy, third]) {
+          await hypervisor.guestPause(guest.slot);
+          const ram = await hypervisor.guestGet(guest.slot, 0, 4 * MIB);
+          expect(await hypervisor.guestDigest(guest.slot, 0, 4 * MIB)).toBe(await digestOf(ram));
+        }
+      },
+      within(target, 90),
+    );
+  },
+  [1, 2],
+);
+
+onEachEngine("clones: what they have, and what comes back", (target) => {
   const machine = useMachine(target);
 
   test(
-    "the source and its copy go on with the hash of a guest that was never copied",
+    "all memory comes back, in whatever order they go; the source loses its nested translations",
     async () => {
-      const whole = await machine().run("hash", { append: "rounds=8" });
-      const source = await machine().run("hash", { append: "rounds=8" });
-      await source.shows("round 2 ");
-      const { copy } = await machine().clone(source);
-      await copy.ends(60);
-      await source.ends(60);
-      await whole.ends(60);
-      const expected = hashes(whole);
-      expect(expected.size).toBe(8);
-      expect(hashes(source)).toEqual(expected);
-      const found = hashes(copy);
-      expect(found.get(8)).toBe(expected.get(8));
-      for (const [round, hash] of found) expect({ round, hash }).toEqual({ round, hash: expected.get(round) });
+      const { hypervisor } = machine();
+      await machine().scrubbed();
+      const { freeBytes } = await hypervisor.hostStat();
+      for (const order of [
+        [0, 1, 2],
+        [2, 1, 0],
+        [1, 0, 2],
+      ]) {
+        const source = await machine().run("twin");
+        await source.shows("ready");
+        const flushes = (await hypervisor.guestStat(source.slot)).nestedFlushes;
+        const { copy } = await machine().clone(source);
+        await generation(source);
+        expect((await hypervisor.guestStat(source.slot)).nestedFlushes).toBeGreaterThan(flushes);
+        const stat = await hypervisor.guestStat(copy.slot);
+        expect(stat.overheadBytes).toBeLessThanOrEqual(96 * 1024);
+        const { copy: second } = await machine().clone(copy);
+        await write(copy);
+        const { copiedBytes, copyFaults } = await hypervisor.guestStat(copy.slot);
+        expect(copiedBytes).toBeGreaterThanOrEqual(14 * MIB - 2 * PAGE);
+        expect(copyFaults).toBeGreaterThanOrEqual(BigInt(copiedBytes / PAGE));
+        await write(second);
+        const guests = [source, copy, second];
+        for (const index of order) await guests[index]?.remove();
+        expect((await hypervisor.hostStat()).freeBytes).toBe(freeBytes);
+      }
     },
     within(target, 90),
+  );
+
+  test(
+    "what was the last one's is its own again, and is not copied",
+    async () => {
+      const { hypervisor } = machine();
+      const source = await machine().run("twin");
+      await source.shows("ready");
+      const { copy } = await machine().clone(source);
+      await copy.remove();
+      await write(source);
+      const { copiedBytes, nestedTableBytes } = await hypervisor.guestStat(source.slot);
+      expect(copiedBytes).toBe(0);
+      expect(nestedTableBytes).toBe(3 * PAGE);
+    },
+    within(target, 40),
+  );
+
+  test(
+    "each knows which copy it is, and reads its entropy once",
+    async () => {
+      const source = await machine().run("twin");
+      await source.shows("ready");
+      const zeros = "0".repeat(16);
+      expect(await generation(source)).toEqual(["0", zeros, zeros, zeros, zeros]);
+      const clone = await machine().clone(source, { paused: true });
+      expect((await machine().hypervisor.guestState(clone.copy.slot)).state).toBe(RunState.Paused);
+      await machine().hypervisor.guestResume(clone.copy.slot);
+      const words = new BigUint64Array(Uint8Array.from(clone.entropy).buffer);
+      const hex = [...words].map((word) => word.toString(16).toUpperCase().padStart(16, "0"));
+      expect(await generation(clone.copy)).toEqual([String(clone.generation), ...hex]);
+      expect(await generation(clone.copy)).toEqual([String(clone.generation), zeros, zeros, zeros, zeros]);
+      expect((await generation(source))[0]).toBe("0");
+      const { copy: second, generation: later } = await machine().clone(clone.copy);
+      expect(later).toBeGreaterThan(clone.generation);
+      expect((await generation(second))[0]).toBe(String(later));
+    },
+    within(target, 40),
+  );
+
+  test(
+    "a copy is saved and restored as any guest is",
+    async () => {
+      const source = await machine().run("hash", { append: "rounds=3" });
+      await source.shows("round 1 ");
+      const { copy } = await machine().clone(source);
+      const saved = await machine().save(copy);
+      await copy.remove();
+      const restored = await machine().restore(saved);
+      await machine().hypervisor.guestResume(restored.slot);
+      await restored.ends(60);
+      await source.ends(60);
+      expect(hashes(restored).get(3)).toBe(hashes(source).get(3));
+    },
+    within(target, 90),
+  );
+
+  test(
+    "who has ended has no copies",
+    async () => {
+      const guest = await machine().run("hello64", { append: "ticks=0" });
+      await guest.ends();
+      await expect(machine().clone(guest)).rejects.toMatchObject({ code: "E_HV_BAD_STATE" });
+    },
+    within(target, 20),
+  );
+});
+
+onEachEngine("a storm of clones", (target) => {
+  const machine = useMachine(target, { memoryMiB: 64 });
+
+  test(
+    "is refused before it harms anybody; when no frame is left, who writes ends and says so, who does not share goes on, and all of it comes back",
+    async () => {
+      const { hypervisor } = machine();
+      await machine().scrubbed();
+      const { freeBytes } = await hypervisor.hostStat();
+      const neighbour = await machine().run("hash", { append: "rounds=100000" });
+      const source = await machine().run("twin");
+      await source.shows("ready");
+      await write(source);
+      const before = await sum(source);
+      const guests = [source];
+      const refusals: unknown[] = [];
+      while (refusals.length === 0 && guests.length < 300) {
+        await machine()
+          .clone(source)
+          .then(({ copy }) => guests.push(copy))
+          .catch((error: unknown) => refusals.push(error));
+      }
+      expect(refusals[0]).toMatchObject({ code: "E_HV_NO_MEMORY" });
+      expect(guests.length).toBeGreaterThan(6);
+      for (const guest of guests) expect(await sum(guest)).toBe(before);
+      // Each wants 14 MiB of its own now.
+      for (const guest of guests) await guest.write("w");
+      await expect.poll(() => guests.filter(({ end }) => end).length, { timeout: within(target, 30) }).toBeGreaterThan(0);
+      for (const { end } of guests) if (end) expect(EndReason[end.reason]).toBe("OutOfMemory");
+      const round = Number((await neighbour.shows(/round (\d+) (?!.*round)/s))[1]);
+      await neighbour.shows(`round ${round + 2} `);
+      for (const guest of [...guests, neighbour]) await guest.remove();
+      expect((await hypervisor.hostStat()).freeBytes).toBe(freeBytes);
+    },
+    within(target, 120),
   );
 });

@@ -193,8 +193,13 @@ export class RemoteHypervisor implements HypervisorClient {
   }
 
   async guestClone({ guest, entropy, affinity = 0, paused = false }: GuestCloneOptions): Promise<ClonedGuest> {
-    this.#transfer.shared(guest);
-    const reply = await this.request(Op.GuestClone, [guest, affinity, paused ? 1 : 0], entropy);
+    // Before the hypervisor has done it: from that moment on no write may go by the window.
+    const unshare = this.#transfer.shared(guest);
+    const reply = await this.request(Op.GuestClone, [guest, affinity, paused ? 1 : 0], entropy).catch((error: unknown) => {
+      // Without an answer it may have been done.
+      if (error instanceof HvkitError && typeof error.data?.status === "number") unshare();
+      throw error;
+    });
     const clone = reply.number(GuestCloneReply.Guest);
     this.#transfer.shared(clone);
     return {

@@ -59,10 +59,17 @@ export class Transfer {
     this.#sharing.delete(guest);
   }
 
-  /** It has a copy, or is one: from now on nothing is written by the window, and each read asks where. */
-  shared(guest: number): void {
+  /** It has a copy, or is one: from now on nothing is written by the window, and each read asks where. The function that it gives takes that
+   *  back, when there is no copy after all. */
+  shared(guest: number): () => void {
+    const runs = this.#runs.get(guest);
     this.#runs.delete(guest);
     this.#sharing.add(guest);
+    return () => {
+      if (!runs) return;
+      this.#runs.set(guest, runs);
+      this.#sharing.delete(guest);
+    };
   }
 
   /** What has arrived is verified while the rest is on its way. */
@@ -113,6 +120,11 @@ export class Transfer {
   async #putByWindow(window: MemoryWindow, guest: number, address: number, bytes: Uint8Array, arrived: Arrived): Promise<void> {
     for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
       const runs = this.#runs.get(guest);
+      if (!runs && this.#sharing.has(guest)) {
+        // It was copied meanwhile.
+        await this.#putInline(guest, address + at, bytes.subarray(at), (from, size, there) => arrived(at + from, size, there));
+        return;
+      }
       if (!runs) throw statusError("GuestWrite", Status.NoSuchGuest, []);
       const piece = bytes.subarray(at, at + PIECE_BYTES);
       for (const part of locate(runs, address + at, piece.length)) {

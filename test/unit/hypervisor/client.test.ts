@@ -1,11 +1,22 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { RemoteHypervisor } from "../../../control/src/hypervisor/client.js";
 import type { Message } from "../../../control/src/hypervisor/codec.js";
+import type { MemoryWindow } from "../../../control/src/native/window.js";
 import { badLine } from "../../../control/src/transport/mock.js";
 import { Channel, Link } from "../../../protocol/link.js";
-import { EndReason, Event, GuestEntryReply, GuestStatReply, Op, RunState, Status } from "../../../protocol/messages.js";
+import {
+  EndReason,
+  Event,
+  GuestEntryReply,
+  GuestFramesArgs,
+  GuestLimit,
+  GuestStatReply,
+  Op,
+  RunState,
+  Status,
+} from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
-import { FakeHypervisor, type FakeOptions } from "./fake.js";
+import { type Answer, FakeHypervisor, type FakeOptions } from "./fake.js";
 
 async function connected(options: FakeOptions = {}): Promise<{ fake: FakeHypervisor; hypervisor: RemoteHypervisor }> {
   const fake = new FakeHypervisor(options).boot();
@@ -230,6 +241,54 @@ describe("the window", () => {
     await hypervisor.guestDestroy(guest);
     await expect(hypervisor.guestPut(guest, 0, bytes(10))).rejects.toMatchObject({ code: "E_HV_NO_SUCH_GUEST" });
     expect(fake.ram.every((byte) => byte === 0 || byte !== bytes(10)[0])).toBe(true);
+    await hypervisor.close();
+  });
+});
+
+describe("a guest that is copied", () => {
+  /** its pages, as the hypervisor says: the second 32 KiB before the first, in two answers */
+  const moved = (message: Message): Answer => {
+    const first = message.number(GuestFramesArgs.Address) < 32_768;
+    return { words: first ? [32_768, 0x80000, 32_768] : [65_536, 0x200000, 32_768] };
+  };
+  const cloned: Answer = { words: [4, 9, 100, 20, 30] };
+
+  it("is read where its pages are then, and never written to by the window; nor is its copy", async () => {
+    const { fake, hypervisor } = await connected({
+      window: true,
+      answer: { [Op.GuestClone]: () => cloned, [Op.GuestFrames]: moved },
+    });
+    const { guest } = await hypervisor.guestCreate({ memoryBytes: 65536, wallSeconds: 1 });
+    const entropy = bytes(GuestLimit.EntropyBytes);
+    expect(await hypervisor.guestClone({ guest, entropy, paused: true })).toEqual({
+      guest: 4,
+      generation: 9n,
+      requestTsc: 100n,
+      protectTicks: 20n,
+      heldTicks: 30n,
+    });
+    for (const each of [guest, 4]) {
+      const window = vi.spyOn(fake.memory as MemoryWindow, "write");
+      fake.ram.fill(0);
+      fake.ram.set(bytes(9000), 30_000);
+      const found = await hypervisor.guestGet(each, 0, 65_536);
+      expect(Buffer.from(found.subarray(0, 32_768)).equals(Buffer.from(fake.ram.subarray(32_768)))).toBe(true);
+      expect(Buffer.from(found.subarray(32_768)).equals(Buffer.from(fake.ram.subarray(0, 32_768)))).toBe(true);
+      await hypervisor.guestPut(each, 100, bytes(600));
+      expect(window).not.toHaveBeenCalled();
+      expect(Buffer.from(fake.ram.subarray(100, 700)).equals(Buffer.from(bytes(600)))).toBe(true);
+    }
+    await hypervisor.close();
+  });
+
+  it("is as it was when the hypervisor refuses", async () => {
+    const answer = { [Op.GuestClone]: () => ({ status: Status.NoMemory, words: [8192, 4096] }) };
+    const { fake, hypervisor } = await connected({ window: true, answer });
+    const { guest } = await hypervisor.guestCreate({ memoryBytes: 65536, wallSeconds: 1 });
+    const entropy = bytes(GuestLimit.EntropyBytes);
+    await expect(hypervisor.guestClone({ guest, entropy })).rejects.toMatchObject({ code: "E_HV_NO_MEMORY" });
+    await hypervisor.guestPut(guest, 0, bytes(9000));
+    expect([fake.bulkBytes, fake.ops.includes(Op.GuestFrames)]).toEqual([0, false]);
     await hypervisor.close();
   });
 });

@@ -96,7 +96,7 @@ describe.each(VENDORS)("CPUID on %s", (_name, vendor) => {
       text.writeUInt32LE(value, index * 4);
     });
     expect(text.toString("latin1")).toBe("hvkithvkit\0\0");
-    expect(guest.cpuid(0x40000001)).toEqual([1, 0, 0, 0]);
+    expect(guest.cpuid(0x40000001)).toEqual([3, 0, 0, 0]);
     expect(guest.cpuid(0x40000010)).toEqual([2_000_000, 0, 0, 0]);
     expect(guest.cpuid(0x15)).toEqual([1, 1, 2_000_000_000, 0]);
   });

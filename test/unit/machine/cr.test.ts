@@ -1,5 +1,6 @@
 // Accesses to control registers that exit, XSETBV, and hypercalls.
 import { describe, expect, test } from "vitest";
+import { CopyRecord, Layout } from "../../../hv/machine/layout.js";
 import { EndReason, Vendor } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
 import { Guest, VENDORS } from "./guest.js";
@@ -154,6 +155,26 @@ describe.each(VENDORS)("hypercalls on %s", (_name, vendor) => {
     expect(call(0n)).toBe(0n);
     expect(call(0xffff_ffff_0000_0000n)).toBe(0n);
     expect(call(1n)).toBe(123_456n);
-    expect(call(2n)).toBe(0xffff_ffff_ffff_ffffn);
+    expect(call(4n)).toBe(0xffff_ffff_ffff_ffffn);
+  });
+
+  test("2 and 3: which copy it is, and entropy that is there once", () => {
+    const guest = new Guest({ vendor });
+    const call = (number: number): bigint[] => {
+      for (const register of [Register.Rbx, Register.Rcx, Register.Rdx]) guest.set(register, 0x77);
+      guest.set(Register.Rax, number);
+      guest.exit("hypercall", bytes);
+      return [Register.Rax, Register.Rbx, Register.Rcx, Register.Rdx].map((register) => guest.get(register));
+    };
+    expect(call(2)).toEqual([0n, 0x77n, 0x77n, 0x77n]);
+    expect(call(3)).toEqual([0n, 0n, 0n, 0n]);
+    const at = (offset: number): DataView => new DataView(guest.machine.memory.buffer, Layout.Copy + offset);
+    at(CopyRecord.Generation).setBigUint64(0, 9n, true);
+    const words = [1n, 0xffff_ffff_ffff_fff0n, 3n, 1n << 63n];
+    for (const [index, word] of words.entries()) at(CopyRecord.Entropy + 8 * index).setBigUint64(0, word, true);
+    expect(call(2)[0]).toBe(9n);
+    expect(call(3)).toEqual(words);
+    expect(call(3)).toEqual([0n, 0n, 0n, 0n]);
+    expect(call(2)[0]).toBe(9n);
   });
 });
