@@ -1,5 +1,5 @@
 // `hvkit dev`: save, and see it run. Watches the sources; on a save it builds what changed, boots the new hypervisor and runs the guests
-// again. What fails is told, and leaves what runs alone.
+// again; with --live it gives the guests that run the new machine (live.ts). What fails is told, and leaves what runs alone.
 
 import type { DevEvent } from "../api/dev.js";
 import { projectRoot } from "../api/root.js";
@@ -10,6 +10,7 @@ import { takeDown } from "../client/takedown.js";
 import type { BootRequest } from "../daemon/boot.js";
 import { HvkitError } from "../errors.js";
 import { type Remembered, remember, watchConsole } from "./guests.js";
+import { swapLive } from "./live.js";
 import { Sources } from "./sources.js";
 import { Toolchain } from "./toolchain.js";
 
@@ -20,6 +21,8 @@ export interface DevOptions {
   request: BootRequest;
   /** images to run, unless there is a guest of that name */
   images: readonly string[];
+  /** guests that run go over to the new machine module; nothing is booted anew */
+  live?: boolean;
   signal: AbortSignal;
   tell: (event: DevEvent) => void;
 }
@@ -66,6 +69,10 @@ class DevSession {
       const steps = await this.#build(change.files.some((file) => file.startsWith("images/")));
       // A build that failed before may have left a start to be made up for.
       if (steps === undefined || (steps === 0 && !this.#remembered) || signal.aborted) continue;
+      if (this.options.live && this.#client && !this.#remembered) {
+        await swapLive(this.#client, this.toolchain, change, tell).catch((error: unknown) => this.#failed("swap", error));
+        continue;
+      }
       const guests = this.#remembered ?? (this.#client ? await remember(this.#client).catch(() => []) : []);
       await this.#end();
       await this.#boot(guests, change.savedAt);
@@ -174,7 +181,7 @@ class DevSession {
     this.#client = undefined;
   }
 
-  #failed(what: "up" | "guest", error: unknown): void {
+  #failed(what: "up" | "guest" | "swap", error: unknown): void {
     const hint = error instanceof HvkitError && error.hint ? ` ${error.hint}` : "";
     this.options.tell({ event: "failed", what, text: `${error instanceof Error ? error.message : String(error)}${hint}` });
   }

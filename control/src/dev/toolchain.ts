@@ -9,7 +9,16 @@ interface Scripts {
   BuildError: new (message: string) => Error;
   build(options: { compile: (args: readonly string[]) => Promise<string> }): Promise<number>;
   buildImages(): Promise<number>;
+  buildModule(options: { address: number; compile: (args: readonly string[]) => Promise<string> }): Promise<BuiltModule>;
   WarmCompiler: new () => WarmCompiler;
+}
+
+/** A machine module, as `swap` takes it. */
+export interface BuiltModule {
+  bytes: Uint8Array;
+  layout: Record<string, unknown>;
+  base: string;
+  identity: string;
 }
 
 interface WarmCompiler {
@@ -22,7 +31,7 @@ export class Toolchain {
   readonly #compiler: WarmCompiler;
 
   static async load(root: string): Promise<Toolchain> {
-    const paths = ["build.mjs", "warmasc.mjs", "images/images.mjs"].map((name) => join(root, "scripts/lib", name));
+    const paths = ["build.mjs", "module.mjs", "warmasc.mjs", "images/images.mjs"].map((name) => join(root, "scripts/lib", name));
     const missing = paths.find((path) => !existsSync(path));
     if (missing !== undefined) {
       throw new HvkitError("E_NO_SOURCES", `hvkit is not in a checkout with its sources: ${missing} is missing`, {
@@ -43,10 +52,21 @@ export class Toolchain {
   }
 
   /** Brings all up to date: the number of steps that had to be done, or what the build says is wrong. */
-  async build(images: boolean): Promise<number | { failed: string }> {
-    try {
+  build(images: boolean): Promise<number | { failed: string }> {
+    return this.#told(async () => {
       const steps = await this.scripts.build({ compile: (args) => this.#compiler.compile(args) });
       return steps + (images ? await this.scripts.buildImages() : 0);
+    });
+  }
+
+  /** The machine alone, for a place in a hypervisor that runs. */
+  module(address: number): Promise<BuiltModule | { failed: string }> {
+    return this.#told(() => this.scripts.buildModule({ address, compile: (args) => this.#compiler.compile(args) }));
+  }
+
+  async #told<T>(build: () => Promise<T>): Promise<T | { failed: string }> {
+    try {
+      return await build();
     } catch (error) {
       if (error instanceof this.scripts.BuildError) return { failed: error.message };
       throw error;

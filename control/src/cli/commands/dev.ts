@@ -14,6 +14,7 @@ export const dev = () =>
     .addOption(accelOption())
     .addOption(memoryOption())
     .addOption(cpusOption())
+    .option("--live", "give the guests that run the new machine (hv/machine), instead of booting anew")
     .option("--json", "print what happens as JSON, one object a line")
     .addHelpText(
       "after",
@@ -21,12 +22,15 @@ export const dev = () =>
 Examples:
   hvkit dev hello64
   hvkit dev linux --engine bochs
+  hvkit dev linux --live
 
 It watches hv, protocol, images and control/src of the checkout. A hypervisor that is up already is taken as it is, with its guests; all
 that 'hvkit ps' lists are run again after a save, with the options that they were run with. When a build fails, what runs stays.
+With --live a save of hv/machine leaves all guests running: each goes over to the new machine between two of its exits, with its state. One that
+cannot keeps its machine, and says why. What changed besides hv/machine needs a restart, and is told.
 ^C leaves, and ends the hypervisor if 'dev' has booted it.`,
     )
-    .action(async (images, { json, ...options }) => {
+    .action(async (images, { json, live = false, ...options }) => {
       const request = bootRequest(bootWish(options));
       const leaving = new AbortController();
       const leave = (): void => leaving.abort();
@@ -35,6 +39,7 @@ that 'hvkit ps' lists are run again after a save, with the options that they wer
       const { dev: run } = await import("../../dev/dev.js");
       await run({
         request,
+        live,
         images: images.map((image) => (image.includes("/") ? resolve(image) : image)),
         signal: leaving.signal,
         tell: (event) => {
@@ -56,6 +61,7 @@ const FAILED = {
   build: "the build failed, what runs stays",
   up: "the hypervisor did not come up",
   guest: "a guest was not started",
+  swap: "the machines were not exchanged, what runs stays",
 };
 
 export function describeDev(event: Exclude<DevEvent, { event: "output" | "failed" }>): string {
@@ -70,7 +76,21 @@ export function describeDev(event: Exclude<DevEvent, { event: "output" | "failed
       return `up: ${event.vendor} on ${event.engine} (${event.accel}), in ${seconds(event.ms)}`;
     case "started":
       return `${event.guest}: started in ${seconds(event.ms)}`;
+    case "swapped":
+      return describeSwap(event);
+    case "restart-needed":
+      return event.text;
     case "first-output":
       return `${event.guest}: first output ${seconds(event.msAfterSave)} after the save`;
   }
+}
+
+function describeSwap({ module, newGuests, guests, msAfterSave }: Extract<DevEvent, { event: "swapped" }>): string {
+  const kept = guests.filter(({ error }) => error !== null);
+  const over = guests.filter(({ error }) => error === null).map(({ guest, ms }) => `${guest} (${ms.toFixed(1)} ms)`);
+  return [
+    `machine ${module}, ${seconds(msAfterSave)} after the save: ${over.length > 0 ? over.join(", ") : "no guest went over"}`,
+    ...kept.map(({ guest, error }) => `${guest} keeps its machine: ${error}`),
+    ...(newGuests ? [] : ["new guests start on the machine before"]),
+  ].join("\n");
 }
