@@ -37,7 +37,10 @@ export enum ModuleHeader {
   Base = 96,
   /** ASCII: the digest of the machine's sources */
   Identity = 112,
-  End = 128,
+  /** u64 each: where a u32 says where its memory's description lies in an instance, and how many bytes follow that: of a table */
+  InstanceMemory = 128,
+  InstanceMore = 136,
+  End = 144,
 }
 
 /** The reply to Op.Modules: the base's identity, then ModuleWord.Words for each place. */

@@ -12,7 +12,7 @@
 
 global guest_clone, generation_next
 extern pool_take, window_entry, share_lock, frame_table, block_shares, core_hold, cpus_flush, guest_drop, guest_stood, account_start
-extern vendor_vcpu_init, vendor_set_tsc_offset, field_read, field_write, machine_instance_memory, machine_instance_bytes
+extern vendor_vcpu_init, vendor_set_tsc_offset, field_read, field_write
 
 section .bss
 alignb 8
@@ -33,6 +33,10 @@ guest_clone:
     jne .refused
     cmp qword [r13 + guest.instance_ptr], 0
     je .refused
+    mov rax, [r13 + guest.module]
+    mov rax, [rax + ModuleHeader_InstanceMore]
+    cmp dword [rax], 0
+    jne .refused
     mov esi, [r13 + guest.state]
     sub esi, RunState_Runnable
     cmp esi, RunState_Halted - RunState_Runnable
@@ -291,13 +295,13 @@ state:
     lea rsi, [r13 + guest.instance]
     lea rdi, [r12 + guest.instance]
     mov rax, [rbx + ModuleHeader_InstanceBytes]
-    mov eax, [rax]
-    mov ecx, eax
+    mov ecx, [rax]
+    add ecx, 7
     shr ecx, 3
     rep movsq
     mov [r12 + guest.instance], r12
-    sub eax, [machine_instance_bytes]           ; the memory's description is the last part of every module's instance
-    add eax, [machine_instance_memory]
+    mov rax, [rbx + ModuleHeader_InstanceMemory]
+    mov eax, [rax]
     mov rcx, [r12 + guest.linear]
     mov [r12 + guest.instance + rax], rcx
     ; the vCPU: all of the source's fields, then all of the copy's

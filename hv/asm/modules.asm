@@ -164,13 +164,21 @@ check:
     inc ecx
     cmp ecx, (ModuleHeader_Base - ModuleHeader_InitModule) / 8
     jb .export
-    mov rax, [r13 + ModuleHeader_InstanceBytes]
+%macro WITHIN 1                                 ; the place of a u32
+    mov rax, [r13 + %1]
     sub rax, r13
     cmp rax, ModuleLimit_Bytes - 4
     ja .bad
+%endmacro
+    WITHIN ModuleHeader_InstanceMore
+    WITHIN ModuleHeader_InstanceMemory
+    mov ecx, [r13 + rax]
+    WITHIN ModuleHeader_InstanceBytes
     mov ebx, ModuleFault_Instance
     cmp dword [r13 + rax], PAGE - guest.instance
     ja .bad
+    cmp ecx, [r13 + rax]                        ; where a copy's memory is put right (clone.asm)
+    jae .bad
     mov ebx, ModuleFault_Base
     mov rax, [r13 + ModuleHeader_Base]
     cmp rax, [module_image + ModuleHeader_Base]

@@ -198,19 +198,23 @@ share_write:
     mov rdi, rax
     sub rax, [direct_map]
     mov rbx, [frame_table]
-    mov edx, 512
-.entry:
-    mov rcx, [rsi]
+    mov edx, 512 / 4
+.four:
+%assign i 0
+%rep 4
+    mov rcx, [rsi + i * 8]
     and rcx, ~PTE_W                             ; in the other one too: it cannot be used to write yet
-    mov [rsi], rcx
-    mov [rdi], rcx
+    mov [rsi + i * 8], rcx
+    mov [rdi + i * 8], rcx
     shl rcx, 12
     shr rcx, 24
     inc dword [rbx + rcx * 8 + 4]
-    add rsi, 8
-    add rdi, 8
+  %assign i i + 1
+%endrep
+    add rsi, 32
+    add rdi, 32
     dec edx
-    jnz .entry
+    jnz .four
     dec dword [rbp + 4]
     jmp .own_table
 

@@ -1,7 +1,7 @@
 ; A guest goes over to another machine module, between an exit and the next entry: core holds it, so that its machine runs nowhere.
 ;
-;   1. The old instance is kept: its struct and linear memory, which lie side by side and are the guest's alone from then on. There is no table
-;      (hv/wasm/instances.c).
+;   1. The old instance is kept: its struct and linear memory, which lie side by side and are the guest's alone from then on, and its table. A copy
+;      (clone.asm) has no place for one: a module that wants one traps there.
 ;   2. Their place is made all zeros, and the new module's instance is made there, as for a new guest.
 ;   3. The moves take the state region over, field by field as the control plane found it in both layout tables; the CPUID table and a
 ;      debugger's wishes go as they are.
@@ -13,13 +13,14 @@
 %include "hv.inc"
 
 global guest_swap, swap_reason, swap_value
-extern machine_call, trace_set, field_write, share_linear, wasm_place_memory
+extern machine_call, trace_set, field_write, share_linear, wasm_place_memory, wasm_place_table
 
 INSTANCE_BYTES  equ PAGE - guest.instance
 LINEAR          equ INSTANCE_BYTES              ; in what is kept: the linear memory
+TABLE           equ LINEAR + Layout_End         ; and the table
 REGION_BYTES    equ Layout_RegionEnd - Layout_Region
 
-%if LINEAR + Layout_End > ModuleLimit_SwapRoom
+%if TABLE + PAGE > ModuleLimit_SwapRoom
 %error what is kept of an instance does not fit
 %endif
 
@@ -52,10 +53,23 @@ guest_swap:
     mov rdi, rbp
     mov ecx, (INSTANCE_BYTES + Layout_End) / 8
     rep movsq
+    mov rsi, [r12 + guest.table]
+    test rsi, rsi
+    jz .kept
+    mov ecx, PAGE / 8
+    rep movsq
+.kept:
     xor eax, eax
     mov rdi, [r12 + guest.instance_ptr]
     mov ecx, (INSTANCE_BYTES + Layout_End) / 8
     rep stosq
+    mov rdi, [r12 + guest.table]
+    mov [wasm_place_table], rdi
+    test rdi, rdi
+    jz .instance
+    mov ecx, PAGE / 8
+    rep stosq
+.instance:
     mov rax, [r12 + guest.linear]
     mov [wasm_place_memory], rax
     mov ebx, 20
@@ -163,6 +177,12 @@ guest_swap:
     mov rdi, [r12 + guest.instance_ptr]
     mov ecx, (INSTANCE_BYTES + Layout_End) / 8
     rep movsq
+    mov rdi, [r12 + guest.table]
+    test rdi, rdi
+    jz .back
+    mov ecx, PAGE / 8
+    rep movsq
+.back:
     pop qword [r12 + guest.deadline]
     xor ecx, ecx
     mov [r12 + guest.reason], ecx
