@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { digestOf } from "../../control/src/hypervisor/digest.js";
 import { EndReason, RunState } from "../../protocol/messages.js";
 import type { Guest } from "./support/guest.js";
+import type { Machine } from "./support/machine.js";
 import { useMachine, within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
 
@@ -22,6 +23,21 @@ const sum = async (guest: Guest): Promise<string> => (await ask(guest, "s", /sum
 const write = (guest: Guest): Promise<string[]> => ask(guest, "w", /wrote (\d+)\n/);
 const generation = (guest: Guest): Promise<string[]> => ask(guest, "g", /generation (\d+) entropy ([0-9A-F]{16}) (\S+) (\S+) (\S+)\n/);
 
+const ROUNDS = { append: "rounds=3" };
+const wholeRuns = new Map<string, Map<number, string>>();
+
+/** What the same guest shows that is never copied: the same on each machine of an engine. */
+async function wholeRun(machine: Machine): Promise<Map<number, string>> {
+  const { name } = machine.target;
+  const known = wholeRuns.get(name);
+  if (known) return known;
+  const guest = await machine.run("hash", ROUNDS);
+  await guest.ends(60);
+  const found = hashes(guest);
+  wholeRuns.set(name, found);
+  return found;
+}
+
 onEachEngine(
   "clones",
   (target) => {
@@ -30,14 +46,12 @@ onEachEngine(
     test(
       "a guest, its copy and the copy's copy go on with the hash of one that was never copied",
       async () => {
-        const rounds = { append: "rounds=3" };
-        const whole = await machine().run("hash", rounds);
-        const source = await machine().run("hash", rounds);
+        const expected = await wholeRun(machine());
+        const source = await machine().run("hash", ROUNDS);
         await source.shows("round 1 ");
         const { copy } = await machine().clone(source);
         const { copy: second } = await machine().clone(copy);
-        for (const guest of [whole, source, copy, second]) await guest.ends(60);
-        const expected = hashes(whole);
+        for (const guest of [source, copy, second]) await guest.ends(60);
         expect(expected.size).toBe(3);
         expect(hashes(source)).toEqual(expected);
         for (const guest of [copy, second]) {

@@ -279,6 +279,9 @@ export const guestStats = z.strictObject({
   nestedFaults: counter,
   /** nested translations dropped before an entry: the first one, and each on another CPU */
   nestedFlushes: counter,
+  /** writes to RAM that it shared with a copy, and the bytes of RAM that were copied for it so */
+  copyFaults: counter,
+  copiedBytes: z.int(),
   /** most frequent first */
   byReason: z.array(z.strictObject({ reason: z.string(), count: counter })),
 });

@@ -9,7 +9,7 @@ import type { Guests } from "./guests.js";
 import type { Host } from "./host.js";
 
 export async function guestCounters(hypervisor: HypervisorClient, guest: Guest, slot: number): Promise<GuestStats> {
-  const { byReason, overheadBytes, nestedTableBytes, traceModes, ...stat } = await hypervisor.guestStat(slot);
+  const { byReason, overheadBytes, nestedTableBytes, copiedBytes, traceModes, ...stat } = await hypervisor.guestStat(slot);
   const reasons = [...byReason].sort(([, a], [, b]) => (a < b ? 1 : a > b ? -1 : 0));
   return {
     id: guest.id,
@@ -33,6 +33,8 @@ export async function guestCounters(hypervisor: HypervisorClient, guest: Guest, 
     nestedTableBytes,
     nestedFaults: String(stat.nestedFaults),
     nestedFlushes: String(stat.nestedFlushes),
+    copyFaults: String(stat.copyFaults),
+    copiedBytes,
     byReason: reasons.map(([reason, count]) => ({ reason: exitReasonName(reason), count: String(count) })),
   };
 }

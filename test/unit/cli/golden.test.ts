@@ -260,6 +260,8 @@ describe("stats", () => {
       nestedTableBytes: 12288,
       nestedFaults: "0",
       nestedFlushes: "1",
+      copyFaults: "0",
+      copiedBytes: 0,
       byReason: [
         { reason: "io-out", count: "4000" },
         { reason: "cpuid", count: "400" },
@@ -281,6 +283,9 @@ describe("stats", () => {
       io-out   4000     90.9 %
       cpuid     400      9.1 %"
     `);
+    expect(showStats({ ...stats, copyFaults: "20", copiedBytes: 65_536 })).toContain(
+      "copied:           64 KiB, by 20 writes to shared memory\n",
+    );
     expect(showStats({ ...stats, timed: true, handlingNs: "250000000" })).toContain("1.500 s, 0.250 s of it in the handling of exits\n");
     expect(showStats({ ...stats, handlingNs: "250000000" })).toContain(
       "1.500 s, 0.250 s of it in the handling of exits while that was timed\n",

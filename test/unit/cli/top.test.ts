@@ -28,6 +28,8 @@ const guest = (fields: Partial<GuestStats>): GuestStats => ({
   nestedTableBytes: 1,
   nestedFaults: "0",
   nestedFlushes: "1",
+  copyFaults: "0",
+  copiedBytes: 0,
   byReason: [
     { reason: "io-out", count: "900" },
     { reason: "hlt", count: "100" },

@@ -57,6 +57,7 @@ export function showStats(stats: GuestStats): string {
     ["nested faults", stats.nestedFaults],
     ["overhead", `${showSize(stats.overheadBytes)}, and ${showSize(stats.nestedTableBytes)} of nested tables`],
   ];
+  if (stats.copyFaults !== "0") counters.push(["copied", `${showSize(stats.copiedBytes)}, by ${stats.copyFaults} writes to shared memory`]);
   if (stats.vmcsAccesses !== "0") counters.push(["VMREAD, VMWRITE", stats.vmcsAccesses]);
   return [pairs(counters), "", table(["EXIT", "COUNT", "SHARE"], rows)].join("\n");
 }
