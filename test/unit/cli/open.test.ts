@@ -76,7 +76,7 @@ describe("a snapshot is read as a guest is", () => {
       instructions: [{ text: "mov eax,1", current: true }, { text: "hlt" }],
     });
     expect(await json("walk", path, "rsp")).toMatchObject({ mode: "none", physical: "0x7000", tables: null, nested: [] });
-    expect(await refusal("mem", path, `${8 * MIB - 1}`, "2")).toMatch(/^E_ADDRESS: /);
+    expect(await refusal("mem", path, `${4 * MIB - 1}`, "2")).toMatch(/^E_ADDRESS: /);
   });
 
   it("by machine, why and dmesg", async () => {

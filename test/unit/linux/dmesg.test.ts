@@ -129,7 +129,7 @@ describe("what is no log", () => {
     );
   });
 
-  property.prop([fc.array(fc.tuple(fc.nat(0x15_0000), fc.nat(255)), { minLength: 1, maxLength: 30 }), fc.boolean()], { numRuns: 200 })(
+  property.prop([fc.array(fc.tuple(fc.nat(0x15_0000), fc.nat(255)), { minLength: 1, maxLength: 30 }), fc.boolean()], { numRuns: 80 })(
     "is refused or read, and nothing else",
     async (damage, inInfo) => {
       const kernel = new Kernel({ countBits: 3, sizeBits: 7 });

@@ -28,10 +28,11 @@ export interface KernelOptions {
   firstId?: bigint;
   /** a last_finalized_seq stands in the ring of descriptors, as since 6.8 */
   newer?: boolean;
+  ramBytes?: number;
 }
 
 export class Kernel {
-  readonly ram = Buffer.alloc(8 * MIB);
+  readonly ram: Buffer;
   #id: bigint;
   #position = 0n;
   #seq = 0n;
@@ -41,7 +42,8 @@ export class Kernel {
   readonly #textRing: number;
 
   constructor(private readonly options: KernelOptions = {}) {
-    const { countBits = 3, sizeBits = 10, firstId = 7n, newer = true, slide = 0n } = options;
+    const { countBits = 3, sizeBits = 10, firstId = 7n, newer = true, slide = 0n, ramBytes = 4 * MIB } = options;
+    this.ram = Buffer.alloc(ramBytes);
     this.count = 2 ** countBits;
     this.size = 2 ** sizeBits;
     this.#firstId = firstId;
@@ -151,12 +153,12 @@ export class Kernel {
   get view(): MachineView {
     const { ram } = this;
     const nothing = (): never => {
-      throw new Error("only RAM is read");
+      throw new Error("its devices are not asked");
     };
     return {
       name: "web",
       memory: { bytes: ram.length, read: async (at, length) => ram.subarray(at, at + length) },
-      registers: nothing,
+      registers: async () => ({}),
       machine: nothing,
     };
   }
