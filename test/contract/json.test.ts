@@ -87,6 +87,8 @@ onEachEngine("--json", (target) => {
       await fits(`trace --diff ${file} ${file}`);
       await fits("snapshot create clock one");
       for (const line of ["snapshot ls", "snapshot inspect one", "snapshot check one"]) await fits(line);
+      for (const line of ["regs", "cpu", "machine", "walk", "why"]) await fits(`${line} snapshot:one${line === "walk" ? " rip" : ""}`);
+      await fits("open one -c irq -c take -c machine -c reload", { lines: true });
       writeFileSync(join(folder, "hvkit/snapshots/bad.hvsnap"), "not one");
       await fits("snapshot ls");
       await fits("snapshot check bad", { code: 1 });
@@ -99,6 +101,7 @@ onEachEngine("--json", (target) => {
       await fits("events");
       await fits("run linux -d --name web");
       await fits("exec web -- uname -r");
+      await fits("dmesg web");
       await fits("down");
       expect(Object.keys(outputs).filter((name) => !seen.has(name))).toEqual(ENDLESS);
     },

@@ -52,7 +52,13 @@ describe.skipIf(npm === undefined)("npm pack", () => {
 
   test("has what is needed at run time, and no sources of it", () => {
     const paths = packed.files.map(({ path }) => path);
-    for (const path of ["build/hv.img", "build/hv.elf32", "build/images/linux/vmlinuz", "build/js/control/src/daemon/main.js"]) {
+    for (const path of [
+      "build/hv.img",
+      "build/hv.elf32",
+      "build/machine.wasm",
+      "build/images/linux/vmlinuz",
+      "build/js/control/src/daemon/main.js",
+    ]) {
       expect(paths).toContain(path);
     }
     expect(

@@ -3,10 +3,7 @@ import { Buffer } from "node:buffer";
 import type { Params, Result } from "../api/methods.js";
 import type { GuestDetail, GuestStats, GuestSummary, SnapshotDetail } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
-import type { Code } from "../inspect/code.js";
-import { cached, readLinear } from "../inspect/memory.js";
-import { linearOf, type MachineView, pagingOf, type Registers, register } from "../inspect/view.js";
-import { type Walk, walkPages } from "../inspect/walk.js";
+import type { MachineView } from "../inspect/view.js";
 import { type KernelPanic, kernelPanic } from "../linux/kernelpanic.js";
 import type { Finding } from "../why/finding.js";
 import { type Abortable, orAbort } from "./abort.js";
@@ -15,6 +12,7 @@ import { Console } from "./console.js";
 import { type ExecOptions, type ExecResult, type ExecStreams, Execution, exec } from "./exec.js";
 import { liveView } from "./liveview.js";
 import { Stream } from "./stream.js";
+import { Viewed } from "./viewed.js";
 
 export interface ConsoleReading extends Abortable {
   /** 0 COM1, 1 COM2 */
@@ -39,12 +37,10 @@ export interface GuestEnded extends GuestSummary {
 }
 
 const WAIT_MS = 60_000;
-/** instructions that disasm gives by default */
-const INSTRUCTIONS = 16;
 /** of the console, in which a pattern or a panic is looked for */
 const LOOK_BYTES = 2 ** 20;
 
-export class Guest {
+export class Guest extends Viewed {
   readonly id: string;
   readonly name: string;
 
@@ -52,6 +48,7 @@ export class Guest {
     readonly client: Client,
     { id, name }: { id: string; name: string },
   ) {
+    super();
     this.id = id;
     this.name = name;
   }
@@ -180,29 +177,6 @@ export class Guest {
     return kernelPanic((await this.logs(options)).subarray(-LOOK_BYTES).toString("latin1"));
   }
 
-  regs(options?: Abortable): Promise<Registers> {
-    return this.#look(options, (view) => view.registers());
-  }
-  /** Its RAM, by guest-physical address. */
-  mem(address: number, length: number, options?: Abortable): Promise<Uint8Array> {
-    return this.#look(options, (view) => view.memory.read(address, length));
-  }
-  /** Its memory, by linear address, through its own page tables. */
-  read(address: bigint, length: number, options?: Abortable): Promise<Uint8Array> {
-    return this.#look(options, async (view) => readLinear(view.memory, pagingOf(await view.registers()), address, length));
-  }
-  /** Instructions, by default where it stands. */
-  disasm(address?: bigint, count = INSTRUCTIONS, options?: Abortable): Promise<Code> {
-    return this.#look(options, async (view) => {
-      const registers = await view.registers();
-      const { readCode } = await import("../inspect/code.js");
-      return readCode(cached(view.memory), registers, address ?? linearOf(registers, "cs", register(registers, "rip")), count);
-    });
-  }
-  /** The way of a linear address through its page tables. */
-  walk(address: bigint, options?: Abortable): Promise<Walk> {
-    return this.#look(options, async (view) => walkPages(view.memory, pagingOf(await view.registers()), address));
-  }
   machine(options?: Abortable): Promise<Result<"machine">> {
     return this.client.call("machine", this.#self, options);
   }
@@ -236,14 +210,9 @@ export class Guest {
     await this.client.call("revert", { ...this.#self, snapshot, ...how }, { signal });
   }
 
-  /** It as the tools that look inside see it: each part is asked for when it is needed. */
-  view(): Promise<MachineView & { detail: GuestDetail }> {
+  /** Each part is asked for when it is needed. */
+  override view(): Promise<MachineView & { detail: GuestDetail }> {
     return liveView(this.client, this.id);
-  }
-
-  async #look<T>({ signal }: Abortable = {}, look: (view: MachineView) => Promise<T>): Promise<T> {
-    signal?.throwIfAborted();
-    return orAbort(this.view().then(look), signal);
   }
 
   get #self(): { guest: string } {

@@ -15,7 +15,9 @@ export type {
   Status,
 } from "../api/schemas.js";
 export { HvkitError } from "../errors.js";
+export type { Dmesg } from "../linux/dmesg.js";
 export { type KernelPanic, kernelPanic } from "../linux/kernelpanic.js";
+export type { OfflineMachine } from "../offline/machine.js";
 export type { Finding } from "../why/finding.js";
 export type { Abortable } from "./abort.js";
 export { Client } from "./client.js";
@@ -25,3 +27,4 @@ export { type ExecEnd, type ExecOptions, type ExecResult, type ExecStreams, Exec
 export { type CloneOptions, type ConsoleReading, Guest, type GuestEnded, type Waiting } from "./guest.js";
 export { type ConnectOptions, connect, down, Hvkit, type RunOptions, type UpOptions, up, type Where } from "./hvkit.js";
 export type { DaemonAddress, RemoteDaemon } from "./opening.js";
+export { openSnapshot, SavedFile } from "./savedfile.js";
