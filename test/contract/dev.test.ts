@@ -92,4 +92,43 @@ onEachEngine("dev", (target) => {
     },
     within(target, 40),
   );
+
+  test(
+    "with --live a guest goes over to the machine that is saved, and goes on; what cannot be is told",
+    async () => {
+      const machine = copy.path("hv/machine/devices/port61.ts");
+      const save = (path: string, from: string | RegExp, to: string): number => {
+        const before = copy.events.length;
+        const text = readFileSync(path, "utf8");
+        expect(text.replace(from, to)).not.toBe(text);
+        writeFileSync(path, text.replace(from, to));
+        return before;
+      };
+      const inspected = async () => {
+        const [guest] = JSON.parse(await hvkit("inspect", "hello64")) as { id: string; restarts: number; module: { identity: string } }[];
+        if (!guest) throw new Error("not there");
+        return guest;
+      };
+      copy.start(["hello64", "--live", "--engine", target.engine, ...(target.engine === "qemu" ? ["--accel", target.accel] : [])]);
+      await copy.event(isA("watching"), seconds(80));
+      await copy.event(says("tick 1"), seconds(40));
+      const before = await inspected();
+
+      let from = save(machine, /REFRESH_NS: u64 = \d+/, "REFRESH_NS: u64 = 15087");
+      const swapped = await copy.event(isA("swapped"), seconds(80), from);
+      expect(swapped).toMatchObject({ slot: 1, newGuests: true, guests: [{ guest: "hello64", error: null }] });
+      const after = await inspected();
+      expect(after).toMatchObject({ id: before.id, restarts: 0, module: { slot: 1, identity: (swapped as { module: string }).module } });
+      expect(after.module.identity).not.toBe(before.module.identity);
+      expect(JSON.parse(await hvkit("status", "--json"))).toMatchObject({ hypervisor: { module: after.module } });
+      expect(await hvkit("status")).toContain(`${after.module.identity}, loaded into place 1`);
+
+      from = save(copy.path("hv/asm/crc.asm"), "\n\n", "\n\n; \n");
+      expect(await copy.event(isA("restart-needed"), seconds(80), from)).toMatchObject({ files: ["hv/asm/crc.asm"] });
+      for (const event of copy.events) devEvent.parse(event);
+      expect((await inspected()).id).toBe(before.id);
+      expect(await copy.interrupt()).toBe(0);
+    },
+    within(target, 240),
+  );
 });

@@ -1,0 +1,140 @@
+// `swap` in the daemon, on a hypervisor in memory: which guests go over and why one does not, who waits for whom, and by which layout each one's state is
+// read from then on.
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Client } from "../../../control/src/client/client.js";
+import { statusError } from "../../../control/src/hypervisor/texts.js";
+import { EndReason, Status } from "../../../protocol/messages.js";
+import { ModuleHeader, ModuleLimit } from "../../../protocol/module.js";
+import { sampleLayout } from "../snapshot/sample.js";
+import type { FakeModules } from "./fake.js";
+import { Harness } from "./harness.js";
+
+let harness: Harness;
+let client: Client;
+let modules: FakeModules;
+beforeEach(async () => {
+  harness = await Harness.start();
+  client = await harness.client();
+  ({ modules } = harness.hypervisor);
+});
+afterEach(() => harness.stop());
+
+/** A module's header, and nothing behind it. */
+function header({ base = modules.base, address = 0x11_0000, identity = "identity of one!" } = {}): string {
+  const bytes = Buffer.alloc(ModuleHeader.End);
+  bytes.writeBigUInt64LE(BigInt(ModuleLimit.Magic), ModuleHeader.Magic);
+  bytes.writeBigUInt64LE(BigInt(address), ModuleHeader.Start);
+  bytes.write(base, ModuleHeader.Base, "latin1");
+  bytes.write(identity, ModuleHeader.Identity, "latin1");
+  return bytes.toString("base64");
+}
+const image = sampleLayout();
+const swap = (module = header(), layout: object = image) => client.call("swap", { module, layout: layout as Record<string, unknown> });
+const run = (name: string) => client.call("run", { image: "sector", name });
+const moduleOf = async (guest: string) => (await client.call("inspect", { guest })).module;
+
+test("guests go over, new ones start on it, and all of that is told", async () => {
+  const { slot } = await run("one");
+  expect(await moduleOf("one")).toEqual({ slot: 0, identity: "0123456789abcdef" });
+  expect(await client.call("swap.place", {})).toEqual({ slot: 1, address: 0x11_0000, bytes: 65536, base: modules.base });
+  const result = await swap();
+  expect(result).toMatchObject({ module: "identity of one!", slot: 1, newGuests: true, guests: [{ name: "one", error: null }] });
+  expect(modules.guests.get(slot ?? -1)).toBe(1);
+  expect(modules.current).toBe(1);
+  await run("two");
+  expect([await moduleOf("one"), await moduleOf("two")]).toEqual(Array(2).fill({ slot: 1, identity: "identity of one!" }));
+  expect((await client.call("status", {})).hypervisor?.module).toEqual({ slot: 1, identity: "identity of one!" });
+  expect(harness.hypervisor.guests.size).toBe(2); // the carrier is gone
+});
+
+describe("a guest keeps its machine, with the reason", () => {
+  test.each([
+    [Status.StateNotZero, [0n], "E_SWAP_STATE", /is not known here, and not 0/],
+    [Status.Ended, [BigInt(EndReason.TrapRunaway), 0n], "E_SWAP_FAILED", /failed as it took over: .*did not come back/],
+    [Status.RecordRefused, [0x190n], "E_SWAP_FAILED", /refused its state: .*190h/],
+  ])("%s", async (status, words, code, message) => {
+    const { slot } = await run("one");
+    modules.errors.set(slot ?? -1, statusError("GuestSwap", status, words));
+    const layout = { ...image, records: image.records.map((record) => ({ ...record, fields: record.fields.slice(1) })) };
+    const result = await swap(header(), code === "E_SWAP_STATE" ? layout : image);
+    expect(result.guests).toMatchObject([{ name: "one", error: { code, message: expect.stringMatching(message) } }]);
+    expect(result.newGuests).toBe(code === "E_SWAP_STATE");
+    expect(modules.current).toBe(code === "E_SWAP_STATE" ? 1 : 0);
+    expect(await moduleOf("one")).toMatchObject({ slot: 0 });
+  });
+
+  test("a field that is missing is not even tried", async () => {
+    await run("one");
+    const [record, ...rest] = image.records;
+    if (!record) throw new Error("no record");
+    const fields = [...record.fields, { name: "extra", offset: record.bytes, type: "u64" as const, count: 1 }];
+    const layout = {
+      ...image,
+      records: [{ ...record, bytes: record.bytes + 8, fields }, ...rest.map((each) => ({ ...each, address: each.address + 8 }))],
+    };
+    const { guests } = await swap(header(), layout);
+    expect(guests).toMatchObject([
+      { error: { code: "E_SWAP_STATE", message: `its state does not fit: ${record.record}.extra is missing` } },
+    ]);
+    expect(modules.guests.size).toBe(0);
+  });
+
+  test("one that ends meanwhile is not spoken of", async () => {
+    const { slot } = await run("one");
+    modules.errors.set(slot ?? -1, statusError("GuestSwap", Status.BadState, [5n]));
+    expect((await swap()).guests).toEqual([]);
+  });
+});
+
+describe("a module is refused", () => {
+  test.each([
+    ["that is none", () => Buffer.from("no module").toString("base64"), "E_SWAP_MODULE"],
+    ["of another base", () => header({ base: "0000000000000000" }), "E_SWAP_BASE"],
+    ["of another place", () => header({ address: 0x10_0000 }), "E_SWAP_PLACE"],
+  ])("%s", async (_what, module, code) => {
+    await run("one");
+    await expect(swap(module())).rejects.toMatchObject({ code });
+    expect(harness.hypervisor.guests.size).toBe(1);
+  });
+
+  test("whose layout table is none", async () => {
+    await expect(swap(header(), { identity: "x" })).rejects.toMatchObject({ code: "E_SWAP_MODULE" });
+  });
+
+  test("when all places are taken, and the guests there are named", async () => {
+    await run("one");
+    for (let place = 1; place < ModuleLimit.Slots; place++) modules.guests.set(100 + place, place);
+    await expect(swap()).rejects.toMatchObject({ code: "E_SWAP_FULL", message: expect.stringContaining("0123456789abcdef: one") });
+    await expect(client.call("swap.place", {})).rejects.toMatchObject({ code: "E_SWAP_FULL" });
+  });
+});
+
+test("a swap waits for guests that are being made, and they for it", async () => {
+  const order: string[] = [];
+  const { hypervisor } = harness;
+  const create = hypervisor.guestStart.bind(hypervisor);
+  let go = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  hypervisor.guestStart = async (options) => {
+    await held;
+    await create(options);
+    order.push("started");
+  };
+  const load = modules.moduleLoad.bind(modules);
+  modules.moduleLoad = async (...args) => {
+    order.push("load");
+    await load(...args);
+  };
+  const first = run("one");
+  while (hypervisor.guests.size === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  const swapping = swap();
+  const second = run("two");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(order).toEqual([]);
+  go();
+  await Promise.all([first, swapping, second]);
+  expect(order).toEqual(["started", "load", "started"]);
+  expect(await moduleOf("two")).toMatchObject({ slot: 1 });
+});
