@@ -13,6 +13,7 @@ const CHAPTERS = [
   ["protocol/state.ts", "A guest's state"],
   ["protocol/debug.ts", "Debugging"],
   ["protocol/trace.ts", "Recorded exits"],
+  ["protocol/module.ts", "Machine modules"],
   ["protocol/store.ts", "The store disk"],
   ["protocol/vcb.ts", "Control blocks"],
   ["protocol/rules.ts", "Rules of an entry"],

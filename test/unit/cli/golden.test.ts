@@ -164,6 +164,7 @@ describe("status", () => {
       CPU 1:     0% busy; since the start 0.0 s busy, 73.5 s idle
       memory:    900 MiB free of 1 GiB, 0 B to scrub
       build:     hvkit 0.1.0
+      machine:   0123456789abcdef, loaded into place 2
       link:      10 frames in (700 B), 12 out (2 KiB), 2 bad, 1 sent again, 0 bytes lost
       guests:    1 running of 2
       daemon:    process 7, /run/user/1000/hvkit-two
