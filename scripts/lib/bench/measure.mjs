@@ -18,6 +18,7 @@ import { consoleRate, linkGoodput } from "./line.mjs";
 import { metrics, none } from "./metrics.mjs";
 import { Bench } from "./session.mjs";
 import { restoreToFirstInstruction, snapshots } from "./snapshot.mjs";
+import { swapOnce } from "./swap.mjs";
 
 const MIB = 2 ** 20;
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
@@ -42,6 +43,7 @@ const timed = {
   explain: { of: ["explain.ms"], measure: explainOnce },
   upload: { of: ["upload.mb_per_s"], measure: upload },
   gdb: { of: ["gdb.read_mb_per_s"], measure: gdbRead },
+  swap: { of: ["swap.ms"], measure: swapOnce },
   snapshot: { of: ["snapshot.save_mb_per_s", "snapshot.restore_ms", "snapshot.bytes"], measure: snapshots },
 };
 

@@ -24,6 +24,7 @@ export const metrics = {
   "snapshot.restore_to_first_instruction": { unit: "instructions", target: { qemu: 1e6 } },
   "snapshot.bytes": { unit: "bytes" },
   "dev.save_to_output_ms": { unit: "ms", target: { qemu: 5000 } },
+  "swap.ms": { unit: "ms" },
   "gdb.read_mb_per_s": { unit: "MB/s", target: { qemu: 1 }, more: true },
   "rpc.median_ms": { unit: "ms", target: { qemu: 3 } },
   "daemon.rss_mb": { unit: "MB" },
