@@ -36,6 +36,8 @@ let credit: u32 = 0;
 /** Data frames sent since there were none in flight. */
 let turn: u32 = 0;
 let ackOwed: bool = false;
+/** The channel of what came last and was not kept: of a probe, its number. */
+let echo: u32 = 0;
 let syncAckOwed: bool = false;
 let syncAckEpoch: u32 = 0;
 let syncDue: u64 = 0;
@@ -114,7 +116,10 @@ function grant(): u32 {
 function hold(frame: usize, length: u32): void {
   ackOwed = true;
   const seq = frameSeq(frame);
-  if (((seq - expected) & 255) >= grant() || heldBytes(seq) > 0) return;
+  if (((seq - expected) & 255) >= grant() || heldBytes(seq) > 0) {
+    echo = frameChannel(frame);
+    return;
+  }
   memory.copy(heldAt(seq), frame, length);
   store<u32>(HELD_BYTES + (seq % Link.Window) * 4, length);
 }
@@ -223,7 +228,7 @@ export function transmit(now: u64): void {
   if (scripted) base = high;
   // The peer may have waited for credit.
   if (((expected + grant() - promised) & 255) >= <u32>Link.Window / 2) ackOwed = true;
-  if (ackOwed && put(CONTROL, FrameType.Ack, heldBits(), 0, 0)) ackOwed = false;
+  if (ackOwed && put(CONTROL, FrameType.Ack, heldBits(), echo, 0)) ackOwed = false;
 }
 
 /** The time counts from when the line had taken all of it: a slow line is no reason to send again. The first frame that has not arrived goes,

@@ -19,7 +19,8 @@ export interface Frame {
   /** Data: its number. Ack: the bits of what has arrived after `ack` */
   seq: number;
   ack: number;
-  channel: Channel;
+  /** Data: where it belongs; from Link.Probe on it is a probe. Ack: the last probe that came */
+  channel: Channel | number;
   /** Data and Ack: frames from `ack` on that its sender takes */
   credit: number;
   payload: Uint8Array;
@@ -66,11 +67,11 @@ export function decodeFrame(encoded: Uint8Array): Frame | FrameFault {
   const crc = new DataView(bytes.buffer, bytes.byteOffset + crcAt).getUint32(0, true);
   if (crc !== crc32c(bytes.subarray(0, crcAt))) return "FRAME_CRC";
   const [type, seq, ack, last] = bytes as unknown as [FrameType, number, number, number];
-  const channel: Channel = last & CHANNEL_MASK;
+  const channel = last & CHANNEL_MASK;
   const credit = last >> Link.CreditShift;
   if (FrameType[type] === undefined) return "FRAME_TYPE";
   const payload = bytes.subarray(Link.HeaderBytes, crcAt);
-  if (type === FrameType.Data && Channel[channel] === undefined) return "FRAME_CHANNEL";
+  if (type === FrameType.Data && channel < Link.Probe && Channel[channel] === undefined) return "FRAME_CHANNEL";
   if (type === FrameType.Ack && payload.length !== 0) return "FRAME_PAYLOAD";
   if (type !== FrameType.Data && type !== FrameType.Ack && payload.length !== SYNC_BYTES) return "FRAME_PAYLOAD";
   return { type, seq, ack, channel, credit, payload };

@@ -79,6 +79,8 @@ type State = "idle" | "syncing" | "open" | "resuming" | "closed";
 const SYNC_BYTES = 8;
 const EMPTY = new Uint8Array();
 const DUE = 0;
+/** numbers that a probe may have */
+const PROBES = 16 - Limit.Probe;
 /** A frame too many costs less than a line that waits. */
 const MIN_RETRANSMIT_MS = 30;
 /** of a round trip's time: what one that takes longer than most may take */
@@ -107,6 +109,11 @@ export class Link extends EventEmitter<LinkEvents> {
   #credit: number = Limit.Window;
   /** Data frames sent */
   #turn = 0;
+  /** that are on their way, oldest first */
+  #probes: { number: number; turn: number }[] = [];
+  #probeNumber = 0;
+  /** number of the peer's last probe */
+  #probed = 0;
   #peerEpoch: number | undefined;
   #ackDue = false;
   /** data went one way or the other in this session */
@@ -191,7 +198,7 @@ export class Link extends EventEmitter<LinkEvents> {
     this.#reader.push(bytes);
     // One acknowledgement for all that came at once, unless data carried it.
     this.#pump();
-    if (this.#ackDue) this.#transmit(FrameType.Ack, this.#heldBits(), 0, EMPTY);
+    if (this.#ackDue) this.#transmit(FrameType.Ack, this.#heldBits(), this.#probed, EMPTY);
   }
 
   #receive(frame: Frame): void {
@@ -209,6 +216,10 @@ export class Link extends EventEmitter<LinkEvents> {
   /** What comes out of order waits for what is missing. */
   #receiveData(frame: Frame): void {
     this.#ackDue = true;
+    if (frame.channel >= Limit.Probe) {
+      this.#probed = frame.channel;
+      return;
+    }
     const ahead = (frame.seq - this.#expected) & 0xff;
     if (ahead !== 0) this.#counters.framesOutOfTurn++;
     if (ahead >= Limit.Window) return;
@@ -234,7 +245,7 @@ export class Link extends EventEmitter<LinkEvents> {
   }
 
   /** The line keeps its order: what was sent before a frame that has arrived, and has not arrived itself, is lost. */
-  #acknowledged({ type, seq, ack, credit }: Frame): void {
+  #acknowledged({ type, seq, ack, channel, credit }: Frame): void {
     const count = (ack - this.#base) & 0xff;
     // More than what is in flight: an acknowledgement from before the last Sync, or nonsense.
     if (count > this.#inFlight.length) return;
@@ -247,18 +258,29 @@ export class Link extends EventEmitter<LinkEvents> {
     if (news.length > 0) {
       this.#talked = true;
       this.#progressAt = performance.now();
-      const latest = Math.max(...news.map(({ turn }) => turn));
-      for (const frame of this.#inFlight) if (!frame.arrived && frame.turn < latest) frame.turn = DUE;
+      this.#overtaken(Math.max(...news.map(({ turn }) => turn)));
       this.#measure(news);
       this.#restartTimer();
     }
+    const probe = type === FrameType.Ack ? this.#probes.find((each) => each.number === channel) : undefined;
+    if (probe) {
+      this.#overtaken(probe.turn);
+      this.#restartTimer();
+    }
     for (const { resolve } of done) resolve();
+  }
+
+  /** What was sent in turn `latest` is known to have come, so that what was sent before it has come or is lost. */
+  #overtaken(latest: number): void {
+    for (const frame of this.#inFlight) if (!frame.arrived && frame.turn < latest) frame.turn = DUE;
+    this.#probes = this.#probes.filter(({ turn }) => turn > latest);
   }
 
   /** Sends what is to be sent again, then fills the window, as far as there is credit. */
   #pump(): void {
     if (this.#state !== "open") return;
     for (const [index, frame] of this.#inFlight.entries()) {
+      if (index >= this.#credit) break;
       if (frame.turn !== DUE || frame.arrived) continue;
       this.#counters.framesResent++;
       this.#transmitData(frame, index);
@@ -268,7 +290,17 @@ export class Link extends EventEmitter<LinkEvents> {
       if (!next) break;
       this.#launch(next);
     }
+    if (this.#inFlight.some(({ arrived, times }) => !arrived && times > 1)) this.#probe();
     this.#schedule();
+  }
+
+  /** What is sent again may be lost again, with nothing after it that would tell. A few bytes follow, whose number comes back. */
+  #probe(): void {
+    if (this.#probes.at(-1)?.turn === this.#turn) return;
+    if (this.#probes.length === PROBES - 1) this.#probes.shift();
+    this.#probeNumber = (this.#probeNumber + 1) % PROBES;
+    this.#probes.push({ number: Limit.Probe + this.#probeNumber, turn: ++this.#turn });
+    this.#transmit(FrameType.Data, (this.#base - 1) & 0xff, Limit.Probe + this.#probeNumber, EMPTY);
   }
 
   #launch(next: Outgoing): void {
@@ -317,13 +349,17 @@ export class Link extends EventEmitter<LinkEvents> {
     this.#restartTimer();
   }
 
-  /** Sends the first frame that has not arrived, or the first that waits for credit: the answer tells the rest. */
+  /** Sends the first frame that has not arrived, or the first that waits for credit: the answers to it, and to the probe after it, tell the rest. */
   #ask(): void {
     this.#transport.write(FRESH_START);
     const [first] = this.#inFlight;
     if (first) {
       this.#counters.framesResent++;
+      const { turn } = first;
       this.#transmitData(first, 0);
+      // It may only be late: its arrival says nothing of what was sent after the first time.
+      if (turn !== DUE) first.turn = turn;
+      this.#probe();
       return;
     }
     const next = this.#queue.shift() ?? this.#bulk.shift();
@@ -418,7 +454,7 @@ export class Link extends EventEmitter<LinkEvents> {
     this.#transmit(FrameType.Data, (this.#base + index) & 0xff, frame.channel, frame.payload);
   }
 
-  #transmit(type: FrameType, seq: number, channel: Channel | 0, payload: Uint8Array): void {
+  #transmit(type: FrameType, seq: number, channel: number, payload: Uint8Array): void {
     const session = type !== FrameType.Data && type !== FrameType.Ack;
     // What is taken is handed on at once: there is always room for a window.
     const credit = session ? 0 : Limit.Window;

@@ -188,6 +188,21 @@ describe("order", () => {
     expect([...rig.replies.keys()]).toEqual([0, 1]);
   });
 
+  test("a probe goes to nobody, and its number comes back", () => {
+    rig.send(Channel.Request, ping(1));
+    rig.poll();
+    rig.frames = [];
+    rig.give(data(0, 0, Link.Probe + 3, Buffer.alloc(0)));
+    rig.poll();
+    rig.give(data(0, 0, Link.Probe + 4, Buffer.alloc(0)));
+    rig.poll();
+    expect(rig.frames.map(({ type, ack, channel }) => [type, ack, channel & 15])).toEqual([
+      [FrameType.Ack, 1, Link.Probe + 3],
+      [FrameType.Ack, 1, Link.Probe + 4],
+    ]);
+    expect(rig.replies.size).toBe(1);
+  });
+
   test("a frame that is as far ahead as a window is none of the session's", () => {
     rig.give(data(Link.Window, 0, Channel.Request, ping(9)));
     for (let seq = 0; seq < Link.Window; seq++) rig.give(data(seq, 0, Channel.Request, ping(seq)));

@@ -54,6 +54,8 @@ const sync = (version: number, epoch: number): Uint8Array => new Uint8Array(Uint
 const ticks = async (count = 3): Promise<void> => {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
 };
+/** Without the probes, which follow what is sent again. */
+const messages = (frames: Frame[]): Frame[] => frames.filter(({ channel }) => channel < Limit.Probe);
 const numbered = (count: number): Uint8Array[] => Array.from({ length: count }, (_, index) => Uint8Array.of(index >> 8, index & 255));
 
 describe("a session", () => {
@@ -163,8 +165,12 @@ describe("data", () => {
     await sent[0];
     await ticks();
     got.length = 0;
-    await vi.waitFor(() => expect(got.length).toBeGreaterThanOrEqual(2));
-    expect(got.slice(0, 2).map((frame) => frame.seq)).toEqual([1, 1]);
+    await vi.waitFor(() => expect(messages(got).length).toBeGreaterThanOrEqual(2));
+    expect(
+      messages(got)
+        .slice(0, 2)
+        .map((frame) => frame.seq),
+    ).toEqual([1, 1]);
     send({ type: FrameType.Ack, ack: 3 });
     await Promise.all(sent);
     expect(link.statistics.framesResent).toBeGreaterThanOrEqual(2);
@@ -178,13 +184,13 @@ describe("data", () => {
     got.length = 0;
     send({ type: FrameType.Ack, ack: 1, seq: 0b0101 });
     await ticks();
-    expect(got.splice(0).map((frame) => frame.seq)).toEqual([1, 3]);
+    expect(messages(got.splice(0)).map((frame) => frame.seq)).toEqual([1, 3]);
     send({ type: FrameType.Ack, ack: 1, seq: 0b1101 });
     await ticks();
     expect(got).toEqual([]);
     send({ type: FrameType.Ack, ack: 1, seq: 0b1111 });
     await ticks();
-    expect(got.map((frame) => frame.seq)).toEqual([1]);
+    expect(messages(got).map((frame) => frame.seq)).toEqual([1]);
     send({ type: FrameType.Ack, ack: 6 });
     await Promise.all(sent);
     expect(link.statistics.framesResent).toBe(3);
@@ -202,7 +208,7 @@ describe("data", () => {
     await Promise.all(sent.slice(0, 2));
     got.length = 0;
     await vi.waitFor(() => expect(got.length).toBeGreaterThanOrEqual(2));
-    expect(new Set(got.map((frame) => frame.seq))).toEqual(new Set([2]));
+    expect(new Set(messages(got).map((frame) => frame.seq))).toEqual(new Set([2]));
     send({ type: FrameType.Ack, ack: 3, credit: 8 });
     await vi.waitFor(() => expect(got.some((frame) => frame.seq === 4)).toBe(true));
     send({ type: FrameType.Ack, ack: 5 });
@@ -211,22 +217,73 @@ describe("data", () => {
   });
 
   it("of a peer that gives no credit ends the link in time, with no more than a queue of it kept", async () => {
-    const hand = byHand({ ...quick, silenceMs: 60, maxQueued: 10 });
+    const hand = byHand({ ...quick, silenceMs: 300, maxQueued: 10 });
     void hand.link.open();
     hand.send({ type: FrameType.SyncAck, payload: sync(Limit.Version, 77) });
     hand.send({ type: FrameType.Ack, credit: 0 });
     await ticks();
-    const answer = setInterval(() => hand.send({ type: FrameType.Ack, credit: 0 }), 5);
+    // Probes have their answers as well.
+    const answer = setInterval(() => hand.send({ type: FrameType.Ack, credit: 0, channel: hand.got.at(-1)?.channel ?? 0 }), 5);
     try {
       const sent = numbered(30).map((payload) => hand.link.send(Channel.Request, payload).catch((error: unknown) => error));
       const codes = (await Promise.all(sent)).map((error) => (error as { code: string }).code);
       expect(codes.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => "E_LINK_LOST"));
       expect(codes.slice(10)).toEqual(Array.from({ length: 20 }, () => "E_LINK_FULL"));
-      // One frame at a time was on the line, again and again.
-      expect(new Set(hand.got.filter(({ type }) => type === FrameType.Data).map(({ seq }) => seq))).toEqual(new Set([0]));
+      // One frame at a time was on the line, again and again, when the clock said so.
+      expect(messages(hand.got).length).toBeLessThan(20);
+      expect(
+        new Set(
+          messages(hand.got)
+            .filter(({ type }) => type === FrameType.Data)
+            .map(({ seq }) => seq),
+        ),
+      ).toEqual(new Set([0]));
     } finally {
       clearInterval(answer);
     }
+  });
+
+  it("that is sent again has a probe after it, whose number says when it was lost again", async () => {
+    const { link, got, send } = await open();
+    const sent = numbered(Limit.Window).map((payload) => link.send(Channel.Request, payload));
+    await ticks();
+    const shown = (): string[] => got.splice(0).map(({ seq, channel }) => `${channel >= Limit.Probe ? "probe" : "data"} ${seq}`);
+    expect(shown()).toEqual(Array.from({ length: Limit.Window }, (_, seq) => `data ${seq}`));
+    // The first is missing, the others come one by one.
+    for (let last = 1; last < Limit.Window; last++) send({ type: FrameType.Ack, ack: 0, seq: (1 << last) - 1 });
+    await ticks();
+    const again = got.slice();
+    expect(shown()).toEqual(["data 0", "probe 255"]);
+    const { channel: number, payload } = again[1];
+    expect(payload).toHaveLength(0);
+    // Another probe's number says nothing; an Ack without news neither.
+    for (const channel of [0, Limit.Probe + ((number + 1) % 8)]) send({ type: FrameType.Ack, ack: 0, seq: 0x7f, channel });
+    await ticks();
+    expect(shown()).toEqual([]);
+    send({ type: FrameType.Ack, ack: 0, seq: 0x7f, channel: number });
+    send({ type: FrameType.Ack, ack: 0, seq: 0x7f, channel: number });
+    await ticks();
+    expect(shown()).toEqual(["data 0", "probe 255"]);
+    send({ type: FrameType.Ack, ack: Limit.Window });
+    await Promise.all(sent);
+    link.close();
+  });
+
+  it("that comes as a probe goes to nobody, and its number comes back", async () => {
+    const { link, got, send } = await open();
+    const taken: number[] = [];
+    link.on("message", (_, payload) => taken.push(payload[0]));
+    send({ seq: 0, payload: Uint8Array.of(1) });
+    send({ seq: 0, channel: Limit.Probe + 3 });
+    send({ seq: 255, channel: Limit.Probe + 5 });
+    await ticks();
+    expect(taken).toEqual([1]);
+    expect(got.map(({ type, ack, channel }) => [type, ack, channel])).toEqual([
+      [FrameType.Ack, 1, 0],
+      [FrameType.Ack, 1, Limit.Probe + 3],
+      [FrameType.Ack, 1, Limit.Probe + 5],
+    ]);
+    link.close();
   });
 
   it("of the bulk goes when nothing else does", async () => {
