@@ -12,7 +12,9 @@ import { readToken } from "../../control/src/transport/token.js";
 import { connectWebSocket } from "../../control/src/transport/websocket.js";
 import { randomFrom, scaled, seedOf } from "../support/scale.js";
 import { ElsewhereMachine } from "./support/elsewhere.js";
-import { root } from "./support/machine.js";
+import { root, startEngine } from "./support/machine.js";
+import { SerialSocket } from "./support/serialsocket.js";
+import { engineProblem } from "./support/targets.js";
 
 const MAIN = join(root, "build/js/control/src/cli/main.js");
 const PATIENCE = { timeout: 60_000, interval: 200 };
@@ -196,6 +198,45 @@ describe.skipIf(why)("attach", () => {
       scaled(120_000, 300_000),
     );
   });
+
+  const noBochs = engineProblem("bochs");
+  if (noBochs) process.stderr.write(`contract: attach to Bochs is skipped: ${noBochs}\n`);
+  test.skipIf(noBochs)(
+    "to Bochs (Intel VMX) behind a socket: the line breaks, and its guest is kept",
+    async () => {
+      const user = new User();
+      const runDir = join(user.folder, "bochs");
+      mkdirSync(runDir);
+      const bochs = {
+        name: "bochs",
+        title: "bochs",
+        engine: "bochs",
+        accel: "emulated",
+        vendor: "Intel VMX",
+        patience: 3,
+        cpus: 1,
+      } as const;
+      const engine = await startEngine(bochs, runDir, { memoryMiB: 128 });
+      const serial = await SerialSocket.listen(join(user.folder, "machine"), engine);
+      try {
+        await user.ok("up", "--attach", serial.path);
+        expect(await user.status()).toMatchObject({ engine: { name: "attach" }, hypervisor: { vendor: "Intel VMX" } });
+        await user.ok("run", "hello64", "-d", "--name", "hello");
+        serial.cut();
+        const told = async (): Promise<string> => user.ok("events", "--json");
+        await expect.poll(told, { ...PATIENCE, timeout: 120_000 }).toContain('"link.back"');
+        expect(await user.guests()).toEqual(["hello running"]);
+        expect(await user.status()).toMatchObject({ linkLost: null, restarts: 0 });
+        expect(await user.ok("run", "hello64", "--append", "ticks=1")).toContain("hello64: done");
+        await user.ok("down");
+      } finally {
+        serial.close();
+        await engine.stop();
+        await user.leave();
+      }
+    },
+    240_000,
+  );
 
   test("what cannot be attached to, or bridged, is told", async () => {
     const user = new User();

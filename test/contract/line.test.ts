@@ -20,6 +20,9 @@ const seed = seedOf(21);
 const through = (engine: string): [bytes: number, cuts: number] =>
   engine === "bochs" ? [scaled(48 * KIB, MIB), scaled(4, 20)] : [scaled(2 * MIB, 64 * MIB), scaled(30, 1000)];
 
+/** in 10 ms */
+const noiseBytes = (engine: string): number => (engine === "bochs" ? 40 : 1024);
+
 function content(bytes: number): Uint8Array {
   const below = randomFrom(seed);
   return Uint8Array.from({ length: bytes }, () => (below(4) === 0 ? 0 : below(256)));
@@ -47,6 +50,28 @@ onEachEngine("the serial line", (target) => {
     remote = await RemoteHypervisor.connect(line);
     return remote;
   };
+
+  test(
+    "carries random bytes, and then a session as ever",
+    async () => {
+      const { transport } = up();
+      const below = randomFrom(seed);
+      const until = Date.now() + scaled(3_000, 60_000);
+      // About as fast as the line takes them: what is sent ahead of it would be waited for.
+      while (Date.now() < until) {
+        if (transport.pending === 0) transport.write(Uint8Array.from({ length: noiseBytes(target.engine) }, () => below(256)));
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      const hypervisor = await connect(new BareLine(up()));
+      expect((await hypervisor.hostStat()).framesBad).toBeGreaterThan(0n);
+      const { guest } = await hypervisor.guestCreate({ memoryBytes: 2 * MIB, wallSeconds: 1 });
+      const data = content(4 * KIB);
+      await hypervisor.guestPut(guest, 0, data);
+      expect(Buffer.compare(await hypervisor.guestGet(guest, 0, data.length), data), `seed ${seed}`).toBe(0);
+      await hypervisor.guestDestroy(guest);
+    },
+    within(target, scaled(120, 240)),
+  );
 
   const [bytes, cuts] = through(target.engine);
 
