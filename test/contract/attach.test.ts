@@ -148,7 +148,7 @@ describe.skipIf(why)("attach", () => {
       "random bytes on the line, then a session; the bridge goes and comes back",
       async () => {
         const bridge = await user.bridge("--socket", machine.line, "--listen", "0");
-        await noise(bridge.url, readToken(bridge.tokenFile), scaled(2_000, 60_000));
+        await noise(bridge.url, readToken(bridge.tokenFile), scaled(500, 60_000));
         await user.ok("up", "--attach", bridge.url.href);
         expect(await user.ok("run", "hello64", "--append", "ticks=1")).toContain("hello64: done");
         await user.ok("run", "hello64", "-d", "--name", "hello");
