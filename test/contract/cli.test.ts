@@ -2,7 +2,7 @@
 // stand in the order of a day's work, and each needs those before it.
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -239,13 +239,31 @@ onEachEngine("command line", (target) => {
   );
 
   test(
-    "doctor says what `up` uses; down ends all",
+    "doctor says what `up` uses; down ends all, and leaves no process, socket or file behind",
     async () => {
       const doctor = await hvkit("doctor");
       expect(doctor.stdout).toMatch(/hvkit up/);
+      expect(processesOf(folder).length).toBeGreaterThan(1);
       await ok("down");
+      // The daemon itself goes when its answer is on its way.
+      await expect.poll(() => processesOf(folder), { timeout: within(target, 10) }).toEqual([]);
+      expect(readdirSync(folder)).toEqual(["data.bin"]);
       await fails("E_NOT_UP", "ps");
+      expect(readdirSync(folder)).toEqual(["data.bin"]);
     },
     within(target, 60),
   );
 });
+
+/** Processes that have a run folder in their environment or their arguments: its daemon, and its engine. */
+function processesOf(folder: string): string[] {
+  const has = (pid: string): boolean => {
+    try {
+      return ["environ", "cmdline"].some((file) => readFileSync(`/proc/${pid}/${file}`, "latin1").includes(folder));
+    } catch {
+      // It is gone, or another user's.
+      return false;
+    }
+  };
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && has(name));
+}
