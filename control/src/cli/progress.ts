@@ -3,6 +3,7 @@
 import { showSize } from "../api/size.js";
 import type { Client } from "../client/client.js";
 import { HvkitError } from "../errors.js";
+import { Interrupts } from "./interrupts.js";
 import { ProgressLine } from "./output.js";
 
 const WIDTH = 24;
@@ -34,12 +35,19 @@ export class ProgressBar {
   }
 }
 
-/** The bar stands until the request is over. ^C breaks it off: the connection is closed then, and the daemon takes back what it began. */
+interface ProgressOptions<T> {
+  hint?: string;
+  /** takes back what was done already when ^C came */
+  undo?: (result: T) => Promise<unknown>;
+}
+
+/** The bar stands until the request is over. ^C breaks it off: the connection is closed then, and the daemon takes back what it began. An answer
+ *  that was on its way already still comes before the connection's end. */
 export async function withProgress<T>(
   client: Client,
   what: string,
   request: () => Promise<T>,
-  hint = "What it had begun is taken back.",
+  { hint = "What it had begun is taken back.", undo }: ProgressOptions<T> = {},
 ): Promise<T> {
   const bar = new ProgressBar();
   const onProgress = (progress: Progress): void => bar.show(progress);
@@ -47,17 +55,34 @@ export async function withProgress<T>(
   const interrupted = new Promise<never>((_resolve, reject) => {
     interrupt = () => reject(new HvkitError("E_INTERRUPTED", `${what} was broken off`, { hint }));
   });
+  interrupted.catch(() => {}); // it may come too late for anyone
+  const interrupts = new Interrupts(interrupt);
   client.on("progress", onProgress);
-  process.once("SIGINT", interrupt);
-  process.once("SIGTERM", interrupt);
+  const answer = request();
   try {
-    return await Promise.race([request(), interrupted]);
+    const result = await Promise.race([answer, interrupted]);
+    await turns();
+    return await Promise.race([interrupted, result]);
+  } catch (error) {
+    if (!(error instanceof HvkitError && error.code === "E_INTERRUPTED")) throw error;
+    await client.close();
+    const done = await answer.then(
+      (result) => ({ result }),
+      () => undefined,
+    );
+    if (done && !undo) return done.result; // it came too late
+    if (done) await undo?.(done.result);
+    throw error;
   } finally {
     client.off("progress", onProgress);
-    process.off("SIGINT", interrupt);
-    process.off("SIGTERM", interrupt);
+    interrupts.close();
     bar.clear();
   }
+}
+
+/** A signal that has come is told after one whole turn of the event loop at the latest. */
+async function turns(): Promise<void> {
+  for (let count = 0; count < 2; count++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** "save     [=========               ] 96 MiB of 256 MiB, 310 MiB/s, 1 s left" */

@@ -21,3 +21,8 @@ export async function withClient<T>(use: (client: Client) => Promise<T>): Promis
 export function call<M extends MethodName>(method: M, params: Params<M>): Promise<Result<M>> {
   return withClient((client) => client.call(method, params));
 }
+
+/** On a connection of its own: the one that made it is closed. */
+export async function removeGuest({ id }: { id: string }): Promise<void> {
+  await call("rm", { guest: id, force: true });
+}

@@ -42,7 +42,7 @@ export class Connection {
   #running = 0;
 
   constructor(
-    socket: WebSocket,
+    private readonly socket: WebSocket,
     private readonly outbox: Outbox,
     private readonly handlers: Handlers,
     private readonly log: Log,
@@ -56,6 +56,11 @@ export class Connection {
       this.closed = true;
       for (const listener of this.onClose) listener();
     });
+  }
+
+  /** The client has begun to go, or is gone: what is sent now nobody gets. */
+  get leaving(): boolean {
+    return this.socket.readyState !== this.socket.OPEN;
   }
 
   attach(guest: Guest, port: number): void {

@@ -64,9 +64,15 @@ export function makeHandlers(services: Services): Handlers {
   const tellOrStop =
     (connection: Connection): Progress =>
     (...progress) => {
-      if (connection.closed) throw new HvkitError("E_INTERRUPTED", "who asked for it is gone");
+      if (connection.leaving) throw askerGone();
       tell(connection)(...progress);
     };
+  /** A guest that was made while its maker left is nobody's: it goes, too. */
+  const handOver = async (guest: Guest, connection: Connection) => {
+    if (!connection.leaving) return guest.detail(undefined);
+    await guests.remove(guest, true);
+    throw askerGone();
+  };
   const slotOf = (guest: Guest): number => {
     if (guest.slot !== undefined) return guest.slot;
     throw new HvkitError("E_GUEST_STATE", `guest '${guest.name}' is ${guest.state}: the hypervisor has it no more`, {
@@ -108,8 +114,7 @@ export function makeHandlers(services: Services): Handlers {
         launch,
         ...(affinity === undefined ? {} : { affinity }),
       };
-      const guest = await guests.run(image, name, options, tellOrStop(connection), paused);
-      return guest.detail(undefined);
+      return handOver(await guests.run(image, name, options, tellOrStop(connection), paused), connection);
     },
     clone: async ({ guest, ...wish }, connection) => details(await clones.clone(guests.find(guest), wish, tellOrStop(connection))),
     "run.from": async ({ snapshot, ...options }, connection) => details(await snapshots.copies(snapshot, options, tellOrStop(connection))),
@@ -182,7 +187,7 @@ export function makeHandlers(services: Services): Handlers {
     },
     "snapshot.check": ({ snapshot, engine }) => snapshots.check(snapshot, engine),
     restore: async ({ snapshot, ...options }, connection) =>
-      (await snapshots.restore(snapshot, options, tellOrStop(connection))).detail(undefined),
+      handOver(await snapshots.restore(snapshot, options, tellOrStop(connection)), connection),
     revert: async ({ guest: reference, snapshot, paused }, connection) => {
       const guest = guests.find(reference);
       await snapshots.revert(guest, snapshot, paused, tell(connection));
@@ -353,6 +358,10 @@ async function readAdded(add: NonNullable<Params<"run">["add"]>): Promise<CpioFi
       }
     }),
   );
+}
+
+function askerGone(): HvkitError {
+  return new HvkitError("E_INTERRUPTED", "who asked for it is gone");
 }
 
 function consoleLog(guest: Guest, port: number) {

@@ -214,6 +214,45 @@ describe.skipIf(!existsSync(MAIN))("hvkit for people", { timeout: 60_000 }, () =
     expect((await (await harness.client()).call("ps", {})).map(({ name }) => name)).not.toContain("half");
   });
 
+  it("a run whose guest starts already is taken back by ^C", async () => {
+    const { guestStart } = harness.hypervisor;
+    let go = (): void => {};
+    const starting = new Promise<void>((resolve) => {
+      harness.hypervisor.guestStart = async (options) => {
+        resolve();
+        await new Promise<void>((answer) => {
+          go = answer;
+        });
+        await guestStart.call(harness.hypervisor, options);
+      };
+    });
+    const { child, done } = start(process.execPath, [MAIN, "run", "linux", "--name", "late", "-d"], env);
+    await starting;
+    child.kill("SIGINT");
+    expect(await done).toMatchObject({ code: 130, out: "" });
+    go();
+    harness.hypervisor.guestStart = guestStart;
+    const client = await harness.client();
+    await until(async () => (await client.call("ps", {})).every(({ name }) => name !== "late"));
+  });
+
+  it("a run is taken back by a ^C that comes with its answer", async () => {
+    const hook = join(harness.folder, "hook.mjs");
+    // As soon as the guest's summary is read: nothing was printed yet.
+    writeFileSync(
+      hook,
+      `const { parse } = JSON;
+      JSON.parse = function (...args) {
+        const value = parse.apply(this, args);
+        if (value?.result?.name === "answered") process.kill(process.pid, "SIGINT");
+        return value;
+      };`,
+    );
+    const args = ["--import", hook, MAIN, "run", "linux", "--name", "answered", "-d"];
+    expect(await start(process.execPath, args, env).done).toMatchObject({ code: 130, out: "" });
+    expect((await (await harness.client()).call("ps", {})).map(({ name }) => name)).not.toContain("answered");
+  });
+
   it("a snapshot is broken off by ^C: no file stays, and the guest goes on", async () => {
     const { guestGet } = harness.hypervisor;
     let copying = false;

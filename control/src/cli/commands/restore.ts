@@ -3,7 +3,7 @@ import { Command } from "@commander-js/extra-typings";
 import { parseCpuList } from "../../cpulist.js";
 import { note, print, printJson } from "../output.js";
 import { withProgress } from "../progress.js";
-import { withClient } from "../session.js";
+import { removeGuest, withClient } from "../session.js";
 import { snapshotReference } from "../snapshots.js";
 
 export const restore = () =>
@@ -34,7 +34,7 @@ from when it was saved; with --paused, 'hvkit unpause --clock catch-up' puts it 
           ...(name === undefined ? {} : { name }),
           ...(cpuAffinity === undefined ? {} : { affinity: parseCpuList(cpuAffinity, "--cpu-affinity") }),
         };
-        const guest = await withProgress(client, "the restore", () => client.call("restore", params));
+        const guest = await withProgress(client, "the restore", () => client.call("restore", params), { undo: removeGuest });
         if (json) printJson(guest);
         else {
           note(`guest ${guest.name} goes on${paused ? " at the next unpause" : `: hvkit console ${guest.name}`}`);

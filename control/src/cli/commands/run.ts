@@ -8,7 +8,7 @@ import { HvkitError } from "../../errors.js";
 import { parseCloneCount } from "../clonecount.js";
 import { note, print, printJson } from "../output.js";
 import { withProgress } from "../progress.js";
-import { withClient } from "../session.js";
+import { removeGuest, withClient } from "../session.js";
 import { snapshotReference } from "../snapshots.js";
 
 interface Added {
@@ -128,12 +128,14 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
             ...(name === undefined ? {} : { name }),
             ...(cpuAffinity === undefined ? {} : { affinity: parseCpuList(cpuAffinity, "--cpu-affinity") }),
           };
-          const made = await withProgress(client, "the start", async () => {
+          const make = async () => {
             if (from !== undefined) return client.call("run.from", { ...common, snapshot: snapshotReference(from), count: count ?? 1 });
             const launch = { image: reference(source), cpu, add, trace: trace === true };
             const more = { ...(memory === undefined ? {} : { memory }), ...(append === undefined ? {} : { append }) };
             return [await client.call("run", { ...common, ...launch, ...more })];
-          });
+          };
+          const undo = (guests: readonly { id: string }[]) => Promise.all(guests.map(removeGuest));
+          const made = await withProgress(client, "the start", make, { undo });
           const [guest] = made;
           if (guest === undefined || detach || made.length > 1) {
             if (json) printJson(from === undefined ? guest : made);
