@@ -116,7 +116,7 @@ async function ofName(name: string, word: string): Promise<Candidates> {
     case "guest-or-file":
       return { values: path ? [] : await guests(), files: true };
     case "guest-or-snapshot":
-      return { values: path ? [] : [...(await guests()), ...(await snapshots("snapshot:"))], files: true };
+      return { values: path ? [] : [...(await guests()), ...(await snapshots("snapshot:"))], files: path || word.includes(".") };
     case "image":
     case "images":
       return { values: path ? [] : await images(), files: path };

@@ -69,8 +69,8 @@ describe.skipIf(!existsSync(MAIN))("hvkit for people", { timeout: 60_000 }, () =
     expect(await names("run", "--cpu", "p")).toEqual(["portable"]);
     expect(await names("up", "--engine", "=", "b")).toEqual(["bochs"]);
     expect(await completed("pause", "webc")).toEqual(["webcam\tsector, running"]);
-    expect(await names("regs", "w")).toEqual(["web", "webcam", ":files"]);
-    expect(await names("regs", "snapshot:")).toEqual(["snapshot:before-upgrade", ":files"]);
+    expect(await completed("regs", "s")).toEqual(["snapshot:before-upgrade\tfirst"]);
+    expect(await completed("machine", "./w")).toEqual([FILES]);
     expect(await names("kill", "web", "w")).toEqual(["webcam"]);
     expect(await names("regs", "web", "")).toEqual([]);
     expect(await names("run", "--name", "w")).toEqual([]);
