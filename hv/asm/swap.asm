@@ -3,8 +3,8 @@
 ;   1. The old instance is kept: its struct and linear memory, which lie side by side and are the guest's alone from then on, and its table. A copy
 ;      (clone.asm) has no place for one: a module that wants one traps there.
 ;   2. Their place is made all zeros, and the new module's instance is made there, as for a new guest.
-;   3. The moves take the state region over, field by field as the control plane found it in both layout tables; the CPUID table and a
-;      debugger's wishes go as they are.
+;   3. The moves take the state region over, field by field as the control plane found it in both layout tables; the CPUID table and what
+;      lies between a debugger's wishes and the region go as they are.
 ;   4. The machine's restore() checks all of that, as for a guest out of a snapshot.
 ;   5. The new module's exports are the guest's from now on. Windows are asked for again, and it hears that its timer may be due.
 ;
@@ -123,8 +123,10 @@ guest_swap:
     jmp .failed
 .moved:
     mov rdx, [r12 + guest.linear]
-    mov rax, [rbp + LINEAR + Layout_Debug]
-    mov [rdx + Layout_Debug], rax
+    lea rsi, [rbp + LINEAR + Layout_Debug]
+    lea rdi, [rdx + Layout_Debug]
+    mov ecx, (Layout_Region - Layout_Debug) / 8
+    rep movsq
     lea rsi, [rbp + LINEAR + CpuidTable_At]
     lea rdi, [rdx + CpuidTable_New]
     mov ecx, CpuidTable_Rows * 16 / 8
