@@ -1,10 +1,13 @@
 // Guests that go wrong: each ends with its reason, or runs on in vain, while a neighbour's memory and progress stay what they were.
 import { expect, test } from "vitest";
+import { nestedPath } from "../../control/src/inspect/nested.js";
 import { EndReason, RunState } from "../../protocol/messages.js";
 import type { Guest } from "./support/guest.js";
 import { startNeighbour } from "./support/neighbour.js";
 import { useMachine, within } from "./support/suite.js";
 import { onEachEngine } from "./support/targets.js";
+
+const MIB = 2 ** 20;
 
 onEachEngine("hostile guests", (target) => {
   const machine = useMachine(target);
@@ -68,6 +71,26 @@ onEachEngine("hostile guests", (target) => {
     },
     within(target, 150),
   );
+
+  test("a guest's nested tables lead to the memory that it was given, and nowhere else", async () => {
+    const { hypervisor } = machine();
+    const { guest, runs } = await hypervisor.guestCreate({ memoryBytes: 6 * MIB, wallSeconds: 0 });
+    try {
+      for (const address of [0, 2 * MIB + 0x1234, 6 * MIB - 1]) {
+        const run = runs.find(({ guestPhysical, bytes }) => address >= guestPhysical && address < guestPhysical + bytes);
+        const { root, entries } = await hypervisor.guestNested(guest, address);
+        const path = nestedPath(address, BigInt(root), entries);
+        expect(path.entries.at(-1)?.flags).toEqual(expect.arrayContaining(["read", "write", "execute", "large"]));
+        expect(path.physical).toBe(BigInt((run?.hostPhysical ?? 0) + address - (run?.guestPhysical ?? 0)));
+      }
+      for (const address of [6 * MIB, 2 ** 30, 2 ** 47, 2 ** 48 - 1]) {
+        const { root, entries } = await hypervisor.guestNested(guest, address);
+        expect(nestedPath(address, BigInt(root), entries).physical).toBeUndefined();
+      }
+    } finally {
+      await hypervisor.guestDestroy(guest);
+    }
+  });
 
   test(
     "an ended guest stays for inspection until it is destroyed, and cannot be started again",
