@@ -8,7 +8,8 @@ import { fromRpcError, MAX_REQUESTS, type RpcError } from "../api/jsonrpc.js";
 import type { MethodName, Notification, NotificationName, Params, Result } from "../api/methods.js";
 import { HvkitError } from "../errors.js";
 import { type Abortable, orAbort, reasonOf } from "./abort.js";
-import { type DaemonAddress, openSocket } from "./opening.js";
+import { type DaemonAddress, endIt, type Opened, openSocket } from "./opening.js";
+import { type PulseOptions, watchPulse } from "./pulse.js";
 
 type ClientEvents = { [N in NotificationName]: [params: Notification<N>] } & { close: [reason: string] };
 
@@ -17,23 +18,32 @@ interface Pending {
   reject: (error: Error) => void;
 }
 
+/** How long a silent daemon is waited for. */
+export interface Patience extends Pick<PulseOptions, "turnMs" | "turns"> {
+  handshakeMs?: number;
+}
+
 export class Client extends EventEmitter<ClientEvents> {
   readonly #pending = new Map<number, Pending>();
   /** requests that wait until fewer are under way, in their order */
   readonly #held: string[] = [];
   #lastId = 0;
+  #ended = false;
+  private readonly socket: WebSocket;
 
-  private constructor(private readonly socket: WebSocket) {
+  private constructor({ socket, received }: Opened, patience: Patience) {
     super();
+    this.socket = socket;
     this.setMaxListeners(0);
     socket.on("message", (data: Buffer) => this.#receive(data.toString()));
     socket.on("close", (_code, reason) => this.#end(reason.toString() || "the daemon closed the connection"));
     socket.on("error", () => {}); // 'close' follows
+    watchPulse(socket, { ...patience, received, onSilent: (seconds) => this.#silent(seconds) });
   }
 
   /** By default to the daemon of this user and instance, or the one that HVKIT_URL names. */
-  static async connect(address?: DaemonAddress): Promise<Client> {
-    return new Client(await openSocket(address));
+  static async connect(address?: DaemonAddress, patience: Patience = {}): Promise<Client> {
+    return new Client(await openSocket(address, patience.handshakeMs), patience);
   }
 
   /** `signal`: who aborts waits no more; the daemon does what was asked for all the same. */
@@ -43,7 +53,7 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   #call<M extends MethodName>(method: M, params: Params<M>): Promise<Result<M>> {
-    if (this.socket.readyState !== this.socket.OPEN) return Promise.reject(lost("the connection is closed"));
+    if (this.#ended || this.socket.readyState !== this.socket.OPEN) return Promise.reject(lost("the connection is closed"));
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
@@ -77,14 +87,21 @@ export class Client extends EventEmitter<ClientEvents> {
     else pending.resolve(message.result as never);
   }
 
-  #end(reason: string): void {
-    for (const { reject } of this.#pending.values()) reject(lost(reason));
+  #silent(seconds: number): void {
+    this.#end(`it has not answered for ${seconds} s`, endIt());
+    this.socket.terminate();
+  }
+
+  #end(reason: string, hint?: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const { reject } of this.#pending.values()) reject(lost(reason, hint));
     this.#pending.clear();
     this.#held.length = 0;
     this.emit("close", reason);
   }
 }
 
-function lost(reason: string): HvkitError {
-  return new HvkitError("E_DAEMON_LOST", `the daemon went away: ${reason}`, { hint: "`hvkit status` says whether it runs." });
+function lost(reason: string, hint = "`hvkit status` says whether it runs."): HvkitError {
+  return new HvkitError("E_DAEMON_LOST", `the daemon went away: ${reason}`, { hint });
 }

@@ -29,11 +29,17 @@ export function remoteDaemon(env: NodeJS.ProcessEnv = process.env): RemoteDaemon
   return url ? { url, ...(tokenFile ? { tokenFile } : {}) } : undefined;
 }
 
-/** Open. Throws E_NOT_UP, E_CONNECT, or what the daemon refuses with. */
-export async function openSocket(address: DaemonAddress = remoteDaemon() ?? ownSocket()): Promise<WebSocket> {
+export interface Opened {
+  socket: WebSocket;
+  /** bytes that have come on it */
+  received: () => number;
+}
+
+/** Open. Throws E_NOT_UP, E_CONNECT, or what the daemon refuses with. `patienceMs`: for its answer. */
+export async function openSocket(address: DaemonAddress = remoteDaemon() ?? ownSocket(), patienceMs = HANDSHAKE_MS): Promise<Opened> {
   for (let again = 0; ; again++) {
     try {
-      return await open(address);
+      return await open(address, patienceMs);
     } catch (error) {
       // A daemon that was killed breaks off who waits at its socket, until the last of its threads is gone: then it is known to be down.
       const code = error instanceof HvkitError ? ((error.cause as NodeJS.ErrnoException | undefined)?.code ?? "") : "";
@@ -43,21 +49,37 @@ export async function openSocket(address: DaemonAddress = remoteDaemon() ?? ownS
   }
 }
 
-async function open(address: DaemonAddress): Promise<WebSocket> {
-  const options: ClientOptions = { perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES, handshakeTimeout: HANDSHAKE_MS };
+async function open(address: DaemonAddress, patienceMs: number): Promise<Opened> {
+  const options: ClientOptions = { perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES };
   const socket =
     typeof address === "string"
       ? new Socket(`ws://localhost${PATH}`, { ...options, createConnection: () => connectSocket(address) })
       : await openRemote(address, options);
-  await new Promise<void>((resolve, reject) => {
-    socket.once("open", resolve);
-    socket.on("error", (error: NodeJS.ErrnoException) => reject(unreachable(error, address)));
-    socket.once("unexpected-response", (_request, response) => {
-      const where = typeof address === "string" ? "the daemon" : address.url;
-      import("../transport/guard.js").then(({ refusedBy }) => refusedBy(where, response)).then((error) => reject(withHint(error)), reject);
-    });
+  let received = (): number => 0;
+  socket.once("upgrade", ({ socket: stream }) => {
+    received = () => stream.bytesRead;
   });
-  return socket;
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      // Not ws's own limit: that one is the socket's idle time, which a socket made by createConnection has not.
+      timer = setTimeout(() => reject(noAnswer(address, patienceMs)), patienceMs);
+      socket.once("open", resolve);
+      socket.on("error", (error: NodeJS.ErrnoException) => reject(unreachable(error, address)));
+      socket.once("unexpected-response", (_request, response) => {
+        const where = nameOf(address);
+        import("../transport/guard.js")
+          .then(({ refusedBy }) => refusedBy(where, response))
+          .then((error) => reject(withHint(error)), reject);
+      });
+    });
+  } catch (error) {
+    socket.terminate();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  return { socket, received: () => received() };
 }
 
 async function openRemote({ url: text, tokenFile }: RemoteDaemon, options: ClientOptions): Promise<WebSocket> {
@@ -95,17 +117,32 @@ function withHint(error: HvkitError): HvkitError {
 function unreachable(error: NodeJS.ErrnoException, address: DaemonAddress): HvkitError {
   const isAbsent = error.code === "ENOENT" || error.code === "ECONNREFUSED";
   if (isAbsent && typeof address === "string") return notUp(error);
-  const where = typeof address === "string" ? "the daemon" : address.url;
-  return new HvkitError("E_CONNECT", `${where} cannot be reached: ${error.message || error.code}`, {
+  return new HvkitError("E_CONNECT", `${nameOf(address)} cannot be reached: ${error.message || error.code}`, {
     hint: isAbsent ? "Nothing listens there: `hvkit status` on the daemon's side shows its port." : "`hvkit status` says whether it runs.",
     cause: error,
   });
 }
 
+const nameOf = (address: DaemonAddress): string => (typeof address === "string" ? "the daemon" : address.url);
+
+/** Its socket takes connections, and nobody serves them. */
+function noAnswer(address: DaemonAddress, patienceMs: number): HvkitError {
+  return new HvkitError("E_CONNECT", `${nameOf(address)} does not answer: nothing came within ${patienceMs / 1000} s`, {
+    hint: typeof address === "string" ? endIt() : "`hvkit down` on the daemon's side ends it, also one that hangs.",
+  });
+}
+
+/** What to do with a daemon that hangs. */
+export const endIt = (): string => `It hangs, or was stopped: \`hvkit down${ofInstance()}\` ends it.`;
+
 function notUp(cause?: unknown): HvkitError {
-  const { instance } = runtimePaths();
   return new HvkitError("E_NOT_UP", "the hypervisor is not up", {
-    hint: `Start it with \`hvkit up${instance === undefined ? "" : ` --instance ${instance}`}\`.`,
+    hint: `Start it with \`hvkit up${ofInstance()}\`.`,
     ...(cause === undefined ? {} : { cause }),
   });
+}
+
+function ofInstance(): string {
+  const { instance } = runtimePaths();
+  return instance === undefined ? "" : ` --instance ${instance}`;
 }
