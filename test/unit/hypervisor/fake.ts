@@ -144,6 +144,7 @@ export class FakeHypervisor implements RunningEngine {
       case Op.GuestDigest:
         return { words: [await digestOf(this.ram.slice(at(1), at(1) + at(2)))] };
       case Op.GuestDestroy:
+      case Op.ModuleUse:
       case Op.Shutdown:
         return {};
       default:
