@@ -16,6 +16,8 @@ import { readLayout } from "../snapshot/layout.js";
 import type { ListenAddress } from "../transport/address.js";
 
 const DEFAULT_CPUS = 2;
+/** of the lines that say that a machine elsewhere is still waited for */
+const WAITING_MS = 5000;
 
 /** what the daemon tells its starter until it is ready */
 export type LaunchMessage = { type: "line"; line: string } | { type: "ready" } | { type: "failed"; error: RpcError };
@@ -54,6 +56,8 @@ export interface BootContext {
   /** a listener on the hypervisor's events threw */
   onFault: (error: unknown) => void;
   signal: AbortSignal;
+  /** between two lines that say that a machine elsewhere has not answered yet */
+  waitingMs?: number;
 }
 
 export type Boot = (request: BootRequest, context: BootContext) => Promise<Booted>;
@@ -106,15 +110,23 @@ async function attachTo(request: AttachRequest, root: string, context: BootConte
   const { attach } = await import("../engines/attach.js");
   const engine = await attach(request, context.signal);
   context.onEngine(engine);
+  let waiting: NodeJS.Timeout | undefined;
   try {
     const { RemoteHypervisor } = await import("../hypervisor/client.js");
+    const { patienceFor } = await import("../hypervisor/session.js");
     const { endGuests } = await import("../hypervisor/leftovers.js");
+    const most = patienceFor(engine) / 1000;
+    const begun = Date.now();
+    waiting = setInterval(() => {
+      context.onLine(`engine: no answer yet after ${Math.round((Date.now() - begun) / 1000)} s; it is waited for ${most} s.`);
+    }, context.waitingMs ?? WAITING_MS);
     const hypervisor = await RemoteHypervisor.connect(engine, {
       symbolsPath: join(root, "build", "hv.elf"),
       onText: context.onLine,
       onFault: context.onFault,
       signal: context.signal,
     });
+    clearInterval(waiting);
     await warnOfBuild(root, hypervisor, context);
     const left = await endGuests(hypervisor);
     await hypervisor.modules.moduleUse(0); // whose layout table is known here
@@ -124,6 +136,8 @@ async function attachTo(request: AttachRequest, root: string, context: BootConte
   } catch (error) {
     await engine.stop();
     throw error instanceof HvkitError && error.code === "E_LINK_TIMEOUT" ? engine.silent(error) : error;
+  } finally {
+    clearInterval(waiting);
   }
 }
 

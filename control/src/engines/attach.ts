@@ -17,6 +17,8 @@ export interface AttachRequest {
   tokenFile?: string;
 }
 
+/** of what the hypervisor said */
+const LAST_LINES = 8;
 /** the other side's part of closing the line */
 const CLOSE_MS = 1000;
 
@@ -77,14 +79,28 @@ export class AttachedMachine implements RunningEngine {
   /** Nothing answered: what may be wrong at the other end. */
   silent(cause: HvkitError): HvkitError {
     const where = this.command.join(", ");
-    const { bytesIn } = cause.data ?? {};
+    const { bytesIn, framesIn, lines } = cause.data ?? {};
+    const said = Array.isArray(lines) ? lines.filter((line) => String(line).startsWith("hvkit: ")).slice(-LAST_LINES) : [];
     const [what, hint] =
       bytesIn === 0
-        ? ["nothing came", "Is the hypervisor booted there, and the cable or the bridge connected to its COM1?"]
-        : [
-            `${String(bytesIn)} bytes came, and no frame of hvkit`,
-            "Is the baud rate the other end's, and is it hvkit's hypervisor that sends?",
-          ];
+        ? [
+            "nothing came",
+            "Is the hypervisor booted there, and the cable or the bridge connected to its COM1? One that cannot run says why once, at its start.",
+          ]
+        : said.length > 0
+          ? [
+              `it said, and then no more:\n${said.join("\n")}`,
+              "Does the other direction of the line work? Boot it again, and attach before.",
+            ]
+          : framesIn !== 0
+            ? [
+                `${String(framesIn)} frames of hvkit came, and no answer to the first request`,
+                "Does the other direction of the line work, and does nobody else read this one?",
+              ]
+            : [
+                `${String(bytesIn)} bytes came, and no frame of hvkit`,
+                "Is the baud rate the other end's, and is it hvkit's hypervisor that sends?",
+              ];
     return new HvkitError("E_LINK_TIMEOUT", `no hypervisor answers at ${where}: ${what}`, { hint, data: cause.data ?? {}, cause });
   }
 }

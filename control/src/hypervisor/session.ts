@@ -29,9 +29,13 @@ export interface ConnectOptions {
 
 /** Milliseconds: [until Hello, for a request]. An emulator on a busy machine is far slower than its usual self. */
 const patience = { kvm: [15_000, 10_000], tcg: [45_000, 20_000], emulated: [120_000, 60_000], remote: [30_000, 60_000] } as const;
+/** how long its first answer is waited for */
+export const patienceFor = (engine: RunningEngine): number => patience[engine.accel][0];
 const SHUTDOWN_MS = 10_000;
 const KEPT_LINES = 100;
 const EXIT_FOLLOWS_MS = 500;
+/** what hv/boot writes before it halts the machine for good */
+const STOP = "hvkit: stop: ";
 
 export class Session extends EventEmitter<HypervisorEvents> {
   readonly engine: RunningEngine;
@@ -178,6 +182,8 @@ export class Session extends EventEmitter<HypervisorEvents> {
     if (this.#lines.length > KEPT_LINES) this.#lines.shift();
     this.#guard(() => this.#options.onText?.(shown));
     this.emit("text", shown);
+    // An engine ends then, and its exit tells. A machine elsewhere only falls silent.
+    if (this.engine.external && line.startsWith(STOP)) this.#lose(this.#stopped(line.slice(STOP.length)));
   }
 
   #onPanic(lines: string[]): void {
@@ -196,6 +202,16 @@ export class Session extends EventEmitter<HypervisorEvents> {
     const words = this.#shuttingDown ? "" : this.#lastWords();
     const data = { code, signal, lines: [...this.#lines] };
     this.#lose(new HvkitError("E_ENGINE_EXITED", `The engine ${this.engine.name} ${how}.${words}`, { data }));
+  }
+
+  #stopped(why: string): HvkitError {
+    const where = this.engine.command.join(", ");
+    return new HvkitError("E_HV_STOPPED", `The hypervisor at ${where} cannot run: ${why}.${this.#lastWords()}`, {
+      hint: why.includes("virtualization")
+        ? "Switch VT-x or SVM (AMD-V) on in that machine's firmware, and boot it again."
+        : "When that is mended, boot it again.",
+      data: { why, lines: [...this.#lines] },
+    });
   }
 
   #setAway(reason: string | undefined): void {
@@ -219,9 +235,10 @@ export class Session extends EventEmitter<HypervisorEvents> {
   }
 
   #silent(): HvkitError {
+    const { bytesIn, framesIn } = this.#link.statistics;
     return new HvkitError("E_LINK_TIMEOUT", `The hypervisor in ${this.engine.name} did not answer in time.${this.#lastWords()}`, {
       hint: "Run `hvkit doctor`; on a busy machine try again.",
-      data: { command: this.engine.command, lines: [...this.#lines], bytesIn: this.#link.statistics.bytesIn },
+      data: { command: this.engine.command, lines: [...this.#lines], bytesIn, framesIn },
     });
   }
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { projectRoot } from "../../../control/src/api/root.js";
-import { bootFrom } from "../../../control/src/daemon/boot.js";
+import { type BootContext, bootFrom } from "../../../control/src/daemon/boot.js";
 import { attach, isPassing } from "../../../control/src/engines/attach.js";
 import { HvkitError } from "../../../control/src/errors.js";
 import { RemoteHypervisor } from "../../../control/src/hypervisor/client.js";
@@ -77,7 +77,7 @@ function withGuests(): { options: FakeOptions; slots: Map<number, RunState> } {
   return { options, slots };
 }
 
-const boot = (lines: string[] = []) =>
+const boot = (lines: string[] = [], more: Partial<BootContext> = {}) =>
   bootFrom(projectRoot())(
     { engine: "auto", accel: "auto", memoryBytes: 0, attach: { to: path } },
     {
@@ -88,6 +88,7 @@ const boot = (lines: string[] = []) =>
         throw error;
       },
       signal: new AbortController().signal,
+      ...more,
     },
   );
 
@@ -167,5 +168,54 @@ describe("what does not answer is told by what came", () => {
       message: `no hypervisor answers at ${path}: 500 bytes came, and no frame of hvkit`,
       hint: expect.stringContaining("baud"),
     });
+  });
+
+  it("a frame, and no answer to the request", async () => {
+    const deaf = new FakeHypervisor({ answer: { [Op.Hello]: () => undefined } }).boot();
+    const error = await silence((socket) => {
+      socket.on("data", (bytes) => deaf.transport.write(bytes));
+      deaf.transport.onData((bytes) => socket.write(bytes));
+    });
+    expect(error).toMatchObject({
+      message: expect.stringMatching(/: \d+ frames of hvkit came, and no answer to the first request$/),
+    });
+  });
+
+  it("the hypervisor's own words", async () => {
+    expect(await silence((socket) => socket.resume().write("SeaBIOS\r\n\0hvkit: start\r\nhvkit: cpu: SVM ok\r\n"))).toMatchObject({
+      message: `no hypervisor answers at ${path}: it said, and then no more:\nhvkit: start\nhvkit: cpu: SVM ok`,
+    });
+  });
+});
+
+describe("a machine that cannot run it", () => {
+  it("is told by the hypervisor's own words, without waiting", async () => {
+    await listen((socket) => socket.resume().write("hvkit: cpu: VMX or SVM MISSING\r\nhvkit: stop: no usable hardware virtualization\r\n"));
+    const error: unknown = await boot().catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      code: "E_HV_STOPPED",
+      hint: expect.stringContaining("firmware"),
+      data: { why: "no usable hardware virtualization" },
+    });
+    expect(String(error)).toContain("hvkit: cpu: VMX or SVM MISSING\nhvkit: stop:");
+    expect(isPassing(error)).toBe(false);
+  });
+
+  it("that says nothing yet is waited for, with a line now and then", async () => {
+    let say = (): void => {};
+    await listen((socket) => {
+      socket.resume();
+      say = () => void socket.write("hvkit: stop: no usable memory above the hypervisor\r\n");
+    });
+    const lines: string[] = [];
+    const onLine = (line: string): void => {
+      lines.push(line);
+      if (lines.filter((each) => each.includes("no answer yet")).length === 3) say();
+    };
+    await expect(boot(lines, { onLine, waitingMs: 20 })).rejects.toMatchObject({
+      code: "E_HV_STOPPED",
+      hint: "When that is mended, boot it again.",
+    });
+    expect(lines).toContainEqual(expect.stringMatching(/^engine: no answer yet after \d+ s; it is waited for 30 s\.$/));
   });
 });
