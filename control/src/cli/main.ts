@@ -2,7 +2,11 @@
 // hvkit: parses the command line, runs one command, and ends with its exit code.
 import { CommanderError } from "@commander-js/extra-typings";
 import { EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, printError } from "./output.js";
+import { ownWords, passedThrough } from "./passthrough.js";
 import { COMMANDS, makeProgram } from "./program.js";
+
+/** how errors are told */
+let isJson = false;
 
 async function main(given: string[]): Promise<void> {
   const isHelp = given[0] === "help" && given.length > 1;
@@ -10,8 +14,11 @@ async function main(given: string[]): Promise<void> {
   const known = name !== undefined && Object.hasOwn(COMMANDS, name);
   // `help NAME` is `NAME --help`; a name that there is not is answered as a command that there is not.
   const argv = isHelp ? [...given.slice(1), ...(known ? ["--help"] : [])] : given;
-  const program = await makeProgram({ json: argv.includes("--json"), ...(known ? { names: [name] } : {}) });
-  await program.parseAsync(argv, { from: "user" });
+  const names = known ? { names: [name] } : {};
+  const program = await makeProgram({ json: () => isJson, ...names });
+  const words = passedThrough(argv, program);
+  isJson = ownWords(words).includes("--json");
+  await program.parseAsync(words, { from: "user" });
 }
 
 const args = process.argv.slice(2);
@@ -30,7 +37,7 @@ main(args).catch((error: unknown) => {
     process.exitCode = asked ? 0 : EXIT_USAGE;
     return;
   }
-  printError(error, args.includes("--json"));
+  printError(error, isJson);
   process.exitCode = exitCode(error);
 });
 

@@ -79,8 +79,9 @@ With NO_COLOR set, or without a terminal, there are no colours. A message is on 
 
 export const commandTree: Tree = (name = "") => makeProgram(Object.hasOwn(COMMANDS, name) ? { names: [name] } : {});
 
-/** @param names the commands that it shall have; all without */
-export async function makeProgram({ names = Object.keys(COMMANDS), json = false } = {}): Promise<CommandUnknownOpts> {
+/** @param names the commands that it shall have; all without
+ *  @param json whether errors are told as JSON: known when it parses */
+export async function makeProgram({ names = Object.keys(COMMANDS), json = () => false } = {}): Promise<CommandUnknownOpts> {
   const program = new Command("hvkit")
     .description("Boots a small bare-metal hypervisor (Intel VMX, AMD SVM), runs guests on it and reads their state.")
     .version(version(), "-V, --version", "print hvkit's version")
@@ -97,8 +98,8 @@ export async function makeProgram({ names = Object.keys(COMMANDS), json = false 
 }
 
 /** A command and those below it: how wrong usage is told. */
-function configure(command: CommandUnknownOpts, topic: string, json: boolean): void {
-  command.exitOverride().configureOutput({ outputError: (text) => printError(usageError(text, topic), json) });
+function configure(command: CommandUnknownOpts, topic: string, json: () => boolean): void {
+  command.exitOverride().configureOutput({ outputError: (text) => printError(usageError(text, topic), json()) });
   for (const below of command.commands) configure(below, `${topic} ${below.name()}`, json);
 }
 

@@ -14,7 +14,7 @@ export const exec = () =>
   new Command("exec")
     .description("run a command in a Linux guest")
     .argument("<guest>", "name or id")
-    .argument("<command...>", "a program of the guest, and its arguments; '--' before it")
+    .argument("<command...>", "a program of the guest, and its arguments; options of exec stand before it")
     .option("-w, --workdir <folder>", "the folder in the guest that it runs in", "/")
     .option("-e, --env <name=value>", "a variable of its environment; may be given again", addVariable, {} as Record<string, string>)
     .option("-n, --no-stdin", "give it an empty standard input")
@@ -24,7 +24,8 @@ export const exec = () =>
       "after",
       `
 Examples:
-  hvkit exec web -- uname -r
+  hvkit exec web uname -r
+  hvkit exec web ls -la /
   hvkit exec web -- sh -c 'dmesg | tail -3'
   hvkit exec web -e DEBUG=1 -w /tmp -- ./test.sh
   tar c data | hvkit exec web -- tar x -C /tmp
