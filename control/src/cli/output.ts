@@ -58,33 +58,73 @@ const GAP = "   ";
 /** a column that must be cut keeps as much */
 const LEAST_COLUMN = 6;
 
-/** Columns as wide as their longest text; the last is not padded. `room`: the terminal's width, to which the widest columns are cut. */
-export function table(headings: string[], rows: string[][], room = terminalWidth(process.stdout)): string {
-  const wanted = headings.map((heading, column) =>
-    Math.max(textWidth(heading), ...rows.map((row) => (row[column] === undefined ? 0 : textWidth(row[column])))),
-  );
-  const widths = room === undefined ? wanted : fit(wanted, room - GAP.length * (headings.length - 1));
-  const line = (cells: string[]): string => {
-    const text = cells
-      .map((cell, column) => pad(cut(cell, widths[column] ?? 0), widths[column] ?? 0))
-      .join(GAP)
-      .trimEnd();
-    return room === undefined ? text : cut(text, room);
-  };
-  const [head = "", ...body] = [headings, ...rows].map(line);
-  return [style(head, "bold"), ...body].join("\n");
+/** What gives way when a table has no room, by heading. */
+export interface Priorities {
+  /** never cut: what one copies from there. One that stands last goes on in the terminal's next line */
+  whole?: readonly string[];
+  /** left out when cutting the others is not enough, the first one first */
+  spare?: readonly string[];
 }
 
+/** of the terminal's width: what a last column that is never cut may keep from the others */
+const LAST_SHARE = 0.6;
+
+/** Columns as wide as their longest text; the last is not padded. `room`: the terminal's width, to which the widest columns are cut. */
+export function table(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  room = terminalWidth(process.stdout),
+  { whole = [], spare = [] }: Priorities = {},
+): string {
+  const all = headings.map((heading, at) => {
+    const texts = [heading, ...rows.map((row) => row[at] ?? "")];
+    return { texts, heading, wanted: Math.max(...texts.map(textWidth)), whole: whole.includes(heading) };
+  });
+  const columns = room === undefined ? all : withRoom(all, room, spare);
+  const widths = room === undefined ? columns.map(({ wanted }) => wanted) : fit(columns, room - GAP.length * (columns.length - 1));
+  const isLastWhole = columns.at(-1)?.whole ?? false;
+  const line = (row: number): string => {
+    const text = columns
+      .map(({ texts, whole: isWhole }, at) => pad(isWhole ? (texts[row] ?? "") : cut(texts[row] ?? "", widths[at] ?? 0), widths[at] ?? 0))
+      .join(GAP)
+      .trimEnd();
+    return room === undefined || isLastWhole ? text : cut(text, room);
+  };
+  return [style(line(0), "bold"), ...rows.map((_row, at) => line(at + 1))].join("\n");
+}
+
+interface Column {
+  texts: readonly string[];
+  heading: string;
+  wanted: number;
+  whole: boolean;
+}
+
+/** Without the spare ones for which there is no room beside what is never cut. */
+function withRoom(all: readonly Column[], room: number, spare: readonly string[]): Column[] {
+  let columns = all.map((column, at) =>
+    column.whole && at === all.length - 1 ? { ...column, wanted: Math.min(column.wanted, Math.floor(room * LAST_SHARE)) } : column,
+  );
+  const least = (): number => columns.reduce((total, column) => total + leastOf(column) + GAP.length, -GAP.length);
+  for (const heading of spare) {
+    if (least() <= room) break;
+    columns = columns.filter((column) => column.heading !== heading);
+  }
+  return columns;
+}
+
+const leastOf = ({ wanted, whole }: Column): number => (whole ? wanted : Math.min(wanted, LEAST_COLUMN));
+
 /** The widest columns give way, all to the same width; the last one has what remains. */
-function fit(wanted: number[], room: number): number[] {
-  const at = (level: number): number[] => wanted.map((width) => Math.min(width, level));
-  const sum = (widths: number[]): number => widths.reduce((total, width) => total + width, 0);
-  let level = Math.max(...wanted);
+function fit(columns: readonly Column[], room: number): number[] {
+  const at = (level: number): number[] => columns.map(({ wanted, whole }) => (whole ? wanted : Math.min(wanted, level)));
+  const sum = (widths: readonly number[]): number => widths.reduce((total, width) => total + width, 0);
+  let level = Math.max(...columns.map(({ wanted }) => wanted));
   while (level > LEAST_COLUMN && sum(at(level)) > room) level--;
   const widths = at(level);
   const last = widths.length - 1;
   const rest = room - sum(widths.slice(0, last));
-  return widths.map((width, column) => (column === last ? Math.max(width, Math.min(wanted[last] ?? 0, rest)) : width));
+  return widths.map((width, column) => (column === last ? Math.max(width, Math.min(columns[last]?.wanted ?? 0, rest)) : width));
 }
 
 /** "name   value" lines, values under one another. */

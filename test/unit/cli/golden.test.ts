@@ -98,6 +98,23 @@ describe("ps", () => {
     `);
   });
 
+  it("has id, name and state whole on a small terminal", () => {
+    const end = { code: "triple-fault", text: "", value: "0x1001b5", rip: "0x0" };
+    const guests: GuestSummary[] = [guest, { ...guest, name: "onlydefault-twenty", state: "exited", end, endedAt: at(300) }];
+    const lines = (room: number): string[] => showGuests(guests, now, room).split("\n");
+    expect(lines(80)).toEqual([
+      "ID             NAME                 STATE",
+      "0123456789ab   web                  running (idle) for 1 second",
+      "0123456789ab   onlydefault-twenty   exited (triple-fault 0x1001b5) 5 minutes ago",
+    ]);
+    expect(showGuests([guest], now, 80).split("\n")[1]).toBe(
+      "0123456789ab   web    linux   128 MiB   2 minutes…   running (idle) for 1 second",
+    );
+    for (const room of [20, 60]) {
+      expect(lines(room)[2]).toBe("0123456789ab   onlydefault-twenty   exited (triple-fault 0x1001b5) 5 minutes ago");
+    }
+  });
+
   it("shows its headings when there is nothing", () => {
     expect(showGuests([])).toBe("ID   NAME   IMAGE   MEMORY   RESTARTS   CREATED   STATE");
   });

@@ -67,6 +67,26 @@ describe("a table", () => {
       for (const line of table(headings, rows, room).split("\n")) expect(textWidth(line)).toBeLessThanOrEqual(room);
     }
   });
+
+  it("keeps whole what is marked so: others are cut, and then left out", () => {
+    const priorities = { whole: ["ID", "NAME"], spare: ["IMAGE"] };
+    expect(table(headings, rows, 62, priorities).split("\n")).toEqual([
+      "ID             NAME                         IMAGE    STATE",
+      "0123456789ab   web                          linux    running …",
+      "ba9876543210   a-name-that-is-rather-long   sector   paused",
+    ]);
+    expect(table(headings, rows, 52, priorities).split("\n")).toEqual([
+      "ID             NAME                         STATE",
+      "0123456789ab   web                          running…",
+      "ba9876543210   a-name-that-is-rather-long   paused",
+    ]);
+    // What is last, and whole, goes on in the next line.
+    expect(table(headings, rows, 52, { whole: ["STATE"], spare: ["IMAGE", "NAME"] }).split("\n")).toEqual([
+      "ID         NAME       STATE",
+      "0123456…   web        running (idle) for 12 seconds",
+      "ba98765…   a-name-…   paused",
+    ]);
+  });
 });
 
 describe("a mistyped name", () => {

@@ -31,5 +31,5 @@ export function showImages(images: ImageInfo[]): string {
     bytes === null ? "-" : showSize(bytes),
     problem ? `${problem.code}: ${problem.message}` : (description ?? ""),
   ]);
-  return table(["IMAGE", "KIND", "MEMORY", "SIZE", "DESCRIPTION"], rows);
+  return table(["IMAGE", "KIND", "MEMORY", "SIZE", "DESCRIPTION"], rows, undefined, { whole: ["IMAGE"], spare: ["SIZE", "MEMORY"] });
 }

@@ -2,7 +2,7 @@
 import { Command } from "@commander-js/extra-typings";
 import type { GuestSummary } from "../../api/schemas.js";
 import { showSize } from "../../api/size.js";
-import { print, printJson, showAge, table } from "../output.js";
+import { type Priorities, print, printJson, showAge, table } from "../output.js";
 import { call } from "../session.js";
 
 export const ps = () =>
@@ -24,7 +24,9 @@ States: created, running (idle: halted until an interrupt), paused, restarting, 
       else print(showGuests(guests));
     });
 
-export function showGuests(guests: GuestSummary[], now = Date.now()): string {
+const PRIORITIES: Priorities = { whole: ["ID", "NAME", "STATE"], spare: ["RESTARTS", "CREATED", "MEMORY", "IMAGE"] };
+
+export function showGuests(guests: GuestSummary[], now = Date.now(), room?: number): string {
   const rows = guests.map((guest) => [
     guest.id,
     guest.name,
@@ -34,7 +36,7 @@ export function showGuests(guests: GuestSummary[], now = Date.now()): string {
     `${showAge(guest.createdAt, now)} ago`,
     showState(guest, now),
   ]);
-  return table(["ID", "NAME", "IMAGE", "MEMORY", "RESTARTS", "CREATED", "STATE"], rows);
+  return table(["ID", "NAME", "IMAGE", "MEMORY", "RESTARTS", "CREATED", "STATE"], rows, room, PRIORITIES);
 }
 
 function showState({ state, idle, startedAt, endedAt, end }: GuestSummary, now: number): string {

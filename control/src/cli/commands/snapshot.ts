@@ -168,7 +168,10 @@ export function showSnapshots(entries: SnapshotEntry[], now = Date.now()): strin
         ]
       : [name, "-", "-", "-", showSize(bytes), "-", "-", `${problem?.code}: ${problem?.message}`],
   );
-  return table(["NAME", "GUEST", "IMAGE", "MEMORY", "SIZE", "TAKEN WITH", "CREATED", "DESCRIPTION"], rows);
+  return table(["NAME", "GUEST", "IMAGE", "MEMORY", "SIZE", "TAKEN WITH", "CREATED", "DESCRIPTION"], rows, undefined, {
+    whole: ["NAME"],
+    spare: ["SIZE", "MEMORY", "TAKEN WITH", "CREATED"],
+  });
 }
 
 export function showCheck({ ok, target, obstacles }: SnapshotCheck): string {
