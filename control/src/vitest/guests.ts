@@ -1,27 +1,28 @@
 // The guests of one test: made through it, gone when it ends. Of a test that failed, what is known of each is kept.
-import { rmSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { Params } from "../api/methods.js";
 import type { Abortable } from "../client/abort.js";
 import type { CloneOptions, Guest } from "../client/guest.js";
 import type { Hvkit, RunOptions } from "../client/hvkit.js";
 import { HvkitError } from "../errors.js";
 import { keepArtifacts } from "./artifacts.js";
-import { folderName } from "./title.js";
+import { ArtifactFolders } from "./folders.js";
+
+/** vitest loads this anew for each file of each run */
+const run = new ArtifactFolders();
 
 export class TestGuests {
   readonly #guests: Guest[] = [];
-  readonly #folder: string;
 
-  /** @param artifacts the folder for what is kept; a test's is one in it, named by its `title` */
+  /** @param artifacts the folder for what is kept; a test's is one in it, named by its `title`
+   *  @param folders of this run */
   constructor(
     private readonly hvkit: Hvkit,
-    artifacts: string,
+    private readonly artifacts: string,
     private readonly title: string,
     private readonly say: (line: string) => void = (line) => void process.stderr.write(`${line}\n`),
-  ) {
-    this.#folder = resolve(artifacts, folderName(title));
-  }
+    private readonly folders = run,
+  ) {}
 
   /** As hvkit.run(). A guest that resets itself has ended, and so has a Linux that panics, unless `noReboot` is false. */
   async run(image: string, options: RunOptions = {}): Promise<Guest> {
@@ -46,12 +47,13 @@ export class TestGuests {
 
   /** After the test. */
   async end(failed: boolean): Promise<void> {
-    rmSync(this.#folder, { recursive: true, force: true }); // of a run before
+    this.folders.ended(this.artifacts, this.title);
     const guests = this.#guests.splice(0);
     if (failed && guests.length > 0) {
+      const folder = this.folders.give(this.artifacts, this.title);
       for (const guest of guests)
-        await keepArtifacts(guest, join(this.#folder, guest.name)).catch((error: Error) => this.say(`hvkit: ${error.message}`));
-      this.say(`hvkit: ${this.title} failed; its guests' console, registers, exits and snapshot are in ${this.#folder}`);
+        await keepArtifacts(guest, join(folder, guest.name)).catch((error: Error) => this.say(`hvkit: ${error.message}`));
+      this.say(`hvkit: ${this.title} failed; its guests' console, registers, exits and snapshot are in ${folder}`);
     }
     for (const guest of guests) await removed(guest);
   }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { connect, type Hvkit } from "hvkit";
 import { TestGuests, test as withGuests } from "hvkit/vitest";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ArtifactFolders } from "../../../control/src/vitest/folders.js";
 import { folderName, titleOf } from "../../../control/src/vitest/title.js";
 import { EndReason } from "../../../protocol/messages.js";
 import { Harness } from "../daemon/harness.js";
@@ -22,7 +23,8 @@ afterEach(async () => {
 });
 
 const artifacts = (): string => join(harness.folder, "artifacts");
-const testGuests = (title: string): TestGuests => new TestGuests(hvkit, artifacts(), title, (line) => said.push(line));
+const testGuests = (title: string, run = new ArtifactFolders()): TestGuests =>
+  new TestGuests(hvkit, artifacts(), title, (line) => said.push(line), run);
 
 describe("a test's guests", () => {
   it("go when it ends, however they stand; others stay", async () => {
@@ -78,6 +80,28 @@ describe("a test's guests", () => {
     // The next run of the test begins anew.
     await testGuests("fails badly: a/b").end(false);
     expect(existsSync(folder)).toBe(false);
+  });
+
+  it("of one title, or of several tries, erase nothing of one another's in a run", async () => {
+    const run = new ArtifactFolders();
+    const fail = async (name: string, title = "same"): Promise<void> => {
+      const guests = testGuests(title, run);
+      await guests.run("sector", { name });
+      await guests.end(true);
+    };
+    const tries = Promise.all([fail("one"), fail("two")]);
+    await tries;
+    await fail("three");
+    await fail("other", "same 2");
+    await testGuests("same", run).end(false); // the try that passed
+    const found = Object.fromEntries(readdirSync(artifacts()).map((folder) => [folder, readdirSync(join(artifacts(), folder))[0]]));
+    expect(Object.keys(found).sort()).toEqual(["same", "same-2", "same~2", "same~3"]);
+    expect(Object.values(found).sort()).toEqual(["one", "other", "three", "two"]);
+    expect(new Set(said).size).toBe(4);
+    for (const folder of Object.keys(found)) expect(said.join("\n")).toMatch(new RegExp(`${folder}$`, "m"));
+    // The next run begins anew, with this test's alone.
+    await testGuests("same").end(false);
+    expect(readdirSync(artifacts())).toEqual(["same-2"]);
   });
 });
 
