@@ -30,6 +30,8 @@ import { trace, traceModes } from "./trace.js";
 const guest = z.string().min(1).max(128);
 /** the guest's serial port: 0 is COM1 (and port E9h), 1 is COM2 */
 const port = z.int().min(0).max(1).default(0);
+/** it is removed when it has ended, and who ran it has closed the connection */
+const autoRemove = z.boolean().optional();
 const affinity = launch.shape.affinity;
 /** how many clones at once */
 const cloneCount = z.int().min(1).max(MAX_CLONES).default(1);
@@ -58,6 +60,7 @@ export const methods = {
       name: z.string().max(1024).optional(),
       /** before its first instruction: it waits for unpause, or for a debugger */
       paused: z.boolean().default(false),
+      autoRemove,
     }),
     guestDetail,
   ),
@@ -82,6 +85,7 @@ export const methods = {
       affinity,
       paused: z.boolean().default(false),
       noReboot: launch.shape.noReboot,
+      autoRemove,
     }),
     z.array(guestDetail),
   ),

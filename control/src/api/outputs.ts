@@ -107,6 +107,7 @@ export const outputs: Record<string, z.ZodType> = {
     z.strictObject({ guest, id: z.string(), host: z.string(), port: z.int(), symbols: z.string().nullable(), command: z.string() }),
     z.strictObject({ socket: z.string(), symbols: z.string(), command: z.string() }).meta({ title: "with --hypervisor" }),
   ]),
+  version: z.strictObject({ version: z.string(), node: z.string() }),
   // The facts are what this machine is: their keys are not promised.
   doctor: z.strictObject({ checks: z.array(check), verdict: z.string(), usable: z.boolean(), facts: z.record(z.string(), z.unknown()) }),
 };

@@ -11,3 +11,8 @@ export function projectRoot(): string {
   }
   throw new HvkitError("E_NO_PROJECT", "hvkit's own folder cannot be found", { hint: "Run hvkit from its checkout." });
 }
+
+/** hvkit's own, of its package.json. */
+export function projectVersion(): string {
+  return (JSON.parse(readFileSync(join(projectRoot(), "package.json"), "utf8")) as { version: string }).version;
+}

@@ -14,17 +14,31 @@ const LEVELS: Record<number, string> = { 10: "trace", 20: "debug", 30: "info", 4
 export interface DaemonLogOptions {
   follow: boolean;
   json: boolean;
+  /** of what there is at first, only so many; by default all */
+  lines?: number;
 }
 
-export async function showDaemonLog({ follow, json }: DaemonLogOptions): Promise<void> {
+export async function showDaemonLog({ follow, json, lines }: DaemonLogOptions): Promise<void> {
   const { folder, log } = runtimePaths();
   if (!checkRuntimeFolder(folder) || !existsSync(log)) {
     throw new HvkitError("E_NOT_UP", "no daemon runs, and none was killed: there is no log", { hint: "Start one with `hvkit up`." });
   }
   const show = (line: string): void => print(json ? line : showLogLine(line));
-  if (existsSync(olderHalf(log))) new LineReader(olderHalf(log), show).read();
-  const reader = new LineReader(log, show);
+  let last: string[] | undefined = lines === undefined ? undefined : [];
+  const onLine = (line: string): void => {
+    if (!last) {
+      show(line);
+      return;
+    }
+    last.push(line);
+    if (last.length > (lines ?? 0)) last.shift();
+  };
+  if (existsSync(olderHalf(log))) new LineReader(olderHalf(log), onLine).read();
+  const reader = new LineReader(log, onLine);
   reader.read();
+  const found = last ?? [];
+  last = undefined;
+  for (const line of found) show(line);
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
   while (follow && !stop.signal.aborted && existsSync(log)) {

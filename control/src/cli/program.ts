@@ -1,9 +1,7 @@
 // The command line as a tree: every command, in the order of the help. A command's file is loaded when it is asked for, so that
 // small commands start fast; help, completion and the documents load them all.
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Command, type CommandUnknownOpts } from "@commander-js/extra-typings";
-import { projectRoot } from "../api/root.js";
+import { projectVersion } from "../api/root.js";
 import { HvkitError } from "../errors.js";
 import type { Tree } from "./completion.js";
 import { printError } from "./output.js";
@@ -52,6 +50,7 @@ export const COMMANDS: Record<string, () => Promise<Make>> = {
   dev: async () => (await import("./commands/dev.js")).dev,
   debug: async () => (await import("./commands/debug.js")).debug,
   doctor: async () => (await import("./commands/doctor.js")).doctor,
+  version: async () => (await import("./commands/version.js")).version,
   completion: async () => (await import("./commands/completion.js")).completion,
   complete: async () => (await import("./commands/complete.js")).complete,
 };
@@ -81,10 +80,10 @@ export const commandTree: Tree = (name = "") => makeProgram(Object.hasOwn(COMMAN
 
 /** @param names the commands that it shall have; all without
  *  @param json whether errors are told as JSON: known when it parses */
-export async function makeProgram({ names = Object.keys(COMMANDS), json = () => false } = {}): Promise<CommandUnknownOpts> {
+export async function makeProgram({ names = Object.keys(COMMANDS), json = (): boolean => false } = {}): Promise<CommandUnknownOpts> {
   const program = new Command("hvkit")
     .description("Boots a small bare-metal hypervisor (Intel VMX, AMD SVM), runs guests on it and reads their state.")
-    .version(version(), "-V, --version", "print hvkit's version")
+    .version(projectVersion(), "-V, --version", "print hvkit's version")
     .helpCommand("help [command]", "show what a command does")
     .addHelpText("after", AFTER_HELP)
     .hook("preAction", (own) => chooseDaemon(own.opts()));
@@ -110,9 +109,4 @@ function usageError(text: string, topic: string): HvkitError {
     .trim()
     .replaceAll("\n", " ");
   return new HvkitError("E_USAGE", message, { hint: `\`hvkit help${topic}\` shows what there is.` });
-}
-
-function version(): string {
-  const { version: text } = JSON.parse(readFileSync(join(projectRoot(), "package.json"), "utf8")) as { version: string };
-  return text;
 }

@@ -7,6 +7,7 @@ import { SnapshotStore } from "../snapshot/store.js";
 import type { ListenAddress } from "../transport/address.js";
 import { bracketed } from "../transport/guard.js";
 import { writeToken } from "../transport/token.js";
+import { AutoRemove } from "./autoremove.js";
 import type { Boot, BootRequest } from "./boot.js";
 import { Clones } from "./clones.js";
 import { Debuggers } from "./debuggers.js";
@@ -83,6 +84,7 @@ export class Daemon {
     }
     const clones = new Clones(this.host, this.guests, log);
     const handlers = makeHandlers({
+      autoRemove: new AutoRemove(this.guests, log),
       host: this.host,
       guests: this.guests,
       events: this.events,

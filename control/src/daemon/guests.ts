@@ -222,6 +222,15 @@ export class Guests extends EventEmitter<GuestsEvents> {
     });
   }
 
+  /** Nothing is done when it runs again by its turn, or is gone. */
+  removeEnded(guest: Guest): Promise<void> {
+    return guest.exclusive(async () => {
+      if (guest.state !== "exited" || this.#guests.get(guest.name) !== guest) return;
+      await this.slots.destroy(guest);
+      this.#forget(guest);
+    });
+  }
+
   /** A guest that was made in vain goes, also when the hypervisor went before it. */
   takeBack(guest: Guest): Promise<void> {
     this.#resets.cancel(guest);

@@ -15,6 +15,7 @@ import { type Catalog, imageFiles } from "../images/catalog.js";
 import type { CpioFile } from "../images/cpio.js";
 import { imageMemory } from "../images/loader.js";
 import { inspectSnapshot, listSnapshots } from "../snapshot/info.js";
+import type { AutoRemove } from "./autoremove.js";
 import type { Clones } from "./clones.js";
 import type { Connection, Handlers } from "./connection.js";
 import { allCounters, guestCounters, linkCounters } from "./counters.js";
@@ -42,6 +43,7 @@ export interface Services {
   swaps: Swaps;
   snapshots: Snapshots;
   debuggers: Debuggers;
+  autoRemove: AutoRemove;
   paths: RuntimePaths;
   tcp: () => Status["tcp"];
   startedAt: Date;
@@ -55,7 +57,7 @@ const PANIC_OPTIONS = "panic=-1 oops=panic";
 const MAX_ADDED_BYTES = 512 * 2 ** 20;
 
 export function makeHandlers(services: Services): Handlers {
-  const { host, guests, events, catalog, clones, modules, swaps, snapshots, debuggers } = services;
+  const { host, guests, events, catalog, clones, modules, swaps, snapshots, debuggers, autoRemove } = services;
   const tell =
     (connection: Connection): Progress =>
     (stage, done, total, unit) =>
@@ -98,7 +100,7 @@ export function makeHandlers(services: Services): Handlers {
       data: toBase64(await host.hypervisor.ping(data === undefined ? undefined : Buffer.from(data, "base64"))),
     }),
 
-    run: async ({ name, paused, ...launch }, connection) => {
+    run: async ({ name, paused, autoRemove: remove, ...launch }, connection) => {
       const { image: reference, memory, cpu = "portable", append, add, affinity, trace: traced = false, noReboot = false } = launch;
       if (name !== undefined) checkName(name, "guest");
       const found = await catalog.find(reference);
@@ -114,10 +116,16 @@ export function makeHandlers(services: Services): Handlers {
         launch,
         ...(affinity === undefined ? {} : { affinity }),
       };
-      return handOver(await guests.run(image, name, options, tellOrStop(connection), paused), connection);
+      const guest = await guests.run(image, name, options, tellOrStop(connection), paused);
+      if (remove) autoRemove.follow(guest, connection);
+      return handOver(guest, connection);
     },
     clone: async ({ guest, ...wish }, connection) => details(await clones.clone(guests.find(guest), wish, tellOrStop(connection))),
-    "run.from": async ({ snapshot, ...options }, connection) => details(await snapshots.copies(snapshot, options, tellOrStop(connection))),
+    "run.from": async ({ snapshot, autoRemove: remove, ...options }, connection) => {
+      const made = await snapshots.copies(snapshot, options, tellOrStop(connection));
+      if (remove) for (const guest of made) autoRemove.follow(guest, connection);
+      return details(made);
+    },
     ps: async () => {
       const running = host.linkLost ? [] : guests.all().filter(({ state }) => state === "running");
       // One that ends meanwhile shows what it was.

@@ -351,6 +351,43 @@ describe.skipIf(!existsSync(MAIN))("hvkit", { timeout: 60_000 }, () => {
     expect(await typist.done).toMatchObject({ code: 0, out: "first\nsecond\n" });
   });
 
+  it("is used as docker is: ps -q, logs -n, run --rm, version", async () => {
+    const { version } = JSON.parse(readFileSync(join(projectRoot(), "package.json"), "utf8")) as { version: string };
+    expect(await hvkit("version")).toEqual({ code: 0, out: `${version}\n`, err: "" });
+    const { out: id } = await hvkit("run", "-it", "sector", "--name", "habits", "-d");
+    expect((await hvkit("ps", "-aq")).out.split("\n")).toContain(id.trim());
+    const slot = Math.max(...harness.hypervisor.guests.keys());
+    harness.hypervisor.write(slot, "one\ntwo\nthree\n");
+    expect((await hvkit("logs", "-n", "2", "habits")).out).toBe("two\nthree\n");
+    expect(JSON.parse((await hvkit("logs", "--tail", "1", "habits", "--json")).out)).toMatchObject({ start: 8, end: 14, text: "three\n" });
+    expect(await hvkit("logs", "-n", "some", "habits")).toMatchObject({ code: 2, err: expect.stringContaining("or 'all'") as string });
+    const follower = start(["logs", "-fn", "1", "habits"], env);
+    await until(() => follower.result.out === "three\n");
+    harness.hypervisor.write(slot, "four\n");
+    harness.hypervisor.end(slot, EndReason.PowerOff);
+    expect((await follower.done).out).toBe("three\nfour\n");
+    await hvkit("rm", "habits");
+
+    const attached = start(["run", "--rm", "sector", "--name", "attached-rm", "--json"], env);
+    await until(() => attached.result.err.includes("guest attached-rm"));
+    harness.hypervisor.end(Math.max(...harness.hypervisor.guests.keys()), EndReason.PowerOff);
+    const { code, out } = await attached.done;
+    expect({ code, ended: JSON.parse(out) as object }).toMatchObject({ code: 0, ended: { state: "exited" } });
+    await hvkit("run", "--rm", "sector", "--name", "detached-rm", "-d");
+    harness.hypervisor.end(Math.max(...harness.hypervisor.guests.keys()), EndReason.PowerOff);
+    await until(async () => !/attached-rm|detached-rm/.test((await hvkit("ps")).out));
+  });
+
+  it("gives a guest's command all words from its first on, without --", async () => {
+    await hvkit("run", "sector", "--name", "words", "-d");
+    expect(await hvkit("exec", "words", "ls", "-la", "/", "--json")).toEqual({
+      code: 125,
+      out: "",
+      err: expect.stringMatching(/^hvkit: E_EXEC_GUEST: /) as string,
+    });
+    await hvkit("rm", "-f", "words");
+  });
+
   it("starts fast", async () => {
     const base = await fastest(() => timed(process.execPath, ["-e", "0"]));
     const ps = await fastest(() => timed(process.execPath, [MAIN, "ps"]));

@@ -1,5 +1,5 @@
 // hvkit ps: the guests.
-import { Command } from "@commander-js/extra-typings";
+import { Command, Option } from "@commander-js/extra-typings";
 import type { GuestSummary } from "../../api/schemas.js";
 import { showSize } from "../../api/size.js";
 import { type Priorities, print, printJson, showAge, table } from "../output.js";
@@ -8,19 +8,23 @@ import { call } from "../session.js";
 export const ps = () =>
   new Command("ps")
     .description("list the guests, those that ended too")
-    .option("--json", "print as JSON")
+    .option("-q, --quiet", "print ids alone, one a line")
+    .addOption(new Option("-a, --all", "as docker has it: those that ended are listed in any case").hideHelp())
+    .addOption(new Option("--json", "print as JSON").conflicts("quiet"))
     .addHelpText(
       "after",
       `
 Examples:
   hvkit ps
   hvkit ps --json
+  hvkit rm -f $(hvkit ps -q)
 
 States: created, running (idle: halted until an interrupt), paused, restarting, exited (with why), lost (went down with the hypervisor).`,
     )
-    .action(async ({ json }) => {
+    .action(async ({ json, quiet }) => {
       const guests = await call("ps", {});
       if (json) printJson(guests);
+      else if (quiet) for (const { id } of guests) print(id);
       else print(showGuests(guests));
     });
 

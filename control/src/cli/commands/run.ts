@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Option } from "@commander-js/extra-typings";
 import { cpuModels } from "../../api/cpu.js";
+import type { Client } from "../../client/client.js";
 import { parseCpuList } from "../../cpulist.js";
 import { HvkitError } from "../../errors.js";
 import { parseCloneCount } from "../clonecount.js";
@@ -53,6 +54,9 @@ export const run = () =>
     .option("--no-reboot", "end it when it resets itself, instead of starting it again; a Linux that panics ends, too")
     .option("--trace", "record its exits from the first one on, for 'hvkit trace'")
     .option("--paused", "leave it before its first instruction, for 'hvkit debug' or 'hvkit unpause'")
+    .option("--rm", "remove it when it has ended")
+    .addOption(new Option("-i, --interactive", "as docker has it: what is typed goes to the guest in any case").hideHelp())
+    .addOption(new Option("-t, --tty", "as docker has it: the console is a terminal where there is one").hideHelp())
     .option("-d, --detach", "do not attach to the console; print the guest's id")
     .addOption(
       new Option("--deterministic", "in a machine of its own that does the same at each run, to the byte; without a daemon").conflicts([
@@ -62,6 +66,7 @@ export const run = () =>
         "cpuAffinity",
         "trace",
         "paused",
+        "rm",
         "detach",
       ]),
     )
@@ -77,12 +82,14 @@ Examples:
   hvkit run linux --cpu host
   hvkit run linux --append 'nonce=7' --add ./data --add ./test.sh:/bin/test.sh
   hvkit run ./my-kernel
+  hvkit run --rm linux
   hvkit run --from before-upgrade --name test --count 3
   hvkit run hello64 --append ticks=3 --deterministic
   hvkit run hello16 --deterministic --with 'hello64 ticks=2' --engine bochs
 
 On a terminal, ^] leaves the console and the guest goes on. Without one, the console's output is printed until the guest ends.
-A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm'.`,
+A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm'; with --rm
+it is not.`,
     )
     .action(
       async (
@@ -99,6 +106,7 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
           reboot,
           paused,
           trace,
+          rm,
           detach,
           json,
           deterministic,
@@ -125,6 +133,7 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
           const common = {
             paused: paused === true,
             ...(reboot ? {} : { noReboot: true }),
+            ...(rm ? { autoRemove: true } : {}),
             ...(name === undefined ? {} : { name }),
             ...(cpuAffinity === undefined ? {} : { affinity: parseCpuList(cpuAffinity, "--cpu-affinity") }),
           };
@@ -152,10 +161,21 @@ A guest that ended is kept for 'logs', 'regs', 'mem' and 'stats' until 'hvkit rm
             const ended = await client.call("inspect", { guest: guest.id });
             printJson(from === undefined ? ended : [ended]);
           }
+          // The daemon does it, too, when this connection is closed: but who waited for the guest may count on it.
+          if (rm && end?.state === "exited") await removed(client, guest.id);
           if (end) process.exitCode = exitCodeOf(end);
         });
       },
     );
+
+/** By now somebody else may have removed it, or started it again. */
+async function removed(client: Client, guest: string): Promise<void> {
+  try {
+    await client.call("rm", { guest });
+  } catch (error) {
+    if (!(error instanceof HvkitError) || !["E_NO_GUEST", "E_GUEST_RUNNING"].includes(error.code)) throw error;
+  }
+}
 
 /** The image, or the snapshot. */
 function sourceOf(image: string | undefined, from: string | undefined, count: number | undefined): string {
