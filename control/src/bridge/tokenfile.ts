@@ -19,10 +19,14 @@ export function tokenPath(port: number): string | undefined {
   return checkRuntimeFolder(folder()) ? file(port) : undefined;
 }
 
+/** The process whose it is: staletokens.ts. */
+export const markBeside = (path: string): string => `${path}.json`;
+
 /** The bridge has ended: its token opens nothing any more. */
 export function dropToken(path: string): void {
   rmSync(path, { force: true });
   if (dirname(path) !== folder()) return;
+  rmSync(markBeside(path), { force: true });
   try {
     rmdirSync(folder());
   } catch {

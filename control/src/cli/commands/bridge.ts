@@ -108,6 +108,11 @@ async function keepToken(token: string, given: string | undefined, path: string 
   const { makeTokenPath } = await import("../../bridge/tokenfile.js");
   const { writeToken } = await import("../../transport/token.js");
   const file = path ?? makeTokenPath(port);
+  if (path === undefined) {
+    const { claimToken, dropStaleTokens } = await import("../../bridge/staletokens.js");
+    claimToken(file);
+    dropStaleTokens(file);
+  }
   if (given === undefined) writeToken(file, token);
   return file;
 }
