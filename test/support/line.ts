@@ -6,11 +6,13 @@ import { randomFrom } from "./scale.js";
 
 export interface Cuts {
   seed: number;
-  /** bytes, there and back, from one to the next, about */
+  /** bytes, there and back, from one to the next, at most: of N times as many it is cut at least N times */
   every: number;
-  /** pieces that are lost, at most */
+  /** pieces that are lost, at most; a piece is what comes at once, 4 KiB of it at most */
   pieces: number;
 }
+
+const PIECE_BYTES = 4096;
 
 export class BareLine implements RunningEngine {
   readonly #engine: RunningEngine;
@@ -80,20 +82,27 @@ export class BareLine implements RunningEngine {
   }
 
   #next({ every }: Cuts): number {
-    return Math.ceil(every / 2) + this.#below(every);
+    return every - this.#below(Math.ceil(every / 5));
   }
 
-  /** What of a piece comes through. */
+  /** What comes through, piece by piece: a long read must not be one cut where there should be several. */
   #cut(bytes: Uint8Array): Uint8Array {
-    if (!this.#cuts) return bytes;
+    const cuts = this.#cuts;
+    if (!cuts) return bytes;
+    const left: Uint8Array[] = [];
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES) left.push(this.#piece(bytes.subarray(at, at + PIECE_BYTES), cuts));
+    return left.length === 1 && left[0] ? left[0] : Buffer.concat(left);
+  }
+
+  #piece(bytes: Uint8Array, cuts: Cuts): Uint8Array {
     if (this.#lost > 0) {
       this.#lost--;
       return new Uint8Array();
     }
     this.#until -= bytes.length;
     if (this.#until > 0) return bytes;
-    this.#until = this.#next(this.#cuts);
-    this.#lost = this.#below(this.#cuts.pieces);
+    this.#until += this.#next(cuts); // what came beyond this cut counts for the next
+    this.#lost = this.#below(cuts.pieces);
     this.count++;
     return bytes.subarray(0, this.#below(bytes.length));
   }
