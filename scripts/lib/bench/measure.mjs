@@ -10,6 +10,7 @@ import { GuestKind, Op } from "../../../build/js/protocol/messages.js";
 import { TraceMode } from "../../../build/js/protocol/trace.js";
 import { SvmField, VmxField } from "../../../build/js/protocol/vcb.js";
 import { root } from "../run.mjs";
+import { cloneWall, clones, copyOnWrite, mostGuests } from "./clones.mjs";
 import { daemon } from "./daemon.mjs";
 import { DevCopy } from "./devcopy.mjs";
 import { directLinux } from "./direct.mjs";
@@ -33,6 +34,8 @@ const counted = {
   ready: { of: ["boot.reset_to_ready"], measure: async ({ hypervisor }) => ({ "boot.reset_to_ready": Number(hypervisor.hello.readyTsc) }) },
   switches: { of: ["sched.switch"], measure: schedSwitch },
   restore: { of: ["snapshot.restore_to_first_instruction"], measure: restoreToFirstInstruction },
+  clones: { of: ["clone.instructions", "clone.protect_instructions", "clone.bytes"], measure: clones },
+  cow: { of: ["cow.first_fault", "cow.fault"], measure: copyOnWrite },
   linux: { of: ["linux.to_init", "linux.exits", "guest.overhead_bytes"], measure: linux },
 };
 /** Wall-clock figures. */
@@ -44,6 +47,7 @@ const timed = {
   upload: { of: ["upload.mb_per_s"], measure: upload },
   gdb: { of: ["gdb.read_mb_per_s"], measure: gdbRead },
   swap: { of: ["swap.ms"], measure: swapOnce },
+  clone: { of: ["clone.wall_ms"], measure: cloneWall },
   snapshot: { of: ["snapshot.save_mb_per_s", "snapshot.restore_ms", "snapshot.bytes"], measure: snapshots },
 };
 
@@ -79,6 +83,7 @@ export async function measureEngine(engine, { only, note }) {
       for (const name of of) values[name] = none("KVM's machines have no counter of instructions");
   else await take(counted, { icount: true });
   await take(timed);
+  if (wanted(["guests.max_in_1g"])) Object.assign(values, await inOneGigabyte(engine, note));
   if (wanted(["cpus.speedup"])) values["cpus.speedup"] = await cpusSpeedup(engine, note);
   if (wanted(["dev.save_to_output_ms"])) values["dev.save_to_output_ms"] = await saveToOutput(engine, note);
   if (wanted(DAEMON)) Object.assign(values, await daemon(engine).catch((error) => failed(DAEMON, error)));
@@ -199,6 +204,19 @@ async function schedSwitch(bench) {
     return entered === undefined ? [] : [entered - left];
   });
   return { "sched.switch": median(switches) };
+}
+
+async function inOneGigabyte(engine, note) {
+  if (engine.engine === "bochs") return { "guests.max_in_1g": none("measured on QEMU: the hypervisor's memory is the same on both") };
+  const bench = await Bench.start(engine, { memoryMiB: 1024 });
+  try {
+    return await mostGuests(bench);
+  } catch (error) {
+    return failed(["guests.max_in_1g"], error);
+  } finally {
+    note("guests");
+    await bench.stop();
+  }
 }
 
 const SPIN_COUNTER = 0x200000;

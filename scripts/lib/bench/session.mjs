@@ -1,4 +1,5 @@
 // One hypervisor for a measurement: the engine, the link, guests from images, and their consoles. Made of the built control plane.
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,6 +7,7 @@ import { createEngine } from "../../../build/js/control/src/engines/engines.js";
 import { RemoteHypervisor } from "../../../build/js/control/src/hypervisor/client.js";
 import { Catalog } from "../../../build/js/control/src/images/catalog.js";
 import { imageMemory, loadPlan } from "../../../build/js/control/src/images/loader.js";
+import { GuestLimit } from "../../../build/js/protocol/messages.js";
 import { root } from "../run.mjs";
 
 const CONSOLE_SECONDS = 240;
@@ -73,9 +75,20 @@ export class Bench {
   /** A guest that was not started; nothing is known any more of the one that had its number before. */
   async create(options) {
     const created = await this.hypervisor.guestCreate(options);
-    this.#consoles.delete(created.guest);
-    this.#ended.delete(created.guest);
+    this.#forget(created.guest);
     return created;
+  }
+
+  /** A copy of one; what it says before the answer is here is not kept. */
+  async clone(source, { paused = false } = {}) {
+    const made = await this.hypervisor.guestClone({ guest: source, entropy: randomBytes(GuestLimit.EntropyBytes), paused });
+    this.#forget(made.guest);
+    return made;
+  }
+
+  #forget(guest) {
+    this.#consoles.delete(guest);
+    this.#ended.delete(guest);
   }
 
   /** All that the guest wrote until it ended. */
@@ -88,6 +101,12 @@ export class Bench {
   /** The console shows it. */
   shows(guest, text) {
     return this.#until(() => this.#consoles.get(guest)?.includes(text), `guest ${guest} to show ${text}`);
+  }
+
+  /** The console's first match, when it has come. */
+  async matches(guest, pattern) {
+    await this.#until(() => pattern.test(this.#consoles.get(guest) ?? ""), `guest ${guest} to show ${pattern}`);
+    return pattern.exec(this.#consoles.get(guest));
   }
 
   async remove(guest) {
