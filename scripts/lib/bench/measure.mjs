@@ -10,7 +10,7 @@ import { GuestKind, Op } from "../../../build/js/protocol/messages.js";
 import { TraceMode } from "../../../build/js/protocol/trace.js";
 import { SvmField, VmxField } from "../../../build/js/protocol/vcb.js";
 import { root } from "../run.mjs";
-import { cloneWall, clones, copyOnWrite, mostGuests } from "./clones.mjs";
+import { clones, cloneWall, copyOnWrite, mostGuests } from "./clones.mjs";
 import { daemon } from "./daemon.mjs";
 import { DevCopy } from "./devcopy.mjs";
 import { directLinux } from "./direct.mjs";
