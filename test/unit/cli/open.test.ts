@@ -1,18 +1,23 @@
 // Commands on a snapshot's file, with no daemon near: what they print, what they refuse, and that the file is never written.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, constants, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { outputs } from "../../../control/src/api/outputs.js";
+import { projectRoot } from "../../../control/src/api/root.js";
 import { captured } from "../../../control/src/cli/output.js";
 import { commandTree } from "../../../control/src/cli/program.js";
 import { digestOf } from "../../../control/src/hypervisor/digest.js";
 import { HEADER } from "../../../control/src/snapshot/format.js";
 import { Register } from "../../../protocol/state.js";
+import { openPty } from "../../support/pty.js";
 import { Kernel, MIB } from "../linux/kernel.js";
 import { Board } from "../machine/devices/board.js";
 import { fileOf } from "../offline/saved.js";
 
+const MAIN = join(projectRoot(), "build/js/control/src/cli/main.js");
 /** mov eax, 1; hlt */
 const CODE = [0xb8, 1, 0, 0, 0, 0xf4];
 
@@ -204,5 +209,38 @@ describe("open", () => {
 
   it("leaves at quit, and passes over what is empty or a comment", async () => {
     expect(await open("", "# nothing", "in 80", "quit", "frob")).toEqual(["00h"]);
+  });
+});
+
+describe.skipIf(process.platform !== "linux" || !existsSync(MAIN))("open at a terminal", () => {
+  it("asks, goes on after what is wrong, completes, and leaves at ^D", { timeout: 60_000 }, async () => {
+    const pty = openPty();
+    const near = openSync(pty.path, constants.O_RDWR | constants.O_NOCTTY);
+    const child = spawn(process.execPath, [MAIN, "open", path], { stdio: [near, near, near], env: { ...process.env, NO_COLOR: "1" } });
+    const ended = once(child, "close");
+    let seen = "";
+    pty.far().on("data", (bytes: Buffer) => {
+      seen += bytes.toString("latin1");
+    });
+    /** The answer to what was typed, up to the next prompt. */
+    const type = async (keys: string): Promise<string> => {
+      seen = "";
+      pty.far().write(keys);
+      await expect.poll(() => seen, { timeout: 20_000 }).toMatch(/web> [^>]*$/);
+      return seen;
+    };
+    await expect.poll(() => seen, { timeout: 40_000 }).toMatch(/The file is never written.*web> /s);
+    expect(await type("in 3fd\r")).toMatch(/\r\n60h\r\n/);
+    expect(await type("frob\r")).toMatch(/E_USAGE: there is no verb 'frob'/);
+    expect(await type("mem\r")).toMatch(/E_USAGE: missing required argument 'address'/);
+    pty.far().write("disa");
+    await expect.poll(() => seen, { timeout: 20_000 }).toMatch(/disa$/);
+    pty.far().write("\t");
+    await expect.poll(() => seen, { timeout: 20_000 }).toMatch(/disasm /);
+    expect(await type("-n 1\r")).toMatch(/=> 00007c00 {2}b801000000 {2,}mov eax,1\r\n/);
+    pty.far().write("\x04");
+    expect(await ended).toEqual([0, null]);
+    pty.far().destroy();
+    closeSync(near);
   });
 });
