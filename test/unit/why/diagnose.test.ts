@@ -232,3 +232,44 @@ it("findings are shown with their evidence and what to do, the surest first", ()
       → \`hvkit status\` shows the CPUs; \`hvkit up --cpus N\` boots with more, --cpu-affinity and \`hvkit pause\` make room."
   `);
 });
+
+describe("a snapshot", () => {
+  const saved = (change: Parameters<typeof evidence>[0]) => evidence({ state: "saved", ...change });
+
+  it.each([
+    ["nothing that would wake it", {}, "no-timer certain"],
+    [
+      "a request that is masked, and nothing else that would wake it",
+      { "picMaster.irr": 1n, "picMaster.imr": 1n },
+      "interrupt-masked likely",
+    ],
+    [
+      "one that is masked, and a timer that will come",
+      { "picMaster.irr": 1n, "picMaster.imr": 1n, "timers.pit": 2n * 10n ** 9n },
+      "interrupt-masked possible",
+    ],
+    ["a timer", { "timers.pit": 2n * 10n ** 9n }, "idle likely"],
+    ["a serial port that interrupts", { "com1.ier": 1n, "com1.mcr": 11n }, "waits-for-input likely"],
+  ])("of a guest in HLT has %s", (_, records, expected) => {
+    const halted = { "machine.halted": 1n, ...records };
+    const found = diagnose(saved({ standing: standing({ records: halted, ...HLT }) }));
+    expect(`${found[0]?.code} ${found[0]?.certainty}`).toBe(expected);
+    expect(found[0]?.evidence.join()).not.toMatch(/looks|meanwhile/);
+  });
+
+  it("of one that executes says where it stands, and no more", () => {
+    const found = diagnose(saved({ standing: standing() }));
+    expect(found).toMatchObject([{ code: "saved", certainty: "certain", hint: expect.stringContaining("hvkit restore") }]);
+    expect(found[0]?.evidence[0]).toMatch(/^RIP 0x100000/);
+  });
+
+  it("of a Linux that panicked says so first", () => {
+    const panic = { reason: "Fatal exception", cause: "BUG: kernel NULL pointer dereference", trace: ["boom+0x5/0x10", "? other+0x1/0x2"] };
+    const [first] = diagnose(saved({ standing: standing(), panic }));
+    expect(first).toMatchObject({
+      code: "kernel-panic",
+      text: "Linux panicked: Fatal exception",
+      evidence: ["BUG: kernel NULL pointer dereference", "at boom+0x5/0x10", "at ? other+0x1/0x2"],
+    });
+  });
+});
