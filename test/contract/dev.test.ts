@@ -109,6 +109,7 @@ onEachEngine("dev", (target) => {
         if (!guest) throw new Error("not there");
         return guest;
       };
+      if (copy.child.exitCode === null) await copy.interrupt(); // by itself (-t)
       copy.start(["hello64", "--live", "--engine", target.engine, ...(target.engine === "qemu" ? ["--accel", target.accel] : [])]);
       await copy.event(isA("watching"), seconds(80));
       await copy.event(says("tick 1"), seconds(40));
