@@ -12,8 +12,8 @@
 //   seq      Data: its number, modulo 256. Ack: a bit for each of the 7 frames after `ack` that has arrived before it (bit 0: ack + 1).
 //            Others: 0.
 //   ack      the number of the next Data frame that the sender of this frame expects: all before it have arrived.
-//   channel  Data: its Channel, or Probe to 15: a probe. Ack: the same of the last probe that came, as far as nothing that was no use came after
-//            it; else less than Probe. And of Data and Ack the credit in the upper four bits: Data frames from `ack` on that the sender of this
+//   channel  Data: its Channel, or Probe to 15: a probe. Ack, from the hypervisor: that of the last Data that it had no use for, so of a probe
+//            that has come; from the control plane: Missing, or 0. And of Data and Ack the credit in the upper four bits: Data frames from `ack` on that the sender of this
 //            frame will take, 0 to Window. Others: 0.
 //   CRC-32C  over all that stands before it (RFC 3720 B.4: reflected, initial and final FFFFFFFFh).
 //
@@ -33,6 +33,8 @@
 // A frame that is sent again, and after which nothing else can be sent, would be missed by the clock alone if it were lost again. A sender that
 // minds that (the control plane; the hypervisor's clock is quick enough) sends a probe after it: Data without a payload, with the number
 // before the first in flight, which the receiver has had, and with one of the numbers Probe to 15 in place of a channel. An Ack brings the number back: all that was sent before that probe has arrived, or is lost.
+// The other way it is the receiver's clock, which knows the line: when it holds frames, and the one before them does not come in the time that the
+// line takes there and back, it sends an Ack with Missing, and the first frame that has not arrived is sent again.
 //
 // Text outside frames (early boot, a panic) is lines that start with "hvkit: ", between 00h bytes.
 
@@ -68,6 +70,8 @@ export enum Link {
   MaxPayload = 648,
   /** Data frames in flight, unacknowledged, at most */
   Window = 8,
+  /** in an Ack: the first frame that has not arrived is not on its way any more */
+  Missing = 1,
   /** channels from this one on are probes */
   Probe = 8,
   /** the shift of the credit in a frame's byte `channel` */

@@ -80,6 +80,7 @@ export function accept(frame: usize, length: u32, now: u64): bool {
   const data = type == FrameType.Data;
   takeAck(frameAck(frame), data ? 0 : frameSeq(frame), frameCredit(frame), now);
   if (data) hold(frame, length);
+  else if (frameChannel(frame) != 0) setTurn(base, DUE);
   return false;
 }
 

@@ -185,6 +185,8 @@ const RULES = [
   "5. Each Data is answered, one that was dropped too, and a probe, which is dropped: by the `ack` of the next Data that goes the other way, or by an Ack when there is none to go. While a",
   "   frame is missing that others have overtaken, an Ack is sent in any case, since only its bits tell them. What came together may be answered together.",
   "6. When there is room for 4 frames more than it has told, it sends an Ack of its own accord.",
+  "7. A client that keeps a frame whose turn has not come, and gets nothing for about the time that the line takes there and back, may send an Ack",
+  "   with Missing: the hypervisor then sends the first frame in flight again.",
   "",
   "### What a sender does",
   "",

@@ -123,6 +123,7 @@ export class Link extends EventEmitter<LinkEvents> {
   #roundTripMs = 0;
   #progressAt = 0;
   #timer: NodeJS.Timeout | undefined;
+  #gapTimer: NodeJS.Timeout | undefined;
   #opened: { resolve: (peer: Peer) => void; reject: (error: Error) => void } | undefined;
 
   constructor(transport: Transport, options: LinkOptions = {}) {
@@ -198,7 +199,24 @@ export class Link extends EventEmitter<LinkEvents> {
     this.#reader.push(bytes);
     // One acknowledgement for all that came at once, unless data carried it.
     this.#pump();
-    if (this.#ackDue) this.#transmit(FrameType.Ack, this.#heldBits(), this.#probed, EMPTY);
+    if (this.#ackDue) this.#acknowledge(this.#probed);
+    this.#watchGap();
+  }
+
+  /** @param channel number of a probe, or Missing */
+  #acknowledge(channel: number): void {
+    this.#transmit(FrameType.Ack, this.#heldBits(), channel, EMPTY);
+  }
+
+  /** A frame that others have overtaken was asked for by their acknowledgements. If it does not come in the time that the line takes, counted
+   *  from the last news, it was lost again: the peer's own clock is slower. */
+  #watchGap(waitMs = this.#patienceMs()): void {
+    clearTimeout(this.#gapTimer);
+    if (this.#held.size === 0 || this.#state !== "open") return;
+    this.#gapTimer = setTimeout(() => {
+      this.#acknowledge(Limit.Missing);
+      this.#watchGap(Math.min(waitMs * 2, this.#options.maxRetransmitMs));
+    }, waitMs);
   }
 
   #receive(frame: Frame): void {
@@ -315,8 +333,13 @@ export class Link extends EventEmitter<LinkEvents> {
     if (!last) return;
     const took = performance.now() - last.sentAt;
     this.#roundTripMs = this.#roundTripMs === 0 ? took : this.#roundTripMs + (took - this.#roundTripMs) * SMOOTHING;
-    const patience = Math.max(this.#options.minRetransmitMs, this.#roundTripMs * PATIENCE);
-    this.#retransmitMs = Math.min(patience, this.#options.maxRetransmitMs);
+    this.#retransmitMs = this.#patienceMs();
+  }
+
+  /** What an answer may take on this line. */
+  #patienceMs(): number {
+    if (this.#roundTripMs === 0) return this.#options.retransmitMs;
+    return Math.min(Math.max(this.#options.minRetransmitMs, this.#roundTripMs * PATIENCE), this.#options.maxRetransmitMs);
   }
 
   /** The timer runs while something waits for news: of a frame in flight, or of credit. */
@@ -408,6 +431,7 @@ export class Link extends EventEmitter<LinkEvents> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#state === "resuming") return;
+    clearTimeout(this.#gapTimer);
     this.#state = "resuming";
     this.emit("broken", error);
   }
@@ -477,6 +501,7 @@ export class Link extends EventEmitter<LinkEvents> {
     if (this.#state === "closed") return;
     this.#state = "closed";
     clearTimeout(this.#timer);
+    clearTimeout(this.#gapTimer);
     this.#opened?.reject(error);
     for (const waiting of [...this.#inFlight.splice(0), ...this.#queue.splice(0), ...this.#bulk.splice(0)]) waiting.reject(error);
     this.#transport.close();

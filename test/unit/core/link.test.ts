@@ -323,6 +323,26 @@ describe("the window", () => {
     expect(sent()).toEqual([]);
   });
 
+  test("a frame that the peer says is missing goes again, each time that it says so: that alone", () => {
+    for (let id = 0; id < 4; id++) rig.send(Channel.Request, ping(id));
+    rig.poll();
+    sent();
+    rig.give(ack(1, 0b01));
+    rig.poll();
+    expect(sent()).toEqual([1]);
+    for (let time = 0; time < 3; time++) {
+      rig.give(encode({ type: FrameType.Ack, seq: 0b01, ack: 1, channel: Link.Missing, payload: Buffer.alloc(0) }));
+      rig.poll();
+      expect(sent()).toEqual([1]);
+    }
+    rig.give(encode({ type: FrameType.Ack, seq: 0, ack: 4, channel: Link.Missing, payload: Buffer.alloc(0) }));
+    rig.poll();
+    expect(sent()).toEqual([]);
+    rig.send(Channel.Request, ping(9));
+    rig.poll();
+    expect(sent()).toEqual([4]);
+  });
+
   test("bits of frames that were never sent say nothing", () => {
     for (let id = 0; id < 2; id++) rig.send(Channel.Request, ping(id));
     rig.poll();

@@ -269,6 +269,23 @@ describe("data", () => {
     link.close();
   });
 
+  it("that is missing while others wait for it is asked for again and again, until it comes", async () => {
+    const { link, got, send } = await open(quick);
+    const missing = (): Frame[] => got.filter(({ type, channel }) => type === FrameType.Ack && channel === Limit.Missing);
+    send({ seq: 1 });
+    send({ seq: 3 });
+    await vi.waitFor(() => expect(missing().length).toBeGreaterThan(1));
+    expect(missing()[0]).toMatchObject({ ack: 0, seq: 0b101 });
+    send({ seq: 0 });
+    await vi.waitFor(() => expect(got.at(-1)).toMatchObject({ ack: 2, seq: 0b1, channel: Limit.Missing }));
+    send({ seq: 2 });
+    await vi.waitFor(() => expect(got.at(-1)).toMatchObject({ ack: 4, seq: 0, channel: 0 }));
+    const asked = missing().length;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(missing()).toHaveLength(asked);
+    link.close();
+  });
+
   it("that comes as a probe goes to nobody, and its number comes back", async () => {
     const { link, got, send } = await open();
     const taken: number[] = [];
