@@ -5,7 +5,7 @@ import { EndReason, RunState } from "../../protocol/messages.js";
 import type { Guest } from "./support/guest.js";
 import type { Machine } from "./support/machine.js";
 import { useMachine, within } from "./support/suite.js";
-import { onEachEngine } from "./support/targets.js";
+import { onEachEngine, type Target } from "./support/targets.js";
 
 const MIB = 2 ** 20;
 const PAGE = 4096;
@@ -23,7 +23,8 @@ const sum = async (guest: Guest): Promise<string> => (await ask(guest, "s", /sum
 const write = (guest: Guest): Promise<string[]> => ask(guest, "w", /wrote (\d+)\n/);
 const generation = (guest: Guest): Promise<string[]> => ask(guest, "g", /generation (\d+) entropy ([0-9A-F]{16}) (\S+) (\S+) (\S+)\n/);
 
-const ROUNDS = { append: "rounds=3" };
+/** Rounds that leave time for a request, however busy this machine is: Bochs takes seconds for each. */
+const roundsOn = ({ name }: Target): number => (name === "bochs" ? 3 : 10);
 const wholeRuns = new Map<string, Map<number, string>>();
 
 /** What the same guest shows that is never copied: the same on each machine of an engine. */
@@ -31,7 +32,7 @@ async function wholeRun(machine: Machine): Promise<Map<number, string>> {
   const { name } = machine.target;
   const known = wholeRuns.get(name);
   if (known) return known;
-  const guest = await machine.run("hash", ROUNDS);
+  const guest = await machine.run("hash", { append: `rounds=${roundsOn(machine.target)}` });
   await guest.ends(60);
   const found = hashes(guest);
   wholeRuns.set(name, found);
@@ -46,16 +47,17 @@ onEachEngine(
     test(
       "a guest, its copy and the copy's copy go on with the hash of one that was never copied",
       async () => {
+        const last = roundsOn(target);
         const expected = await wholeRun(machine());
-        const source = await machine().run("hash", ROUNDS);
+        const source = await machine().run("hash", { append: `rounds=${last}` });
         await source.shows("round 1 ");
         const { copy } = await machine().clone(source);
         const { copy: second } = await machine().clone(copy);
         for (const guest of [source, copy, second]) await guest.ends(60);
-        expect(expected.size).toBe(3);
+        expect(expected.size).toBe(last);
         expect(hashes(source)).toEqual(expected);
         for (const guest of [copy, second]) {
-          expect(hashes(guest).get(3)).toBe(expected.get(3));
+          expect(hashes(guest).get(last)).toBe(expected.get(last));
           for (const [round, hash] of hashes(guest)) expect({ round, hash }).toEqual({ round, hash: expected.get(round) });
         }
       },
@@ -157,7 +159,7 @@ onEachEngine("clones: what they have, and what comes back", (target) => {
         [2, 1, 0],
         [1, 0, 2],
       ]) {
-        const source = await machine().run("twin");
+        const source = await machine().run("twin", { memory: "8M", append: "size=8" });
         await source.shows("ready");
         const flushes = (await hypervisor.guestStat(source.slot)).nestedFlushes;
         const { copy } = await machine().clone(source);
@@ -168,7 +170,7 @@ onEachEngine("clones: what they have, and what comes back", (target) => {
         const { copy: second } = await machine().clone(copy);
         await write(copy);
         const { copiedBytes, copyFaults } = await hypervisor.guestStat(copy.slot);
-        expect(copiedBytes).toBeGreaterThanOrEqual(14 * MIB - 2 * PAGE);
+        expect(copiedBytes).toBeGreaterThanOrEqual(6 * MIB - 2 * PAGE);
         expect(copyFaults).toBeGreaterThanOrEqual(BigInt(copiedBytes / PAGE));
         await write(second);
         const guests = [source, copy, second];
@@ -220,7 +222,8 @@ onEachEngine("clones: what they have, and what comes back", (target) => {
   test(
     "a copy is saved and restored as any guest is",
     async () => {
-      const source = await machine().run("hash", { append: "rounds=3" });
+      const last = roundsOn(target);
+      const source = await machine().run("hash", { append: `rounds=${last}` });
       await source.shows("round 1 ");
       const { copy } = await machine().clone(source);
       const saved = await machine().save(copy);
@@ -229,7 +232,8 @@ onEachEngine("clones: what they have, and what comes back", (target) => {
       await machine().hypervisor.guestResume(restored.slot);
       await restored.ends(60);
       await source.ends(60);
-      expect(hashes(restored).get(3)).toBe(hashes(source).get(3));
+      expect(hashes(restored).get(last)).toBe(hashes(source).get(last));
+      expect(hashes(source).size).toBe(last);
     },
     within(target, 90),
   );
