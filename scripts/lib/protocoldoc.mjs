@@ -4,14 +4,24 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { enumsOf } from "./protocol.mjs";
+import { guide, regionOf } from "./protocolguide.mjs";
 import { root } from "./run.mjs";
 
-/** The files, in the order of the document, and what each is about. */
+/** Where NASM and the machine meet: of it, what the operations on a guest's parts and its trace speak of. */
+const LAYOUT = "hv/machine/layout.ts";
+
+/** The files, in the order of the document, what each is about, and which enums of it are of the protocol (all). */
 const CHAPTERS = [
   ["protocol/messages.ts", "Messages"],
   ["protocol/boot.ts", "The boot block"],
   ["protocol/state.ts", "A guest's state"],
+  [
+    LAYOUT,
+    "The machine's memory",
+    ["Layout", "ReasonTable", "CpuidTable", "DebuggerRecord", "CopyRecord", "VcpuRecord", "Verdict", "EventBit"],
+  ],
   ["protocol/debug.ts", "Debugging"],
+  ["protocol/module.ts", "Machine modules"],
   ["protocol/trace.ts", "Recorded exits"],
   ["protocol/module.ts", "Machine modules"],
   ["protocol/store.ts", "The store disk"],
@@ -36,11 +46,12 @@ function docOf(node, source) {
 }
 
 /** A file's enums: name, comment, members with value and comment. */
-async function read(path) {
+async function read(path, only) {
   const text = readFileSync(join(root, path), "utf8");
   const source = ts.createSourceFile(path, text, ts.ScriptTarget.ES2022, true);
   const values = await enumsOf(path);
-  const enums = source.statements.filter(ts.isEnumDeclaration).map((node) => ({
+  const declared = source.statements.filter(ts.isEnumDeclaration).filter(({ name }) => only?.includes(name.text) ?? true);
+  const enums = declared.map((node) => ({
     name: node.name.text,
     doc: docOf(node, source),
     members: node.members.map((member) => ({
@@ -116,7 +127,8 @@ async function examples() {
 
 export async function protocolDocument() {
   const link = await read("protocol/link.ts");
-  const chapters = await Promise.all(CHAPTERS.map(async ([path, title]) => ({ path, title, ...(await read(path)) })));
+  const chapters = await Promise.all(CHAPTERS.map(async ([path, title, only]) => ({ path, title, ...(await read(path, only)) })));
+  const layout = JSON.parse(readFileSync(join(root, "build/layout.json"), "utf8"));
   const enums = new Map(chapters.flatMap((chapter) => chapter.enums.map((each) => [each.name, each])));
   const version = link.enums.find(({ name }) => name === "Link").members.find(({ name }) => name === "Version").value;
   const body = chapters.flatMap(({ path, title, header, enums: own }) => [
@@ -129,6 +141,7 @@ export async function protocolDocument() {
     "```",
     "",
     ...own.flatMap((each) => (each.name === "Op" ? operations(each, enums) : table(each))),
+    ...(path === LAYOUT ? regionOf(layout) : []),
   ]);
   const text = [
     ...intro(version),
@@ -141,6 +154,7 @@ export async function protocolDocument() {
     "```",
     "",
     ...RULES,
+    ...guide,
     "### A first session, byte by byte",
     "",
     "| from | what | bytes |",

@@ -7,6 +7,7 @@ import { Link } from "../../../control/src/link/link.js";
 import { MockTransport } from "../../../control/src/transport/mock.js";
 import { Channel, FrameType, Link as Limit } from "../../../protocol/link.js";
 import { Op, Status } from "../../../protocol/messages.js";
+import { enumsOf, sources } from "../../../scripts/lib/protocol.mjs";
 import { protocolDocument } from "../../../scripts/lib/protocoldoc.mjs";
 import { Rig } from "../core/rig.js";
 
@@ -14,6 +15,13 @@ const text = readFileSync("docs/protocol.md", "utf8");
 
 test("is made from the one definition", async () => {
   expect(text, "run `npm run build` and `node scripts/protocol.mjs`").toBe(await protocolDocument());
+});
+
+test("has the numbers of every enum that it names", async () => {
+  const all = await Promise.all(sources().map(async (path) => [...(await enumsOf(path)).keys()]));
+  const named = all.flat().filter((name) => new RegExp(`\\b${name}\\b`).test(text.replaceAll(new RegExp(`^### ${name}$`, "gm"), "")));
+  expect(named).toEqual(expect.arrayContaining(["EventBit", "Verdict", "CpuidTable", "ReasonTable", "GuestPart"]));
+  for (const name of named) expect(text, name).toMatch(new RegExp(`^### ${name}$`, "m"));
 });
 
 test("names every operation once", () => {

@@ -1,0 +1,3 @@
+export function sources(): string[];
+/** name -> members, in the order of the source */
+export function enumsOf(path: string): Promise<Map<string, [string, number | string][]>>;
