@@ -11,6 +11,7 @@ import type { Client } from "./client.js";
 import { Console } from "./console.js";
 import { type ExecOptions, type ExecResult, type ExecStreams, Execution, exec } from "./exec.js";
 import { liveView } from "./liveview.js";
+import { checkObject, checkWords } from "./options.js";
 import { Stream } from "./stream.js";
 import { Viewed } from "./viewed.js";
 
@@ -57,7 +58,9 @@ export class Guest extends Viewed {
     return this.client.call("inspect", this.#self, options);
   }
   /** New guests that go on from where it is, all from the same moment, while it goes on: all of them, or none. Of an aborted one none stays. */
-  clone({ signal, ...how }: CloneOptions = {}): Promise<Guest[]> {
+  async clone(given: CloneOptions = {}): Promise<Guest[]> {
+    checkObject(given, "{ count: 3 }");
+    const { signal, ...how } = given;
     return makeGuests(this.client, "clone", { ...this.#self, ...how }, signal);
   }
   pause(options?: Abortable): Promise<GuestSummary> {
@@ -71,7 +74,9 @@ export class Guest extends Viewed {
     return this.client.call("reset", this.#self, options);
   }
   /** time: seconds that it gets to end by itself */
-  stop({ signal, ...how }: Abortable & Pick<Params<"stop">, "time"> = {}): Promise<GuestSummary> {
+  async stop(given: Abortable & Pick<Params<"stop">, "time"> = {}): Promise<GuestSummary> {
+    checkObject(given, "{ time: 10 }");
+    const { signal, ...how } = given;
     return this.client.call("stop", { ...this.#self, ...how }, { signal });
   }
   kill(options?: Abortable): Promise<GuestSummary> {
@@ -83,11 +88,13 @@ export class Guest extends Viewed {
   }
 
   /** Runs a command in a Linux guest, and collects what it writes. A command that fails is no error: look at `code`. */
-  exec(words: readonly string[], options?: ExecOptions): Promise<ExecResult> {
+  async exec(words: readonly string[], options?: ExecOptions): Promise<ExecResult> {
+    checkWords(words);
     return exec(this.client, this.id, words, options);
   }
   /** The same with its output as it comes. Resolves when the command runs. */
-  spawn(words: readonly string[], streams: ExecStreams, options?: ExecOptions): Promise<Execution> {
+  async spawn(words: readonly string[], streams: ExecStreams, options?: ExecOptions): Promise<Execution> {
+    checkWords(words);
     return Execution.start(this.client, this.id, words, streams, options);
   }
 
@@ -203,7 +210,9 @@ export class Guest extends Viewed {
     return this.client.call("digest", { ...this.#self, address, length }, options);
   }
 
-  snapshot({ signal, ...wish }: Abortable & Omit<Params<"snapshot.create">, "guest"> = {}): Promise<SnapshotDetail> {
+  async snapshot(given: Abortable & Omit<Params<"snapshot.create">, "guest"> = {}): Promise<SnapshotDetail> {
+    checkObject(given, typeof given === "string" ? `{ name: ${JSON.stringify(given)} }` : '{ name: "before" }');
+    const { signal, ...wish } = given;
     return this.client.call("snapshot.create", { ...this.#self, ...wish }, { signal });
   }
   async revert(snapshot: string, { signal, ...how }: Abortable & Pick<Params<"revert">, "paused"> = {}): Promise<void> {

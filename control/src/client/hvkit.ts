@@ -7,17 +7,16 @@ import { resolve } from "node:path";
 import type { HvkitEvent } from "../api/events.js";
 import type { MethodName, Params, Result } from "../api/methods.js";
 import { checkName } from "../api/name.js";
-import { didYouMean } from "../api/nearest.js";
 import { runtimePaths } from "../api/paths.js";
 import type { GuestSummary, ImageInfo, SnapshotCheck, SnapshotDetail, SnapshotEntry, Status } from "../api/schemas.js";
 import type { BootRequest } from "../daemon/boot.js";
-import { HvkitError } from "../errors.js";
 import { type Abortable, orAbort } from "./abort.js";
 import { bootWish } from "./bootwish.js";
 import { bringUp } from "./bringup.js";
 import { Client } from "./client.js";
 import { type EventOptions, events as eventsOf } from "./events.js";
 import { Guest, makeGuests } from "./guest.js";
+import { checkObject, checkOptions } from "./options.js";
 import { takeDown } from "./takedown.js";
 
 export interface Where {
@@ -96,16 +95,6 @@ function environment({ instance, runtimeFolder }: Where): NodeJS.ProcessEnv {
   };
 }
 
-/** What JavaScript takes without a word: an option that is mistyped, and would be another hypervisor than is meant. */
-function checkOptions(given: object, names: readonly string[]): void {
-  const wrong = Object.keys(given).find((name) => !names.includes(name));
-  if (wrong === undefined) return;
-  throw new HvkitError("E_OPTION", `there is no option '${wrong}'`, {
-    hint: `${didYouMean(wrong, names)}There are ${names.join(", ")}.`,
-    data: { option: wrong },
-  });
-}
-
 export class Hvkit implements AsyncDisposable {
   constructor(readonly client: Client) {}
 
@@ -128,7 +117,9 @@ export class Hvkit implements AsyncDisposable {
   }
 
   /** An image, by its name or its folder's path, as a new guest. A run that is aborted leaves none behind. */
-  run(image: string, { signal, add = [], ...options }: RunOptions = {}): Promise<Guest> {
+  async run(image: string, given: RunOptions = {}): Promise<Guest> {
+    checkObject(given, '{ name: "web" }');
+    const { signal, add = [], ...options } = given;
     const files = add.map((each) => {
       const { file, path } = typeof each === "string" ? { file: each, path: `/add/${each.slice(each.lastIndexOf("/") + 1)}` } : each;
       return { file: resolve(file), path };

@@ -53,6 +53,29 @@ describe("a connection", () => {
     expect(answers).toHaveLength(300);
   });
 
+  it("says what is meant where JavaScript gives a text for options, or for a list of words", async () => {
+    const guest = await hvkit.run("linux", { name: "web" });
+    const wrong = (value: unknown) => value as never;
+    await expect(guest.snapshot(wrong("before"))).rejects.toMatchObject({
+      code: "E_OPTION",
+      message: 'options are an object, not "before"',
+      hint: 'Write { name: "before" }.',
+    });
+    await expect(guest.clone(wrong(3))).rejects.toMatchObject({ code: "E_OPTION", hint: "Write { count: 3 }." });
+    await expect(guest.stop(wrong(null))).rejects.toMatchObject({ code: "E_OPTION", message: "options are an object, not null" });
+    await expect(hvkit.run("sector", wrong(["web"]))).rejects.toMatchObject({ code: "E_OPTION" });
+    const streams = { onOutput: () => {}, onErrorOutput: () => {} };
+    for (const given of [guest.exec(wrong("uname -a")), guest.spawn(wrong("uname -a"), streams)]) {
+      await expect(given).rejects.toMatchObject({
+        code: "E_EXEC_COMMAND",
+        message: 'a command is a list of words, not "uname -a"',
+        hint: expect.stringContaining('exec(["uname","-a"])') as string,
+      });
+    }
+    await expect(guest.exec(wrong(["sleep", 1]))).rejects.toMatchObject({ code: "E_EXEC_COMMAND" });
+    expect((await hvkit.ps()).map(({ name }) => name)).toEqual(["web"]);
+  });
+
   it("puts files into guests, under their own names or others", async () => {
     writeFileSync(join(harness.folder, "one"), "1");
     const one = join(harness.folder, "one");
