@@ -69,6 +69,7 @@ onEachEngine("--json", (target) => {
     async () => {
       await fits("status");
       await fits("doctor");
+      await fits("version");
       const accel = target.engine === "qemu" ? ` --accel ${target.accel}` : "";
       await fits(`up --engine ${target.engine}${accel} --memory 256M`);
       await fits("run hello64 -d --name clock --trace");

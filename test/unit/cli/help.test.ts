@@ -2,6 +2,7 @@
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { describe, expect, it } from "vitest";
 import { helpText } from "../../../control/src/cli/helptext.js";
+import { passedThrough } from "../../../control/src/cli/passthrough.js";
 import { COMMANDS, makeProgram } from "../../../control/src/cli/program.js";
 
 const leaves = (command: CommandUnknownOpts): CommandUnknownOpts[] =>
@@ -31,7 +32,7 @@ function commandLines(example: string): string[][] {
 async function parse(words: string[]): Promise<void> {
   const program = await makeProgram();
   for (const command of leaves(program)) command.action(() => {});
-  await program.parseAsync(words, { from: "user" });
+  await program.parseAsync(passedThrough(words, program), { from: "user" });
 }
 
 describe("help", async () => {

@@ -17,7 +17,7 @@ export const ps = () =>
 Examples:
   hvkit ps
   hvkit ps --json
-  hvkit rm -f $(hvkit ps -q)
+  hvkit ps -q | xargs hvkit rm -f
 
 States: created, running (idle: halted until an interrupt), paused, restarting, exited (with why), lost (went down with the hypervisor).`,
     )
