@@ -120,11 +120,12 @@ export function makeHandlers(services: Services): Handlers {
       if (remove) autoRemove.follow(guest, connection);
       return handOver(guest, connection);
     },
-    clone: async ({ guest, ...wish }, connection) => details(await clones.clone(guests.find(guest), wish, tellOrStop(connection))),
+    clone: async ({ guest, ...wish }, connection) =>
+      handOverAll(await clones.clone(guests.find(guest), wish, tellOrStop(connection)), connection),
     "run.from": async ({ snapshot, autoRemove: remove, ...options }, connection) => {
       const made = await snapshots.copies(snapshot, options, tellOrStop(connection));
       if (remove) for (const guest of made) autoRemove.follow(guest, connection);
-      return details(made);
+      return handOverAll(made, connection);
     },
     ps: async () => {
       const running = host.linkLost ? [] : guests.all().filter(({ state }) => state === "running");

@@ -78,7 +78,6 @@ export async function copyOnWrite(bench) {
 
 /** Copies of a booted Linux that sits at its shell, one after the other: each is asked for, is made, and runs. */
 export async function cloneWall(bench) {
-  const { hypervisor } = bench;
   const source = await bench.run("linux", { memoryMiB: MEMORY_MIB });
   await bench.shows(source, "linux:/root# ");
   await bench.scrubbed();
