@@ -141,6 +141,31 @@ onEachEngine(
       patience(240),
     );
 
+    test(
+      "a guest goes over while it shares its memory with a copy, and the copy after it",
+      async () => {
+        const carrier = await load();
+        const whole = await machine().run("hash");
+        const source = await machine().run("hash");
+        await source.shows("round 2 ", 60);
+        await over(carrier, source);
+        const { copy } = await machine().clone(source); // of the new module
+        await back(carrier, source);
+        await copy.shows(/round (\d+) .*\n.*round (\d+) /, 60);
+        expect((await places()).map(({ guests }) => guests)).toEqual([3, 1, 0, 0]);
+        await back(carrier, copy);
+        await over(carrier, source);
+        const from = copy.console.length;
+        await copy.shows(/round (\d+) .*\n.*round (\d+) /, 60, from);
+        const last = Math.max(...rounds(copy).keys());
+        await Promise.all([whole, source].map((guest) => guest.shows(`round ${last} `, 90)));
+        expectSame(whole, source, 3);
+        expectSame(whole, copy, 4);
+        await carrier.remove();
+      },
+      patience(240),
+    );
+
     describe("a guest keeps its module", () => {
       let guest: Guest;
       const goesOn = async (): Promise<void> => {

@@ -137,6 +137,8 @@ function reasonOf(error: HvkitError, { gone }: Moves): Swapped["error"] | "gone"
     case "E_HV_BAD_STATE":
     case "E_HV_NO_SUCH_GUEST":
       return "gone";
+    case "E_HV_NO_MEMORY":
+      return { code: "E_SWAP_FAILED", message: "there is no memory for what it shares with a copy" };
     case "E_HV_STATE_NOT_ZERO": {
       const field = gone.find(({ from }) => BigInt(from) === words[0]);
       return { code: "E_SWAP_STATE", message: `its state does not fit: ${notZero(field?.name ?? `offset ${words[0] ?? 0n}`)}` };
