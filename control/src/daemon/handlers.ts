@@ -69,11 +69,15 @@ export function makeHandlers(services: Services): Handlers {
       if (connection.leaving) throw askerGone();
       tell(connection)(...progress);
     };
-  /** A guest that was made while its maker left is nobody's: it goes, too. */
-  const handOver = async (guest: Guest, connection: Connection) => {
-    if (!connection.leaving) return guest.detail(undefined);
-    await guests.remove(guest, true);
+  /** Guests that were made while their maker left are nobody's: they go, too. */
+  const handOverAll = async (made: readonly Guest[], connection: Connection) => {
+    if (!connection.leaving) return made.map((guest) => guest.detail(undefined));
+    for (const guest of made) await guests.takeBack(guest).catch(() => {}); // somebody removed it before
     throw askerGone();
+  };
+  const handOver = async (guest: Guest, connection: Connection) => {
+    await handOverAll([guest], connection);
+    return guest.detail(undefined);
   };
   const slotOf = (guest: Guest): number => {
     if (guest.slot !== undefined) return guest.slot;
@@ -270,8 +274,6 @@ export function makeHandlers(services: Services): Handlers {
     },
   };
 }
-
-const details = (made: readonly Guest[]): Result<"clone"> => made.map((guest) => guest.detail(undefined));
 
 async function status({ host, guests, modules, paths, tcp, startedAt }: Services): Promise<Status> {
   const { booted } = host;
