@@ -1,4 +1,4 @@
-// What the stub debugs: one guest with one CPU. rpctarget.ts implements it on the daemon; tests do on a hypervisor of their own.
+// What the stub debugs: one guest with one CPU. client/rpctarget.ts implements it on the daemon; tests do on a hypervisor of their own.
 import type { DebugFlag } from "../../../protocol/debug.js";
 import type { Register } from "../../../protocol/state.js";
 import type { PendingEntry } from "../hypervisor/debugger.js";

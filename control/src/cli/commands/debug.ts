@@ -59,7 +59,7 @@ In gdb, 'monitor help' lists what else the guest can be asked for.`,
         const given = typeof symbols === "string" ? { file: symbols, offset: 0n } : undefined;
         const file = given ?? (symbols === false ? undefined : await symbolsOf(found, lstar, note));
         const { StubServer } = await import("../../debug/server.js");
-        const { RpcTarget } = await import("../../debug/rpctarget.js");
+        const { RpcTarget } = await import("../../client/rpctarget.js");
         const { Client } = await import("../../client/client.js");
         // gdb that is run here needs no port that others could connect to.
         const own = (gdb || gdbArguments.length > 0) && wanted === 0 ? join(runtimePaths().folder, `gdb-${process.pid}.sock`) : undefined;

@@ -3,11 +3,11 @@
 import { DebugFlag } from "../../../protocol/debug.js";
 import { Register } from "../../../protocol/state.js";
 import { MAX_CHUNK, type Notification, type Result } from "../api/methods.js";
-import type { Client } from "../client/client.js";
+import type { RunWish, Target, TargetEvents } from "../debug/target.js";
 import { hex } from "../hex.js";
 import type { PendingEntry } from "../hypervisor/debugger.js";
 import { registerName } from "../hypervisor/texts.js";
-import type { RunWish, Target, TargetEvents } from "./target.js";
+import type { Client } from "./client.js";
 
 const names = Array.from({ length: Register.Count }, (_, index) => registerName(index));
 export class RpcTarget implements Target {
