@@ -3,7 +3,9 @@
 %include "vmcb.inc"
 
 global svm_read, svm_write, svm_set_cr0, svm_set_cr3, svm_set_cr4, svm_set_efer, svm_set_tsc_offset, svm_set_pdpte
-extern svm_keep
+extern svm_keep, svm_next_rip
+
+CR0_WRITES      equ 1 << 16                     ; in INTERCEPT_CR; set means: the guest's LME is withheld from the VMCB
 
 section .text
 
@@ -79,6 +81,9 @@ svm_read:
 .efer:
     mov rax, [rcx + VMCB_EFER]
     and rax, ~EFER_SVME
+    test dword [rcx + INTERCEPT_CR], CR0_WRITES
+    jz .done
+    or eax, EFER_LME
     ret
 .cr8:
     mov eax, [rcx + V_INTR]
@@ -250,14 +255,28 @@ svm_set_cr3:
 svm_set_cr4:
     mov rax, [r12 + guest.vcb]
     mov [rax + VMCB_CR4], rdx
-    jmp svm_keep
+    mov rcx, rax
+    call svm_read.efer                          ; what becomes of LME hangs on PAE
+    mov edx, eax
+    ; fall through
 
-; In: RDX EFER, its LMA right. VMRUN wants SVME (15.5.1)
+; In: RDX EFER, its LMA right. VMRUN wants SVME (15.5.1)  Clobbers: RAX RCX RDX
+; QEMU (7.2; a CPU without NRIPS) loads the host's CR0 at an exit while CR4 and EFER are still the guest's, and gives up where these two do not
+; allow paging: with LME and without PAE the host would go on with its paging off, and die. So the VMCB has LME only with PAE. Until
+; then paging cannot be turned on, and a MOV to CR0 exits: fields.asm refuses what the CPU would.
 svm_set_efer:
-    mov rax, rdx
-    or eax, EFER_SVME
-    mov rcx, [r12 + guest.vcb]
-    mov [rcx + VMCB_EFER], rax
+    mov rax, [r12 + guest.vcb]
+    or edx, EFER_SVME
+    and dword [rax + INTERCEPT_CR], ~CR0_WRITES
+    cmp dword [svm_next_rip], 0
+    jne .whole
+    test byte [rax + VMCB_CR4], CR4_PAE
+    jnz .whole
+    btr edx, 8                                  ; LME
+    jnc .whole
+    or dword [rax + INTERCEPT_CR], CR0_WRITES
+.whole:
+    mov [rax + VMCB_EFER], rdx
     jmp svm_keep
 
 ; In: RDX offset
