@@ -72,12 +72,19 @@ function keptBack({ machine: { pics } }: Standing): string[] {
   });
 }
 
-function chainText({ first, gate, doubleFault, pageFault }: FaultChain): string[] {
+function chainText({ first, gate, doubleFault, pageFault, unread }: FaultChain): string[] {
   const lines: string[] = [];
   if (first) {
     const where = first.vector === 14 && pageFault ? ` at ${hex(pageFault.address)} (CR2): ${pageFault.why}` : "";
     lines.push(`first came ${vectorName(first.vector)}${where}; ${first.because}`);
   } else lines.push("nothing tells which exception came first");
+  if (unread) {
+    lines.push(
+      `reading ${vectorName(unread.vector)}'s gate at ${hex(unread.address)} faulted itself (CR2), although the guest's tables map it now: the CPU did not translate by them`,
+    );
+    const problems = [gate, doubleFault].flatMap((check) => check?.problem ?? []);
+    return [...lines, ...problems.map((problem) => `what the IDT has was not reached: ${problem}`)];
+  }
   if (gate)
     lines.push(
       gate.problem === null
@@ -92,7 +99,9 @@ function chainText({ first, gate, doubleFault, pageFault }: FaultChain): string[
   return lines;
 }
 
-function faultHint({ gate, doubleFault }: FaultChain): string {
+function faultHint({ gate, doubleFault, unread }: FaultChain): string {
+  if (unread)
+    return "Unless the guest has just changed its tables or wrote CR2, it is not to blame: the engine or hvkit translated wrongly. Please report it, with `hvkit inspect` and the daemon's log.";
   const problem = gate?.problem ?? doubleFault.problem ?? "";
   if (/limit/.test(problem)) return "Load an IDT (lidt) with a gate for each exception before anything can raise one.";
   if (/has no stack/.test(problem)) return "Give #DF and #PF a stack of their own: an IST entry in the TSS.";

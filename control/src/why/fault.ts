@@ -19,9 +19,13 @@ export interface FaultChain {
   doubleFault: GateCheck;
   /** CR2, and why there is no page; null: CR2 is mapped, or was never set */
   pageFault: { address: bigint; why: string } | null;
+  /** CR2 lies in this gate, and its page is mapped: the CPU could not read what the guest's tables let it read; null: no sign of that */
+  unread: { vector: number; address: bigint } | null;
 }
 
 const DF = 8;
+const CR0_PG = 1n << 31n;
+const EFER_LMA = 1n << 10n;
 
 /** @param recorded events that the CPU was delivering at the last exit, in ExitField.Vectoring's form, the surest first */
 export async function collectFault(view: MachineView, registers: Registers, recorded: readonly bigint[]): Promise<FaultChain> {
@@ -36,12 +40,17 @@ export async function collectFault(view: MachineView, registers: Registers, reco
   const why = atCr2.fault ? faultText(atCr2) : "";
   const pageFault = cr2 !== 0n && atCr2.fault ? { address: cr2, why } : null;
   const first = firstFault(recorded, code, pageFault !== null);
-  return {
-    first,
-    gate: first && first.vector !== DF ? await checkGate(memory, registers, first.vector) : undefined,
-    doubleFault: await checkGate(memory, registers, DF),
-    pageFault,
-  };
+  const gate = first && first.vector !== DF ? await checkGate(memory, registers, first.vector) : undefined;
+  const doubleFault = await checkGate(memory, registers, DF);
+  return { first, gate, doubleFault, pageFault, unread: atCr2.fault ? null : unreadGate(registers, cr2, [doubleFault, gate]) };
+}
+
+/** The gate that CR2 lies in. A gate that was read and is bad leaves CR2 alone, or at the address that raised #PF. */
+function unreadGate(registers: Registers, cr2: bigint, gates: readonly (GateCheck | undefined)[]): FaultChain["unread"] {
+  if (!(register(registers, "cr0") & CR0_PG)) return null;
+  const bytes = register(registers, "efer") & EFER_LMA ? 16n : 8n;
+  const found = gates.find((gate) => gate && cr2 >= gate.address && cr2 < gate.address + bytes);
+  return found ? { vector: found.vector, address: found.address } : null;
 }
 
 const RAISES: Readonly<Record<string, number>> = {

@@ -175,6 +175,7 @@ describe("a guest that does not run", () => {
       gate,
       doubleFault,
       pageFault: { address: 0x7000n, why: "nothing is there" },
+      unread: null,
     };
     const [finding] = diagnose(evidence({ state: "exited", end: end("triple-fault"), standing: standing(), fault: chain }));
     expect(finding?.evidence.slice(0, 3)).toEqual([
@@ -187,6 +188,25 @@ describe("a guest that does not run", () => {
     expect(diagnose(evidence({ state: "exited", end: end("triple-fault"), fault: unknown }))[0]?.evidence[0]).toBe(
       "nothing tells which exception came first",
     );
+  });
+
+  it("does not blame a gate that the CPU never read", () => {
+    const gate = { vector: 14, address: 0xe0n, handler: undefined, problem: "#PF's gate at 0xe0 is not present (it is all zeros)" };
+    const chain = {
+      first: { vector: 14, because: "the CPU was delivering it" },
+      gate,
+      doubleFault: { ...gate, vector: 8, address: 0x80n, problem: null },
+      pageFault: null,
+      unread: { vector: 8, address: 0x80n },
+    };
+    const [finding] = diagnose(evidence({ state: "exited", end: end("triple-fault"), fault: chain }));
+    expect(finding?.evidence).toEqual([
+      "first came #PF; the CPU was delivering it",
+      "reading #DF's gate at 0x80 faulted itself (CR2), although the guest's tables map it now: the CPU did not translate by them",
+      "what the IDT has was not reached: #PF's gate at 0xe0 is not present (it is all zeros)",
+    ]);
+    expect(finding?.hint).toMatch(/not to blame/);
+    expect(finding?.hint).not.toMatch(/Fill in the gate/);
   });
 });
 

@@ -143,6 +143,24 @@ describe("the first fault", () => {
       doubleFault: { vector: 8, problem: "#DF's gate at 0x5080 is not present (it is all zeros)" },
       pageFault: { address: 0x4000_0000n, why: "the PDPT entry at guest-physical 0x2008 is not present" },
     });
+    expect(chain.unread).toBeNull();
     expect(eventOf(0x8000_0b0dn)).toEqual({ vector: 13, type: "exception", errorCode: 0 });
+  });
+
+  it.each([
+    ["in #DF's gate, which is mapped", IDT + 16 * 8, {}, { vector: 8, address: BigInt(IDT + 16 * 8) }],
+    ["in the last byte of #PF's gate", IDT + 16 * 14 + 15, {}, { vector: 14, address: BigInt(IDT + 16 * 14) }],
+    ["behind #PF's gate", IDT + 16 * 15, {}, null],
+    ["in #DF's gate of an IDT that is not mapped", 0x4000_0080, { "idtr.base": 0x4000_0000n }, null],
+    ["in #DF's gate, without paging", IDT + 8 * 8, { cr0: 0x11n, efer: 0n }, null],
+  ] as [string, number, Record<string, bigint>, unknown][])("with CR2 %s", async (_, cr2, change, unread) => {
+    const last = { ...registers, ...change, cr2: BigInt(cr2) };
+    const view: MachineView = {
+      name: "web",
+      memory: ramOf([...base, [0x8000, Buffer.from("488b00", "hex")]], 0x20_0000),
+      registers: async () => last,
+      machine: () => Promise.reject(new Error("not asked for")),
+    };
+    expect((await collectFault(view, last, [0x8000_0b0en])).unread).toEqual(unread);
   });
 });
