@@ -1,8 +1,8 @@
 // How many clones one request makes, and what they are called. Both ends check it: the command line before anything is asked for.
 import { GuestLimit } from "../../../protocol/messages.js";
 
-/** all slots but that of the guest which they are clones of */
-export const MAX_CLONES = GuestLimit.Slots - 1;
+/** all slots but that of the guest which they are clones of, and that of the first copy, from which several are made */
+export const MAX_CLONES = GuestLimit.Slots - 2;
 /** of a guest's name (name.ts) */
 const NAME_LENGTH = 63;
 

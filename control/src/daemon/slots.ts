@@ -109,11 +109,15 @@ export class Slots extends EventEmitter<SlotsEvents> {
     });
   }
 
-  /** A copy of a slot, paused, that is no guest's yet. */
-  async copy(source: number): Promise<{ slot: number; generation: bigint }> {
-    const entropy = randomBytes(GuestLimit.EntropyBytes);
-    const { guest: slot, generation } = await this.host.hypervisor.guestClone({ guest: source, entropy, paused: true });
-    return { slot, generation };
+  /** A copy of a slot, paused, that is no guest's yet. It runs on the source's module. */
+  copy(source: number): Promise<{ slot: number; generation: bigint }> {
+    return this.modules.steady(async () => {
+      const machine = this.modules.of(source) ?? (await this.modules.current());
+      const entropy = randomBytes(GuestLimit.EntropyBytes);
+      const { guest: slot, generation } = await this.host.hypervisor.guestClone({ guest: source, entropy, paused: true });
+      this.modules.set(slot, machine);
+      return { slot, generation };
+    });
   }
 
   /** A slot that is no guest's goes. */
