@@ -47,6 +47,18 @@ test("guests go over, new ones start on it, and all of that is told", async () =
   expect(harness.hypervisor.guests.size).toBe(2); // the carrier is gone
 });
 
+test("a copy runs on its source's module, not on the one for new guests", async () => {
+  const { slot } = await run("one");
+  const layout = { ...image, records: image.records.map((record) => ({ ...record, fields: record.fields.slice(1) })) };
+  modules.errors.set(slot ?? -1, statusError("GuestSwap", Status.StateNotZero, [0n]));
+  await swap(header(), layout);
+  modules.errors.clear();
+  expect((await run("two")).slot).not.toBe(slot);
+  const copies = [...(await client.call("clone", { guest: "one", count: 2 })), ...(await client.call("clone", { guest: "two" }))];
+  const places = await Promise.all(copies.map(async ({ name }) => (await moduleOf(name))?.slot));
+  expect(places).toEqual([0, 0, 1]);
+});
+
 describe("a guest keeps its machine, with the reason", () => {
   test.each([
     [Status.StateNotZero, [0n], "E_SWAP_STATE", /is not known here, and not 0/],
