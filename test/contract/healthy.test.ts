@@ -47,8 +47,7 @@ onEachEngine("healthy guests", (target) => {
     within(target, SECONDS + 90),
   );
 
-  // Bochs never had that defect.
-  test.skipIf(tooSlow)(
+  test(
     "a guest that loads its FPU state all the time does not reach the state of the other CPU",
     async () => {
       const flood = await machine().run("flood", { affinity: 1 });
