@@ -22,10 +22,6 @@ const GIB = 2 ** 30;
 
 /** CPU features switched off: the hypervisor would have to switch or hide their state, and its guests do not get them anyway. */
 const FEATURES_OFF = ["la57", "pku"];
-/** One thread for all CPUs. With one for each, QEMU 7.2 loses state of its first CPU: FXRSTOR, XRSTOR, FRSTOR and FLDENV on any CPU write
- *  to the first one's hflags2, unlocked (target/i386/tcg/sysemu/fpu_helper.c, cpu_clear_ignne), and the bits beside say whether nested paging is
- *  on, and GIF. A guest there ran without its nested tables: once in minutes, or within a second beside one that loops over FXRSTOR. */
-const ONE_THREAD = "tcg,thread=single";
 
 export class QemuEngine implements Engine {
   readonly name = "qemu";
@@ -77,7 +73,6 @@ export function qemuArguments(options: EngineOptions, accel: Accel, host: QemuHo
   const { scripted } = options;
   const cpu = [accel === "kvm" ? "host" : "max", ...FEATURES_OFF.map((feature) => `-${feature}`)].join(",");
   const icount = options.icount || scripted !== undefined;
-  const cpus = icount ? 1 : (options.cpus ?? 1);
   const memory = ["-object", `memory-backend-file,id=ram,size=${mebibytes}M,mem-path=${memoryPath},share=on`];
   // A file always takes what is written, so that the line's pace is the machine's own.
   const line = scripted ? `file,id=link,path=${commaSafe(scripted.output)}` : `socket,id=link,fd=${SERIAL_FD}`;
@@ -87,8 +82,8 @@ export function qemuArguments(options: EngineOptions, accel: Accel, host: QemuHo
     "-no-reboot",
     ...(scripted ? ["-machine", "pc"] : ["-machine", "pc,memory-backend=ram", ...memory]),
     ...["-m", `${mebibytes}M`],
-    ...["-accel", accel === "tcg" && cpus > 1 ? ONE_THREAD : accel],
-    ...["-smp", String(cpus)],
+    ...["-accel", accel],
+    ...["-smp", String(icount ? 1 : (options.cpus ?? 1))],
     ...["-cpu", cpu],
     ...["-chardev", line],
     ...["-serial", "chardev:link"],

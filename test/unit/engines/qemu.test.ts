@@ -16,14 +16,6 @@ const host: QemuHost = { platform: "linux", qboot: "/usr/share/qemu/qboot.rom" }
 const valuesOf = (args: string[], name: string): string[] => args.filter((_, index) => args[index - 1] === name);
 
 describe("QEMU's arguments", () => {
-  it("run several CPUs in one thread, by TCG: with a thread each they write to the first one's state", () => {
-    const accelOf = (cpus: number, accel: "tcg" | "kvm"): string | undefined => {
-      const found = qemuArguments({ ...options, cpus }, accel, host);
-      return found[found.indexOf("-accel") + 1];
-    };
-    expect([accelOf(1, "tcg"), accelOf(2, "tcg"), accelOf(2, "kvm")]).toEqual(["tcg", "tcg,thread=single", "kvm"]);
-  });
-
   it("are these", () => {
     expect(qemuArguments(options, "tcg", host).join(" ")).toBe(
       "-nodefaults -no-user-config -display none -no-reboot -machine pc,memory-backend=ram " +
