@@ -28,6 +28,7 @@ export function buildModule({ address, name = "live", edits = [], compile, log =
     const steps = new Steps("build/stamps", log);
     const source = edits.length > 0 ? copySources(`${out}/src`, edits) : "";
     const machine = () => files(`${source}hv/machine`, "");
+    const before = { layout: layoutOf(source), base: baseIdentity(), identity: machineIdentity(machine()) };
     const own = edits.length > 0 ? { out, entry: `${source}hv/machine/main.ts` } : { out: "build" };
     const [object, header] = await Promise.all([
       moduleObject(steps, "machine", { ...own, native: true, compile }),
@@ -35,7 +36,10 @@ export function buildModule({ address, name = "live", edits = [], compile, log =
     ]);
     const instances = await instancesObject(steps, own.entry ? { out, homes: [`${out}/gen`, "build/gen"] } : { out: "build" });
     const bytes = await link(steps, [header, object, instances], { out, address, machine: object });
-    return { bytes, layout: layoutOf(source), base: baseIdentity(), identity: machineIdentity(machine()) };
+    // A file that was saved meanwhile may be in one of the two, and not in the other.
+    if (baseIdentity() !== before.base || machineIdentity(machine()) !== before.identity)
+      throw new BuildError("a source was saved while the machine module was built: build it again");
+    return { bytes, ...before };
   });
 }
 

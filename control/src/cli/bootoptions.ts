@@ -8,4 +8,7 @@ export const accelOption = () => new Option("--accel <name>", "how QEMU runs it"
 export const memoryOption = () =>
   new Option("--memory <size>", `RAM of the machine that the hypervisor boots on (default: ${DEFAULT_MEMORY})`);
 export const cpusOption = () =>
-  new Option("--cpus <count>", `CPUs of that machine, 1 to ${HostLimit.Cpus}; without it two where there are, one in Bochs`);
+  new Option(
+    "--cpus <count>",
+    `CPUs of that machine, 1 to ${HostLimit.Cpus}; without it two with KVM, where there are, and one where they are emulated`,
+  );

@@ -15,6 +15,7 @@ import type { Layout } from "../snapshot/format.js";
 import { readLayout } from "../snapshot/layout.js";
 import type { ListenAddress } from "../transport/address.js";
 
+/** Of emulated CPUs it is one: QEMU's TCG loses state of its first CPU now and then when there are more (docs/threat-model.md). */
 const DEFAULT_CPUS = 2;
 /** of the lines that say that a machine elsewhere is still waited for */
 const WAITING_MS = 5000;
@@ -33,7 +34,7 @@ export interface LaunchOptions {
 export interface BootRequest extends EngineWish {
   /** bytes of the machine's RAM */
   memoryBytes: number;
-  /** of the machine; left out: two where the host has them, one in Bochs, whose CPUs take turns */
+  /** of the machine; left out: two with KVM where the host has them, one where they are emulated */
   cpus?: number;
   /** a machine that was booted elsewhere, in place of all that */
   attach?: AttachRequest;
@@ -78,7 +79,7 @@ export function bootFrom(root: string): Boot {
     const { createEngine } = await import("../engines/engines.js");
     const engine = await createEngine(choice.engine).start({
       memoryBytes: request.memoryBytes,
-      cpus: request.cpus ?? (choice.engine === "bochs" ? 1 : Math.min(DEFAULT_CPUS, availableParallelism())),
+      cpus: request.cpus ?? (choice.accel === "kvm" ? Math.min(DEFAULT_CPUS, availableParallelism()) : 1),
       accel: choice.accel === "emulated" ? "auto" : choice.accel,
       runDir: context.runDir,
       kernelPath,
