@@ -454,5 +454,18 @@ function killed(code: string, text: string): GuestEnd {
 
 function requireState(guest: Guest, states: readonly GuestState[], what: string): number {
   if (states.includes(guest.state) && guest.slot !== undefined) return guest.slot;
-  throw new HvkitError("E_GUEST_STATE", `guest '${guest.name}' is ${guest.state}: cannot ${what} it`, { data: { state: guest.state } });
+  throw new HvkitError("E_GUEST_STATE", `guest '${guest.name}' is ${guest.state}: cannot ${what} it`, {
+    hint: WAY_OUT[guest.state](guest.name),
+    data: { state: guest.state },
+  });
 }
+
+/** How a guest gets out of a state in which it does not do what is asked for. */
+const WAY_OUT: Record<GuestState, (name: string) => string> = {
+  created: () => "It is being started: wait for that (`hvkit events -f`).",
+  restarting: () => "It is being started again: wait for that (`hvkit events -f`).",
+  running: (name) => `Let it stand with: hvkit pause ${name}`,
+  paused: (name) => `Let it go on with: hvkit unpause ${name}`,
+  exited: (name) => `Start it again with: hvkit reset ${name}`,
+  lost: (name) => `Start it again with: hvkit reset ${name}`,
+};
