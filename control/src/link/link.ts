@@ -112,6 +112,7 @@ export class Link extends EventEmitter<LinkEvents> {
   /** that are on their way, oldest first */
   #probes: { number: number; turn: number }[] = [];
   #probeNumber = 0;
+  #probedTurn = 0;
   /** number of the peer's last probe */
   #probed = 0;
   #peerEpoch: number | undefined;
@@ -314,10 +315,12 @@ export class Link extends EventEmitter<LinkEvents> {
 
   /** What is sent again may be lost again, with nothing after it that would tell. A few bytes follow, whose number comes back. */
   #probe(): void {
-    if (this.#probes.at(-1)?.turn === this.#turn) return;
+    // Once for what was sent: an answer that brings no news must not be asked for again and again.
+    if (this.#probedTurn === this.#turn) return;
     if (this.#probes.length === PROBES - 1) this.#probes.shift();
     this.#probeNumber = (this.#probeNumber + 1) % PROBES;
     this.#probes.push({ number: Limit.Probe + this.#probeNumber, turn: ++this.#turn });
+    this.#probedTurn = this.#turn;
     this.#transmit(FrameType.Data, (this.#base - 1) & 0xff, Limit.Probe + this.#probeNumber, EMPTY);
   }
 
