@@ -16,24 +16,24 @@ interface Chosen {
 }
 
 export function chooseDaemon({ instance, url, urlTokenFile }: Chosen): void {
-  // An empty one, of a variable that is not set, would be the one without a name.
-  if (instance !== undefined) checkName(instance, "instance");
-  if (instance !== undefined) process.env.HVKIT_INSTANCE = instance;
+  if (instance !== undefined) {
+    checkName(instance, "instance"); // an empty one, of a variable that is not set, would be the one without a name
+    process.env.HVKIT_INSTANCE = instance;
+  }
   if (url !== undefined) process.env.HVKIT_URL = url;
   if (urlTokenFile !== undefined) process.env.HVKIT_URL_TOKEN_FILE = urlTokenFile;
 }
 
-const WORDS: Readonly<Record<string, keyof Chosen>> = { "--instance": "instance", "--url": "url", "--url-token-file": "urlTokenFile" };
-
 /** These options among the words of a command line that is not complete, and the other words. The last one may want its value yet. */
 export function daemonWords(words: readonly string[]): { chosen: Chosen; rest: string[] } {
+  const options = new Map(daemonOptions().map((option) => [option.long, option.attributeName() as keyof Chosen]));
   const chosen: Chosen = {};
   const rest: string[] = [];
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? "";
     if (word === "--") return { chosen, rest: [...rest, ...words.slice(at)] };
     const [name = "", value] = word.split(/=(.*)/s);
-    const option = WORDS[name];
+    const option = options.get(name);
     const next = value ?? words[at + 1];
     if (option === undefined || next === undefined) rest.push(word);
     else {
