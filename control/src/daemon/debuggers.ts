@@ -9,7 +9,8 @@ import { registerName } from "../hypervisor/texts.js";
 import type { Connection } from "./connection.js";
 import { Debuggee } from "./debuggee.js";
 import type { Guest } from "./guest.js";
-import { attached, type Guests } from "./guests.js";
+import type { Guests } from "./guests.js";
+import { attached } from "./gueststate.js";
 import type { Host } from "./host.js";
 import type { Log } from "./log.js";
 

@@ -5,18 +5,18 @@
 //   any --reset--> running (made anew, same name and options);  any --revert--> running (as it was);  exited, lost --rm--> gone
 import { EventEmitter } from "node:events";
 import { EndReason, type ResumeClock, RunState } from "../../../protocol/messages.js";
-import { didYouMean } from "../api/nearest.js";
-import type { GuestDetail, GuestEnd, GuestState, GuestSummary } from "../api/schemas.js";
+import type { GuestDetail, GuestEnd, GuestState } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
 import { shorten } from "../shorten.js";
 import { ConsoleBudget } from "./consolebudget.js";
 import { CONSOLE_LOG_BYTES } from "./consolelog.js";
 import { Guest, type GuestImage, type GuestOptions } from "./guest.js";
+import { attached, killed, LIVE, requireState } from "./gueststate.js";
 import type { Host } from "./host.js";
 import type { Log } from "./log.js";
 import type { Modules } from "./modules.js";
-import { generateName } from "./names.js";
 import { Resets } from "./resets.js";
+import { Roster } from "./roster.js";
 import { type Progress, Slots } from "./slots.js";
 
 export interface GuestsEvents {
@@ -56,10 +56,9 @@ export interface ConsoleLimits {
 const NO_ROOM = ["E_HV_NO_MEMORY", "E_HV_NO_SLOT"];
 /** characters of why the hypervisor was lost that each of its guests has; `status` and the log have all of it */
 const MAX_REASON = 1000;
-const LIVE: readonly GuestState[] = ["running", "paused", "restarting"];
 
 export class Guests extends EventEmitter<GuestsEvents> {
-  readonly #guests = new Map<string, Guest>();
+  readonly #roster = new Roster();
   /** what they have in the hypervisor, and the console bytes from there */
   readonly slots: Slots;
   readonly #budget: ConsoleBudget;
@@ -83,20 +82,12 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   all(): Guest[] {
-    return [...this.#guests.values()];
+    return this.#roster.all();
   }
 
   /** By name, id, or a beginning of an id that only one has. */
   find(reference: string): Guest {
-    const exact = this.all().find(({ name, id }) => name === reference || id === reference);
-    if (exact) return exact;
-    const close = /^[0-9a-f]+$/.test(reference) ? this.all().filter(({ id }) => id.startsWith(reference)) : [];
-    if (close.length === 1 && close[0]) return close[0];
-    if (close.length === 0) throw noGuest(reference, this.#guests.keys());
-    throw new HvkitError("E_GUEST_AMBIGUOUS", `'${reference}' begins the ids of ${close.length} guests`, {
-      hint: LISTED,
-      data: { guest: reference },
-    });
+    return this.#roster.find(reference);
   }
 
   /** `paused`: before its first instruction */
@@ -118,7 +109,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   isTaken(name: string): boolean {
-    return this.#guests.has(name);
+    return this.#roster.isTaken(name);
   }
 
   /** The guest goes back. What it is now ends when the other is there, or just before where there is no room for both. */
@@ -225,7 +216,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   /** Nothing is done when it runs again by its turn, or is gone. */
   removeEnded(guest: Guest): Promise<void> {
     return guest.exclusive(async () => {
-      if (guest.state !== "exited" || this.#guests.get(guest.name) !== guest) return;
+      if (guest.state !== "exited" || !this.#roster.has(guest)) return;
       await this.slots.destroy(guest);
       this.#forget(guest);
     });
@@ -256,7 +247,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   /** When its turn comes the guest may have been removed, and another may have its name. */
   #exclusive<T>(guest: Guest, operation: () => Promise<T>): Promise<T> {
     return guest.exclusive(async () => {
-      if (this.#guests.get(guest.name) !== guest) throw noGuest(guest.name);
+      this.#roster.require(guest);
       return operation();
     });
   }
@@ -279,16 +270,10 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   async #add(image: GuestImage, name: string | undefined, options: GuestOptions, begin: (guest: Guest) => Promise<void>): Promise<Guest> {
-    const taken = (candidate: string): boolean => this.#guests.has(candidate);
-    if (name !== undefined && taken(name)) {
-      throw new HvkitError("E_NAME_TAKEN", `there is a guest '${name}' already`, {
-        hint: `Choose another name, or remove it: hvkit rm -f ${name}`,
-        data: { name },
-      });
-    }
+    const free = this.#roster.free(name);
     this.host.require(); // nothing is made while there is none
-    const guest = this.#make(name ?? generateName(taken), image, options);
-    this.#guests.set(guest.name, guest);
+    const guest = this.#make(free, image, options);
+    this.#roster.add(guest);
     this.emit("changed", guest);
     await this.#exclusive(guest, async () => {
       try {
@@ -402,7 +387,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   #forget(guest: Guest): void {
-    this.#guests.delete(guest.name);
+    this.#roster.remove(guest);
     this.#resets.forget(guest);
     guest.dispose();
     this.emit("removed", guest);
@@ -424,48 +409,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 }
 
-/** Who has it continues it. */
-export function attached(name: string): HvkitError {
-  return new HvkitError("E_DEBUG_ATTACHED", `guest '${name}' has a debugger already`, {
-    hint: "Continue or detach there; when its `hvkit debug` ends, it is detached.",
-    data: { guest: name },
-  });
-}
-
-const LISTED = "`hvkit ps` lists the guests.";
-
-function noGuest(reference: string, names: Iterable<string> = []): HvkitError {
-  const hint = `${didYouMean(reference, names)}${LISTED}`;
-  return new HvkitError("E_NO_GUEST", `there is no guest '${reference}'`, { hint, data: { guest: reference } });
-}
-
-export function summaries(guests: readonly Guest[]): GuestSummary[] {
-  return guests.map((guest) => guest.summary());
-}
-
 /** How far its clocks are behind the wall's, when it was restored and has not gone on yet. A snapshot of the future is of now. */
 function behindNs({ savedAt }: Guest): bigint {
   return savedAt === undefined ? 0n : BigInt(Math.max(0, Date.now() - savedAt.getTime())) * 1_000_000n;
 }
-
-function killed(code: string, text: string): GuestEnd {
-  return { code, text, value: "0x0", rip: "0x0" };
-}
-
-function requireState(guest: Guest, states: readonly GuestState[], what: string): number {
-  if (states.includes(guest.state) && guest.slot !== undefined) return guest.slot;
-  throw new HvkitError("E_GUEST_STATE", `guest '${guest.name}' is ${guest.state}: cannot ${what} it`, {
-    hint: WAY_OUT[guest.state](guest.name),
-    data: { state: guest.state },
-  });
-}
-
-/** How a guest gets out of a state in which it does not do what is asked for. */
-const WAY_OUT: Record<GuestState, (name: string) => string> = {
-  created: () => "It is being started: wait for that (`hvkit events -f`).",
-  restarting: () => "It is being started again: wait for that (`hvkit events -f`).",
-  running: (name) => `Let it stand with: hvkit pause ${name}`,
-  paused: (name) => `Let it go on with: hvkit unpause ${name}`,
-  exited: (name) => `Start it again with: hvkit reset ${name}`,
-  lost: (name) => `Start it again with: hvkit reset ${name}`,
-};

@@ -24,7 +24,6 @@ import type { Debuggers } from "./debuggers.js";
 import type { Events } from "./events.js";
 import type { Guest } from "./guest.js";
 import type { Guests } from "./guests.js";
-import { summaries } from "./guests.js";
 import type { Host } from "./host.js";
 import { makeLookHandlers } from "./look.js";
 import type { Machine, Modules } from "./modules.js";
@@ -135,7 +134,7 @@ export function makeHandlers(services: Services): Handlers {
       const running = host.linkLost ? [] : guests.all().filter(({ state }) => state === "running");
       // One that ends meanwhile shows what it was.
       await Promise.all(running.map((guest) => guests.refresh(guest).catch(() => undefined)));
-      return summaries(guests.all());
+      return guests.all().map((guest) => guest.summary());
     },
     inspect: async (params) => {
       const guest = guests.find(params.guest);
