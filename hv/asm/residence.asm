@@ -1,7 +1,7 @@
 ; Which CPU has which guest. A guest is resident on a CPU (guest.cpu) from when that CPU takes it until that CPU lets it go: its VMCS is
 ; current there, its FPU is in that CPU, its machine runs there and nowhere else. A CPU has one at most (pc.guest). Core, which works on a guest's vCPU
 ; and machine from whatever CPU it is on, holds the guest meanwhile: it is called back from where it is resident, and nobody takes it.
-; All of this is under sched_lock. sched.asm takes guests; host_guests.asm holds them.
+; All of this is under sched_lock. pick.asm takes guests; host_guests.asm holds them.
 %include "hv.inc"
 
 global guest_leave, guest_wake, guest_drop, core_hold, core_unhold, core_held, kick_idle
