@@ -279,8 +279,10 @@ export enum GuestLimit {
 }
 
 export enum HostLimit {
-  /** CPUs that the hypervisor uses */
+  /** CPUs that run guests */
   Cpus = 8,
+  /** and with the one that runs none (hv/boot/cpus.asm) */
+  CpuPlaces = 9,
 }
 
 export enum HelloReply {
@@ -332,7 +334,7 @@ export enum HostStatReply {
 /** Then, as further words, CpuStatWord's for each CPU that a bit of Cpus stands for, from the lowest on. */
 export enum CpuStatReply {
   UptimeNs = 0,
-  /** the CPUs that work, a bit each */
+  /** the CPUs that run guests, a bit each */
   Cpus = 1,
   Words = 2,
 }

@@ -4,7 +4,7 @@
 %include "hv.inc"
 
 global cpu_init, cpu_pages, direct_map, host_idtr, host_xcr0, stack_map
-extern vector_stubs, early_alloc
+extern boot_cpu, vector_stubs, early_alloc
 
 section .rodata
 align 8
@@ -21,7 +21,7 @@ host_xcr0:  resq 1
 alignb PAGE
 ; #PF, #DF, NMI and #MC each have a stack of their own, and interrupts share one (they do not nest): a machine's stack may have no room
 ; left, and a fault on the way into an interrupt's handler would leave its EOI undone
-cpu_pages:  resb HostLimit_Cpus << CPU_SHIFT
+cpu_pages:  resb HostLimit_CpuPlaces << CPU_SHIFT
 
 section .text
 
@@ -63,8 +63,9 @@ cpu_init:
     lea rax, [rbx + pc.gdt]
     mov [rbx + pc.gdtr + 2], rax
 
-    cmp dword [rbx + pc.index], 0
-    jne .load                                   ; the first CPU has made the IDT
+    mov eax, [boot_cpu]
+    cmp [rbx + pc.index], eax
+    jne .load                                   ; the one that boots has made the IDT
     mov rdi, idt
     mov esi, vector_stubs
     xor ecx, ecx
@@ -164,7 +165,7 @@ ist_of:
     ret
 
 ; Maps a CPU's stack of STACK_BYTES at STACKS with nothing below or above it. Before frames_init.
-; In: EDI CPU index  Out: RAX top of the stack  Clobbers: RCX RDX RSI RDI R8 R9
+; In: EDI CPU index  Clobbers: RAX RCX RDX RSI RDI R8 R9
 stack_map:
     push rbx
     push r12
@@ -205,7 +206,6 @@ stack_map:
     add r12, 8
     dec ebx
     jnz .page
-    mov rax, STACKS + PAGE + STACK_BYTES
     pop r12
     pop rbx
     ret

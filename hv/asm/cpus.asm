@@ -1,10 +1,10 @@
 ; All CPUs: how the first one starts the others, and how one reaches another. A further CPU comes by hv/boot/ap.asm, makes itself what the
-; first one is, and waits until core is there; then its scheduler loop begins.
+; first one is, and waits until core is there; then its scheduler loop begins. On QEMU's TCG the first one runs no guests (hv/boot/cpus.asm).
 %include "hv.inc"
 %include "apic.inc"
 
-global cpus_start, cpus_go, cpus_flush, cpus_stop, cpus_stopped, cpu_ap, cpu_kick, cpu_mask, kick_interrupt
-extern boot_cpus, boot_cpu_count, ap_trampoline, ap_trampoline_bytes, early_putc, early_puts, early_hex
+global cpus_start, cpus_go, cpus_flush, cpus_stop, cpus_stopped, cpu_ap, cpu_kick, cpu_mask, guest_cpus, kick_interrupt
+extern boot_cpus, boot_cpu_count, boot_cpu, ap_trampoline, ap_trampoline_bytes, early_putc, early_puts, early_hex
 extern cpu_init, cpu_pages, vendor_enable, timer_cpu, tsc_khz, sched_loop
 
 AP_PAGE         equ 0x8000                      ; where the trampoline is copied to: low memory that hv/boot is done with
@@ -17,16 +17,16 @@ section .bss
 cpu_ready:      resd 1                          ; CPUs that have come, a bit each
 cpus_stopped:   resd 1                          ; by a panic
 go:             resd 1
-
-section .data
-align 4
-cpu_mask:       dd 1                            ; CPUs that work
+cpu_mask:       resd 1                          ; CPUs that work, a bit each
+guest_cpus:     resd 1                          ; those of them that run guests
 
 section .text
 
 ; Starts the others, all at once; one that does not come is named and left out. With one CPU nothing waits. After timer_init.
 ; Clobbers: all but RSP
 cpus_start:
+    mov eax, [boot_cpu]
+    bts [cpu_mask], eax
     cmp dword [boot_cpu_count], 1
     jbe .done
     mov edi, AP_PAGE
@@ -46,7 +46,9 @@ cpus_start:
     mov ecx, [boot_cpu_count]
     mov ebx, 1
     shl ebx, cl
-    sub ebx, 2                                  ; all but the first
+    dec ebx
+    mov eax, [boot_cpu]
+    btr ebx, eax                                ; all but this one
     imul rbp, [tsc_khz], COME_US / 1000
     RDTSC64
     add rbp, rax
@@ -79,14 +81,26 @@ cpus_start:
     call early_putc
     jmp .missing
 .done:
+    mov eax, [cpu_mask]
+    mov edx, eax
+    mov ecx, [boot_cpu]
+    jrcxz .guests
+    btr edx, ecx
+    test edx, edx
+    cmovnz eax, edx                             ; alone it runs them
+.guests:
+    mov [guest_cpus], eax
     ret
 
 ; In: EAX ICR command  Clobbers: RCX RDX R9
 send_to_others:
-    mov ecx, 1
+    xor ecx, ecx
 .next:
+    cmp ecx, [boot_cpu]
+    je .other
     movzx edx, byte [boot_cpus + rcx]
     call send
+.other:
     inc ecx
     cmp ecx, [boot_cpu_count]
     jb .next
@@ -130,7 +144,7 @@ cpu_ap:
     mov eax, 1
     cpuid
     shr ebx, 24                                 ; its APIC ID
-    mov edi, 1
+    xor edi, edi
 .index:
     cmp [boot_cpus + rdi], bl
     je .found
@@ -140,9 +154,7 @@ cpu_ap:
     jmp .stop                                   ; nobody called it
 .found:
     mov eax, edi
-    shl rax, 21                                 ; stack_map's
-    mov rsp, STACKS + PAGE + STACK_BYTES
-    add rsp, rax
+    STACK_OF rax
     call cpu_init
     call [vendor_enable]
     jc .stop
@@ -219,8 +231,7 @@ cpus_flush:
 ; A panic: the other CPUs that work stop. One that does not say so in time is not waited for. Interrupts are off.  Clobbers: RAX RCX RDX R8 R9
 cpus_stop:
     mov ecx, [cpu_mask]
-    cmp ecx, 1
-    je .done                                    ; and GS may be nothing yet
+    jrcxz .done                                 ; GS may be nothing yet
     mov eax, [gs:pc.index]
     btr ecx, eax
     mov r8d, ecx

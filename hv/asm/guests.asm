@@ -4,7 +4,7 @@
 
 global guests_init, guest_table, pool_take, guest_high, guest_new, guest_pool, guest_free, guest_end, guest_stood
 extern early_alloc, frame_claim, frame_release, frame_drop, frame_table, block_drop, share_lock
-extern vendor_set_tsc_offset, guest_drop, core_held, sched_lock, cpus_flush, cpu_mask
+extern vendor_set_tsc_offset, guest_drop, core_held, sched_lock, cpus_flush, guest_cpus
 extern machine_instance_bytes, trace_free
 extern core_pending, panic, guest_ticks
 
@@ -76,7 +76,7 @@ guest_new:
     push rbx
     push rbp
     mov ebx, edi
-    mov ebp, [cpu_mask]
+    mov ebp, [guest_cpus]
     test edx, edx
     jz .all
     not ebp

@@ -6,7 +6,7 @@
 
 global core_init, core_poll
 extern Z_core_instantiate, Z_coreZ_init, Z_coreZ_poll, wasm_place_memory, wasm_place_table, early_alloc
-extern core_hold, share_range, reserve_count, reserve_give, reserve_back, boot_vendor, tsc_khz, tsc_base, script_next, ns_of_tsc, ready_tsc, store_sectors, host_xcr0, cpu_mask, cpu_pages, serial_overruns, frame_count, frame_table, core_deadline
+extern core_hold, share_range, reserve_count, reserve_give, reserve_back, boot_vendor, tsc_khz, tsc_base, script_next, ns_of_tsc, ready_tsc, store_sectors, host_xcr0, guest_cpus, cpu_pages, serial_overruns, frame_count, frame_table, core_deadline
 extern tsc_scaling, clock_ns, tsc_from_ns, crc32c, serial_read, serial_write, serial_room, frame_scrub, block_count, guest_table, window_entry, build_identity, build_identity_bytes, svm_next_rip, power_off, core_instance_memory, core_instance_bytes, panic
 
 INSTANCE_MAX    equ 1024
@@ -157,7 +157,7 @@ IMPORT fact                                     ; ESI HostFact
     mov eax, [boot_vendor]
     ret
 .cpus:
-    mov eax, [cpu_mask]
+    mov eax, [guest_cpus]
     ret
 .tsc_khz:
     mov rax, [tsc_khz]
@@ -177,15 +177,17 @@ IMPORT fact                                     ; ESI HostFact
 .tsc:
     RDTSC64
     ret
-.idle_ns:                                       ; of all CPUs together
-    xor esi, esi
+.idle_ns:                                       ; of all CPUs together that run guests
     xor edi, edi
+    mov r10d, [guest_cpus]
 .idle_cpu:
+    bsf esi, r10d
+    jz .idle_all
+    btr r10d, esi
     call cpu_idle_tsc
     add rdi, rax
-    inc esi
-    cmp esi, HostLimit_Cpus
-    jb .idle_cpu
+    jmp .idle_cpu
+.idle_all:
     mov rax, rdi
 .to_ns:
     mul qword [ns_of_tsc]

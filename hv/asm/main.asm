@@ -2,7 +2,7 @@
 %include "hv.inc"
 
 global hv_main, ready_tsc, power_off
-extern boot_vendor, boot_cpu_count, cpu_init, stack_map, guests_init, core_map, core_init, frames_init
+extern boot_vendor, boot_cpu, boot_cpu_count, cpu_init, stack_map, guests_init, core_map, core_init, frames_init
 extern vendor_choose, vendor_enable, timer_init, cpus_start, cpus_go, store_init, serial_init, sched_init, sched_loop, panic
 extern Z_core_init_module, Z_machine_init_module
 
@@ -13,20 +13,17 @@ ready_tsc:      resq 1
 section .text
 
 hv_main:
-    xor edi, edi
+    mov edi, [boot_cpu]
     call cpu_init
-    xor edi, edi
-    call stack_map
-    mov rsp, rax
-    mov ebp, 1
-.stack:                                         ; the other CPUs'
-    cmp ebp, [boot_cpu_count]
-    jae .stacks_done
+    xor ebp, ebp
+.stack:
     mov edi, ebp
     call stack_map
     inc ebp
-    jmp .stack
-.stacks_done:
+    cmp ebp, [boot_cpu_count]
+    jb .stack
+    mov eax, [boot_cpu]
+    STACK_OF rax
     call guests_init
     call core_map
     call frames_init                            ; from here on every frame has an owner

@@ -4,7 +4,7 @@
 
 global svm_enable, svm_vcpu_init
 global svm_vcpu_arrive, svm_vcpu_leave, svm_flush, svm_context_load, svm_context_save, svm_nested_entry, svm_nested_bits, svm_debug, svm_next_rip
-extern cr4_backed, svm_keep
+extern boot_cpu, cr4_backed, svm_keep
 
 section .bss
 alignb PAGE
@@ -23,8 +23,8 @@ WANT_2          equ 0x7EFF
 ; and #MC 18 is the host's. #UD 6: the machine knows instructions of the other vendor's
 EXCEPTIONS      equ 1 << 1 | 1 << 6 | 1 << 17 | 1 << 18
 
-; SVM on this CPU (15.4), and on the first one what is the same for all. hv/boot's cpu_check has made sure of what is used, on the first
-; CPU. Out: CF=1 this CPU may not: the firmware forbids it  Clobbers: caller-saved
+; SVM on this CPU (15.4), and on the one that boots what is the same for all. hv/boot's cpu_check has made sure there of what is
+; used. Out: CF=1 this CPU may not: the firmware forbids it  Clobbers: caller-saved
 svm_enable:
     mov ecx, MSR_VM_CR
     rdmsr
@@ -43,7 +43,8 @@ svm_enable:
     add eax, CPU_HOST_VMCB - CPU_VENDOR
     mov [gs:pc.host_vcb], rax
     vmsave
-    cmp dword [gs:pc.index], 0
+    mov eax, [boot_cpu]
+    cmp [gs:pc.index], eax
     jne .done
     mov eax, 0x8000000A
     cpuid

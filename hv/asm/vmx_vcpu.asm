@@ -4,7 +4,7 @@
 
 global vmx_enable, vmx_vcpu_init
 global tsc_scaling, vmx_vcpu_arrive, vmx_vcpu_leave, vmx_flush, vmx_context_load, vmx_context_save, vmx_nested_entry, vmx_nested_bits, vmx_debug
-extern vmx_select, vmx_exit, host_idtr, cr4_backed, tsc_khz
+extern vmx_select, vmx_exit, host_idtr, boot_cpu, cr4_backed, tsc_khz
 
 section .bss
 alignb PAGE
@@ -55,8 +55,8 @@ adjust:
     and eax, edx
     ret
 
-; VMX operation on this CPU (SDM vol. 3, 24.7), and on the first one what is the same for all. hv/boot's cpu_check has made sure of what is
-; used, on the first CPU. Out: CF=1 this CPU cannot, or may not: the firmware forbids it  Clobbers: caller-saved
+; VMX operation on this CPU (SDM vol. 3, 24.7), and on the one that boots what is the same for all. hv/boot's cpu_check has made sure there of
+; what is used. Out: CF=1 this CPU cannot, or may not: the firmware forbids it  Clobbers: caller-saved
 vmx_enable:
     mov ecx, MSR_FEATURE_CONTROL
     rdmsr
@@ -86,7 +86,8 @@ vmx_enable:
     vmxon [rsp]
     pop rcx
     jbe .failed
-    cmp dword [gs:pc.index], 0
+    mov eax, [boot_cpu]
+    cmp [gs:pc.index], eax
     jne .done
     mov ecx, MSR_VMX_TRUE_PIN
     mov edi, WANT_PIN

@@ -1,8 +1,11 @@
 ; Which CPUs there are: the firmware's MADT, found by way of the RSDP and the RSDT or XSDT (ACPI 6.5, 5.2.5 to 5.2.12). Without a MADT there
 ; is one CPU. Runs before the final map, while the first 4 GiB can be read as they are; page 0 too, which has the EBDA's address.
 ;
-;   boot_cpus        APIC IDs, u8 each; the CPU that boots is the first
+;   boot_cpus        APIC IDs, u8 each; the place is what a CPU is called by from here on
 ;   boot_cpu_count   u32
+;   boot_cpu         u32: the one that boots, the first. On QEMU's TCG it is the last, and runs no guests if there are others: FXRSTOR and its like on
+;                    any CPU write to its hflags2, without a lock (cpu_clear_ignne in QEMU's fpu_helper.c). What the others store there
+;                    is what they read, so it does no harm while nothing else changes there: CLGI, STGI, VMRUN and an exit from it do.
 ;
 ; Firmware is believed where its checksums are right. Tables above 4 GiB are not looked at, nor CPUs with APIC IDs above 255.
 
@@ -12,7 +15,7 @@ bits 64
 default rel
 
 extern boot_magic, boot_info
-global cpus_find, boot_cpus, boot_cpu_count
+global cpus_find, boot_cpus, boot_cpu_count, boot_cpu
 
 EBDA_SEGMENT equ 0x40E                          ; BIOS data area
 BIOS_AREA    equ 0xE0000
@@ -26,6 +29,45 @@ section .text
 
 ; Clobbers: all but RSP.
 cpus_find:
+    mov dword [most], HostLimit_Cpus
+    call on_tcg
+    adc dword [most], 0
+    call find
+    cmp dword [most], HostLimit_Cpus
+    je .done
+    lea rdi, [boot_cpus]
+    lea rsi, [rdi + 1]
+    mov ecx, [boot_cpu_count]
+    dec ecx
+    mov [boot_cpu], ecx
+    mov al, [rdi]
+    rep movsb
+    mov [rdi], al
+.done:
+    ret
+
+; Whether this is QEMU without KVM (it says so itself). Out: CF=1 yes  Clobbers: RAX RBX RCX RDX
+on_tcg:
+    mov eax, 1
+    cpuid
+    bt ecx, 31                                  ; under a hypervisor
+    jnc .no
+    mov eax, 0x40000000
+    cpuid
+    cmp ebx, "TCGT"
+    jne .no
+    cmp ecx, "CGTC"
+    jne .no
+    cmp edx, "GTCG"
+    jne .no
+    stc
+    ret
+.no:
+    clc
+    ret
+
+; The first place is of the CPU that boots. Clobbers: all but RSP
+find:
     mov eax, 1
     cpuid
     shr ebx, 24
@@ -111,7 +153,7 @@ madt:
     cmp al, [boot_cpus]
     je .skip
     mov edx, [boot_cpu_count]
-    cmp edx, HostLimit_Cpus
+    cmp edx, [most]
     jae .done
     lea rdi, [boot_cpus]
     mov [rdi + rdx], al
@@ -174,4 +216,6 @@ sum:
 
 section .bss nobits alloc write align=4
 boot_cpu_count: resd 1
-boot_cpus:      resb HostLimit_Cpus
+boot_cpu:       resd 1
+most:           resd 1
+boot_cpus:      resb HostLimit_CpuPlaces

@@ -9,7 +9,7 @@ export declare function fact(index: u32): u64;
 
 export enum HostFact {
   Vendor = 0,
-  /** a bit for each that works */
+  /** a bit for each that runs guests */
   Cpus = 1,
   TscKhz = 2,
   ReadyTsc = 3,
@@ -20,7 +20,7 @@ export enum HostFact {
   /** differs at each start */
   Epoch = 7,
   Tsc = 8,
-  /** of all CPUs together */
+  /** of all CPUs together that run guests */
   IdleNs = 9,
   SerialOverruns = 10,
   /** frames of the pool that a guest needs for `memoryBlocks` = 0, and a further one for each started 512 blocks (a GiB) */

@@ -10,5 +10,5 @@ export const memoryOption = () =>
 export const cpusOption = () =>
   new Option(
     "--cpus <count>",
-    `CPUs of that machine, 1 to ${HostLimit.Cpus}; without it two with KVM, where there are, and one where they are emulated`,
+    `CPUs for guests, 1 to ${HostLimit.Cpus}; without it two with KVM, where there are, and one where they are emulated`,
   );

@@ -15,7 +15,7 @@ import type { Layout } from "../snapshot/format.js";
 import { readLayout } from "../snapshot/layout.js";
 import type { ListenAddress } from "../transport/address.js";
 
-/** Of emulated CPUs it is one: QEMU's TCG loses state of its first CPU now and then when there are more (docs/threat-model.md). */
+/** Of emulated CPUs it is one: they share the host's CPUs with QEMU's other threads, and Bochs' take turns. */
 const DEFAULT_CPUS = 2;
 /** of the lines that say that a machine elsewhere is still waited for */
 const WAITING_MS = 5000;
@@ -34,7 +34,7 @@ export interface LaunchOptions {
 export interface BootRequest extends EngineWish {
   /** bytes of the machine's RAM */
   memoryBytes: number;
-  /** of the machine; left out: two with KVM where the host has them, one where they are emulated */
+  /** for guests; left out: two with KVM where the host has them, one where they are emulated */
   cpus?: number;
   /** a machine that was booted elsewhere, in place of all that */
   attach?: AttachRequest;

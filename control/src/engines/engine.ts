@@ -11,7 +11,7 @@ export type RunningAccel = Accel | "remote";
 export interface EngineOptions {
   /** bytes of the machine's RAM */
   memoryBytes: number;
-  /** the machine's CPUs, 1 to HostLimit.Cpus; 1 when left out. With icount QEMU has one. */
+  /** CPUs for guests, 1 to HostLimit.Cpus; 1 when left out. With icount QEMU has one. */
   cpus?: number;
   accel: "auto" | "kvm" | "tcg";
   /** a private folder (0700) for sockets, logs, the memory file and the store disk; removed by the caller */

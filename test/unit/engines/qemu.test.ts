@@ -32,8 +32,9 @@ describe("QEMU's arguments", () => {
     expect(args).not.toContain("-bios");
   });
 
-  it("have as many CPUs as are asked for", () => {
-    expect(valuesOf(qemuArguments({ ...options, cpus: 4 }, "tcg", host), "-smp")).toEqual(["4"]);
+  it("have as many CPUs as are asked for, and TCG, of several, one more: the first runs no guests", () => {
+    const places = (cpus: number, accel: "tcg" | "kvm"): string[] => valuesOf(qemuArguments({ ...options, cpus }, accel, host), "-smp");
+    expect([places(4, "kvm"), places(1, "tcg"), places(2, "tcg"), places(8, "tcg")]).toEqual([["4"], ["1"], ["3"], ["9"]]);
   });
 
   it("boot the disk image without writing to it, its comma doubled", () => {
