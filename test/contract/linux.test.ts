@@ -104,11 +104,18 @@ onEachEngine("linux", (target) => {
       expect(told.map(([, , pid]) => pid === "none")).toEqual([false, true, true]);
       expect(new Set(told.map(([, , , digest]) => digest)).size).toBe(3);
       // And a console that only it writes to.
-      const [copy] = copies;
+      const [copy, other] = copies;
       await copy?.write("echo copy-$((6 * 9))\n");
       await copy?.waitFor("copy-54", patience(20));
       expect((await copy?.logs())?.toString()).not.toContain("user space reached");
       expect((await guest.logs()).toString()).not.toContain("copy-54");
+      // A kernel that panics and stands still is not waited for.
+      const still = other?.exec(["sh", "-c", "echo 0 > /proc/sys/kernel/panic; echo c > /proc/sysrq-trigger"], { patienceMs });
+      await expect(still).rejects.toMatchObject({
+        code: "E_EXEC_SILENT",
+        data: { panic: { reason: expect.stringContaining("sysrq triggered crash") } },
+      });
+      expect(await other?.inspect()).toMatchObject({ state: "running" });
       for (const each of copies) await each.rm({ force: true });
 
       await guest.write("poweroff\n");

@@ -11,6 +11,10 @@ export interface AgentLine {
 export interface AgentChannelEvents {
   /** each of the agent's counted frames, once and in turn; and Ready */
   frame: (message: AgentMessage) => void;
+  /** a frame of the session, whichever */
+  heard: () => void;
+  /** the agent was asked, and has not answered: before it is asked once more */
+  silent: () => void;
   /** the other end is not the one that it was: why */
   lost: (why: string) => void;
   /** the line failed */
@@ -136,6 +140,7 @@ export class AgentChannel {
     if (message.session === 0n) return;
     this.#heardAt = performance.now();
     this.#quietMs = QUIET_MS;
+    this.events.heard();
     if (!this.#acknowledged(message.ack)) return;
     const { type, seq, payload } = message;
     if (type === AgentFrame.Again) this.#next = 0;
@@ -178,6 +183,7 @@ export class AgentChannel {
     const now = performance.now();
     const isQuiet = now - Math.max(this.#heardAt, this.#toldAt) >= this.#quietMs;
     if (!isQuiet && now - this.#toldAt < ALIVE_MS) return;
+    if (isQuiet && this.#quietMs > QUIET_MS) this.events.silent();
     if (isQuiet) this.#quietMs = Math.min(2 * this.#quietMs, ALIVE_MS);
     if (isQuiet && this.#isAsking) this.#ask();
     else this.#tell(AgentFrame.Alive);

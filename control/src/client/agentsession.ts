@@ -16,6 +16,10 @@ export interface AgentCommand {
 export interface AgentEvents {
   /** Bytes of standard output, or error. The command waits while too many are under way. */
   output: (bytes: Uint8Array, isError: boolean) => void | Promise<void>;
+  /** The agent said something. */
+  heard?: () => void;
+  /** It was asked, and has not answered; again each time that it is asked once more. */
+  silent?: () => void;
 }
 
 export interface AgentExit {
@@ -57,6 +61,8 @@ export class AgentSession {
   ) {
     this.#channel = new AgentChannel(line, randomBytes(8).readBigUInt64LE() | 1n, {
       frame: (message) => this.#take(message),
+      heard: () => this.events.heard?.(),
+      silent: () => this.events.silent?.(),
       lost: (why) => this.fail(lost(why)),
       failed: (error) => {
         // Nobody reads there yet: the kernel has not come so far, or there is no agent.

@@ -8,7 +8,10 @@ import { reasonOf } from "./abort.js";
 import { AgentSession } from "./agentsession.js";
 import type { Client } from "./client.js";
 import { Console, type ConsoleEnd } from "./console.js";
+import { lastWords, panicText, Silence } from "./silence.js";
 
+/** COM1, Linux' console */
+const CONSOLE_PORT = 0;
 /** COM2 */
 const AGENT_PORT = 1;
 /** for an agent to answer, and for a guest to boot until there is one */
@@ -75,9 +78,15 @@ export class Execution {
     signal?.throwIfAborted();
     const found = await client.call("inspect", { guest }, { signal });
     checkGuest(found);
+    const consoleEnd = found.console.find(({ port }) => port === CONSOLE_PORT)?.end ?? 0;
+    const silence = new Silence(client, found, consoleEnd, (error) => session.fail(error));
     const session = new AgentSession(
       { write: (bytes) => writeTo(client, found.id, opening, bytes) },
-      { output: (bytes, isError) => (isError ? streams.onErrorOutput(bytes) : streams.onOutput(bytes)) },
+      {
+        output: (bytes, isError) => (isError ? streams.onErrorOutput(bytes) : streams.onOutput(bytes)),
+        heard: silence.broken,
+        silent: silence.look,
+      },
     );
     const opening = Console.open(client, found.id, { port: AGENT_PORT, tail: 0, onBytes: (bytes) => session.push(bytes) });
     const console = await opening;
@@ -223,29 +232,13 @@ function patienceFor({ startedAt }: GuestSummary): number {
   return Math.max(ANSWER_MS, BOOT_MS - age);
 }
 
-/** The console's last bytes, in which a panic is looked for. */
-const LAST_BYTES = 2 ** 16;
-
 async function guestEnded(client: Client, { id, name }: GuestSummary, { state, end: why }: ConsoleEnd): Promise<HvkitError> {
   const panic = kernelPanic(await lastWords(client, id));
-  const text = panic
-    ? `its kernel panicked: ${[panic.cause, panic.reason].filter((part) => part !== null).join("; ")}`
-    : (why?.text ?? state);
+  const text = panic ? panicText(panic) : (why?.text ?? state);
   return new HvkitError("E_EXEC_GUEST_ENDED", `guest '${name}' ended while the command ran: ${text}`, {
     hint: `\`hvkit logs ${name}\` shows its last words.`,
     data: { state, end: why, panic: panic ?? null },
   });
-}
-
-/** Of a guest that was removed there are none. */
-async function lastWords(client: Client, guest: string): Promise<string> {
-  try {
-    const { end } = await client.call("logs", { guest, length: 1 });
-    const { data } = await client.call("logs", { guest, offset: Math.max(0, end - LAST_BYTES), length: LAST_BYTES });
-    return Buffer.from(data, "base64").toString("latin1");
-  } catch {
-    return "";
-  }
 }
 
 function signalName(number: number): NodeJS.Signals | null {

@@ -16,6 +16,14 @@ const CAUSE =
 const PLACE = /^RIP: 0010:(\S+\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[\w+\])?)/;
 const ENTRY = /^(?:\? )?[\w.$]+\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[\w+\])?$/;
 
+/** what Linux says last when it does not reboot: it spins from there on */
+const STANDS = /---\[ end Kernel panic - not syncing: /;
+
+/** It panicked, and stands still for ever: it was not told to reboot (panic=, `hvkit run --no-reboot`). */
+export function standsStill(console: string): boolean {
+  return STANDS.test(console);
+}
+
 /** The last one's; undefined: it did not panic. */
 export function kernelPanic(console: string): KernelPanic | undefined {
   const lines = console.split(/\r?\n/).map((line) => line.replace(/^.*?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? /, ""));

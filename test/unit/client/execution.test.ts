@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect, type Guest, type Hvkit } from "hvkit";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { projectRoot } from "../../../control/src/api/root.js";
 import { HvkitError } from "../../../control/src/errors.js";
 import { AgentDecoder, encodeAgentFrame } from "../../../control/src/link/agentframe.js";
@@ -162,6 +162,30 @@ describe.skipIf(!runs)("a command in a guest", { timeout: 60_000 }, () => {
     harness.hypervisor.end(1, EndReason.TripleFault);
     await expect(execution.ended).rejects.toMatchObject({
       code: "E_EXEC_GUEST_ENDED",
+      message: expect.stringContaining("out of luck"),
+      data: { panic: { reason: "out of luck" } },
+    });
+  });
+
+  test("is given up when its guest's kernel panics and stands still; not while the guest has no time", async () => {
+    const streams = { onOutput: (bytes: Uint8Array) => void said.push(bytes), onErrorOutput: () => {} };
+    const said: Uint8Array[] = [];
+    const execution = await guest.spawn(["sh", "-c", "while :; do echo tick; sleep 0.1; done"], streams);
+    const ticks = async (): Promise<void> => {
+      const before = said.length;
+      await expect.poll(() => said.length, { timeout: 10_000 }).toBeGreaterThan(before);
+    };
+    await ticks();
+    const looks = vi.spyOn(harness.hypervisor, "guestStat");
+    agent.kill("SIGSTOP");
+    await expect.poll(() => looks.mock.calls.length, { timeout: 20_000 }).toBeGreaterThan(1);
+    agent.kill("SIGCONT");
+    await ticks();
+    agent.kill("SIGSTOP");
+    const reason = "Kernel panic - not syncing: out of luck";
+    harness.hypervisor.write(1, `[    2.0] ${reason}\n[    2.1] ---[ end ${reason} ]---\n`);
+    await expect(execution.ended).rejects.toMatchObject({
+      code: "E_EXEC_SILENT",
       message: expect.stringContaining("out of luck"),
       data: { panic: { reason: "out of luck" } },
     });
