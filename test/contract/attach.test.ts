@@ -136,6 +136,12 @@ describe.skipIf(why)("attach", () => {
       await expect.poll(async () => (await other.status()).linkLost?.reason, PATIENCE).toContain("the tty has gone");
       expect(await other.status()).toMatchObject({ state: "running", hypervisor: null, lastFailure: null });
       expect(await other.guests()).toEqual(["hello running"]);
+      expect(await other.run("ps")).toMatchObject({
+        code: 0,
+        err: expect.stringMatching(/^hvkit: the link is lost since .* as they were then/),
+      });
+      const since = (await other.status()).linkLost?.since;
+      expect(JSON.parse(await other.ok("ps", "--json"))).toMatchObject([{ name: "hello", staleSince: since }]);
       expect(await other.ok("status")).toMatch(/^link: +lost .* ago, the guests go on: the tty has gone/m);
       await other.ok("down");
     });

@@ -44,6 +44,8 @@ export const guestSummary = z.strictObject({
   end: guestEnd.nullable(),
   /** bytes of its consoles that nobody had room for */
   consoleLost: z.int(),
+  /** since when the line to its hypervisor is away: its state is as it was then, and may be another by now. null: it is as it is */
+  staleSince: time.nullable(),
 });
 
 /** How a guest was run: what `run` takes, but for the name. */

@@ -42,6 +42,8 @@ export interface GuestOptions {
 }
 
 export const CONSOLE_PORTS = 2;
+/** It has a place in the hypervisor, and may change there by itself. */
+export const LIVE: readonly GuestState[] = ["running", "paused", "restarting"];
 
 export class Guest {
   readonly id = randomBytes(6).toString("hex");
@@ -68,6 +70,8 @@ export class Guest {
   savedAt: Date | undefined;
   /** since when it stands still, while it is paused */
   pausedAt: Date | undefined;
+  /** since when the line to its hypervisor is away, while it is */
+  staleSince: string | undefined;
   /** while a debugger has it */
   debuggee: Debuggee | undefined;
   /** id of the guest that was run, from which this one comes by restores and clones */
@@ -131,6 +135,7 @@ export class Guest {
       endedAt: this.endedAt?.toISOString() ?? null,
       end: this.end ?? null,
       consoleLost: this.logs.reduce((sum, { lost }) => sum + lost, 0),
+      staleSince: LIVE.includes(this.state) ? (this.staleSince ?? null) : null,
     };
   }
 

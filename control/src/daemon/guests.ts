@@ -10,8 +10,8 @@ import { HvkitError } from "../errors.js";
 import { shorten } from "../shorten.js";
 import { ConsoleBudget } from "./consolebudget.js";
 import { CONSOLE_LOG_BYTES } from "./consolelog.js";
-import { Guest, type GuestImage, type GuestOptions } from "./guest.js";
-import { attached, killed, LIVE, requireState } from "./gueststate.js";
+import { Guest, type GuestImage, type GuestOptions, LIVE } from "./guest.js";
+import { attached, killed, requireState } from "./gueststate.js";
 import type { Host } from "./host.js";
 import type { Log } from "./log.js";
 import type { Modules } from "./modules.js";
@@ -79,6 +79,9 @@ export class Guests extends EventEmitter<GuestsEvents> {
     });
     this.slots.on("ended", (guest, end, reason) => this.#onEnded(guest, end, reason));
     host.on("lost", ({ reason }) => this.#lose(reason));
+    host.on("link", (lost) => {
+      for (const guest of this.all()) guest.staleSince = lost?.since;
+    });
   }
 
   all(): Guest[] {
@@ -368,6 +371,7 @@ export class Guests extends EventEmitter<GuestsEvents> {
     this.slots.clear();
     for (const guest of this.all()) {
       this.#resets.cancel(guest);
+      guest.staleSince = undefined;
       if (guest.state === "exited" || guest.state === "lost") continue;
       this.#finish(guest, killed("lost", `It went down with the hypervisor: ${shorten(reason, MAX_REASON)}`), "lost");
     }

@@ -3,9 +3,6 @@ import type { GuestEnd, GuestState } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
 import type { Guest } from "./guest.js";
 
-/** It is, or will be, in the hypervisor. */
-export const LIVE: readonly GuestState[] = ["running", "paused", "restarting"];
-
 /** The guest's slot in the hypervisor. @throws E_GUEST_STATE it is in none of these states; `what`: cannot be done then */
 export function requireState(guest: Guest, states: readonly GuestState[], what: string): number {
   if (states.includes(guest.state) && guest.slot !== undefined) return guest.slot;

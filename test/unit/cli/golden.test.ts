@@ -36,6 +36,7 @@ const guest: GuestSummary = {
   endedAt: null,
   end: null,
   consoleLost: 0,
+  staleSince: null,
 };
 
 describe("explain", () => {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { showStale } from "../../../control/src/cli/commands/ps.js";
 import { showStatus } from "../../../control/src/cli/commands/status.js";
 import { HvkitError } from "../../../control/src/errors.js";
 import { Harness, until } from "./harness.js";
@@ -133,14 +134,20 @@ describe("a lost hypervisor", () => {
       lastFailure: null,
     });
     expect(showStatus(away)).toMatch(/^link: +lost .* ago, the guests go on: the bridge ends$/m);
-    expect(await harness.call(client, "ps", {})).toMatchObject([{ name: "web", state: "running" }]);
+    expect(showStatus(away)).toMatch(/^guests: +1 running of 1, when the link was lost$/m);
+    const known = await harness.call(client, "ps", {});
+    expect(known).toMatchObject([{ name: "web", state: "running", staleSince: away.linkLost?.since }]);
+    expect(showStale(known)).toMatch(/^hvkit: the link is lost since \d+ seconds?: /);
     harness.hypervisor.emit("back");
+    const again = await harness.call(client, "ps", {});
+    expect(again).toMatchObject([{ name: "web", state: "running", staleSince: null }]);
+    expect(showStale(again)).toBeUndefined();
     expect(await harness.call(client, "status", {})).toMatchObject({ state: "running", linkLost: null, hypervisor: { cpus: 1 } });
     harness.hypervisor.emit("broken", "and again");
     harness.hypervisor.emit("lost", "The hypervisor has started again");
     await until(running);
     expect(await harness.call(client, "status", {})).toMatchObject({ state: "running", linkLost: null, restarts: 1 });
-    expect(await harness.call(client, "ps", {})).toMatchObject([{ name: "web", state: "lost" }]);
+    expect(await harness.call(client, "ps", {})).toMatchObject([{ name: "web", state: "lost", staleSince: null }]);
     expect(events).toMatchObject([
       { type: "link.lost", reason: "the bridge ends", guests: "kept" },
       { type: "link.back", restarts: 0, guests: "kept" },

@@ -63,7 +63,7 @@ export function showStatus(status: Status, now = Date.now()): string {
     );
   }
   rows.push(
-    ["guests", `${status.guests.running} running of ${status.guests.total}`],
+    ["guests", `${status.guests.running} running of ${status.guests.total}${linkLost ? ", when the link was lost" : ""}`],
     ["daemon", `process ${status.pid}, ${status.folder}`],
     ["log", status.log],
   );
