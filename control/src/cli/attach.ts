@@ -2,6 +2,7 @@
 import type { Client } from "../client/client.js";
 import { Console, type ConsoleEnd, type ConsoleOptions } from "../client/console.js";
 import { HvkitError } from "../errors.js";
+import { Interrupts } from "../interrupts.js";
 import { note, style } from "./output.js";
 
 /** ^] as telnet and virsh have it */
@@ -49,9 +50,7 @@ export async function attach(
     }
     if (leave >= 0) console.close();
   };
-  const interrupt = (): void => console.close();
-  process.on("SIGINT", interrupt);
-  process.on("SIGTERM", interrupt);
+  const interrupts = new Interrupts(() => console.close());
   if (raw) stdin.setRawMode(true);
   if (forwardInput) stdin.on("data", onInput).resume();
   try {
@@ -61,8 +60,7 @@ export async function attach(
     else say(`left; the guest goes on: hvkit console ${console.guest.name}`, raw);
     return end;
   } finally {
-    process.off("SIGINT", interrupt);
-    process.off("SIGTERM", interrupt);
+    interrupts.close();
     if (forwardInput) stdin.off("data", onInput).pause();
     if (raw) stdin.setRawMode(false);
     if (forwardInput && "unref" in stdin) stdin.unref();

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { checkRuntimeFolder, runtimePaths } from "../api/paths.js";
 import { olderHalf } from "../daemon/logfile.js";
 import { HvkitError } from "../errors.js";
+import { interruption } from "../interrupts.js";
 import { print, style } from "./output.js";
 
 const PIECE_BYTES = 64 * 1024;
@@ -39,10 +40,9 @@ export async function showDaemonLog({ follow, json, lines }: DaemonLogOptions): 
   const found = last ?? [];
   last = undefined;
   for (const line of found) show(line);
-  const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
-  while (follow && !stop.signal.aborted && existsSync(log)) {
-    await sleep(POLL_MS, undefined, { signal: stop.signal }).catch(() => {});
+  const stop = interruption();
+  while (follow && !stop.aborted && existsSync(log)) {
+    await sleep(POLL_MS, undefined, { signal: stop }).catch(() => {});
     reader.read();
   }
 }

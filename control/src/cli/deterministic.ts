@@ -6,6 +6,7 @@ import { chooseEngine } from "../doctor/choice.js";
 import { collectFacts } from "../doctor/facts.js";
 import type { EngineName } from "../engines/engine.js";
 import { hex } from "../hex.js";
+import { Interrupts } from "../interrupts.js";
 import { runScripted, type ScriptedImage } from "../scripted/run.js";
 import { exitCodeOf } from "./attach.js";
 import { note, printJson, style } from "./output.js";
@@ -25,9 +26,7 @@ interface Wanted {
 export async function runDeterministic(images: readonly ScriptedImage[], { engine: wish, json }: Wanted): Promise<void> {
   const { engine } = chooseEngine(await collectFacts(), { engine: wish, accel: "auto" });
   const leaving = new AbortController();
-  const leave = (): void => leaving.abort();
-  process.on("SIGINT", leave);
-  process.on("SIGTERM", leave);
+  const interrupts = new Interrupts(() => leaving.abort());
   const show = images.length === 1 ? plain : labelled(labels(images.map(({ image }) => image.slice(image.lastIndexOf("/") + 1))));
   try {
     const run = await runScripted({
@@ -53,8 +52,7 @@ export async function runDeterministic(images: readonly ScriptedImage[], { engin
     const [first] = guests;
     process.exitCode = exitCodeOf({ state: "exited", end: first ? { ...first.end, rip: "0x0" } : null });
   } finally {
-    process.off("SIGINT", leave);
-    process.off("SIGTERM", leave);
+    interrupts.close();
   }
 }
 

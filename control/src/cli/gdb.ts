@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import type { Symbols } from "../debug/symbols.js";
 import { HvkitError } from "../errors.js";
+import { Interrupts } from "../interrupts.js";
 
 function argumentsOf(target: string, symbols: Symbols | undefined): string[] {
   const file =
@@ -24,8 +25,7 @@ export function showGdb(target: string, symbols: Symbols | undefined): string {
 /** @param rest what else gdb is told, after it is connected
  *  @returns gdb's exit code. Errors: E_GDB_MISSING */
 export async function runGdb(target: string, symbols: Symbols | undefined, rest: readonly string[]): Promise<number> {
-  const interrupted = (): void => {};
-  process.on("SIGINT", interrupted);
+  const interrupts = new Interrupts(() => {}, ["SIGINT"]); // gdb has it, too
   try {
     // Options like -batch come first: gdb reads its -ex in their order.
     const child = spawn("gdb", ["-q", ...argumentsOf(target, symbols), ...rest], { stdio: "inherit" });
@@ -34,7 +34,7 @@ export async function runGdb(target: string, symbols: Symbols | undefined, rest:
       child.once("exit", (code, signal) => resolve(code ?? (signal === null ? 0 : 1)));
     });
   } finally {
-    process.off("SIGINT", interrupted);
+    interrupts.close();
   }
 }
 

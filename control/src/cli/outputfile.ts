@@ -4,9 +4,19 @@ import { realpathSync, rmSync, statSync } from "node:fs";
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { HvkitError } from "../errors.js";
 import { fileError } from "../files.js";
+import { Interrupts } from "../interrupts.js";
 import { EXIT_INTERRUPTED } from "./output.js";
 
-export async function writeOutput(path: string, parts: AsyncIterable<Uint8Array>): Promise<void> {
+interface OutputOptions {
+  /** the parts end by themselves at ^C, and what came until then is the file */
+  endsAtInterrupt?: boolean;
+}
+
+export async function writeOutput(
+  path: string,
+  parts: AsyncIterable<Uint8Array>,
+  { endsAtInterrupt = false }: OutputOptions = {},
+): Promise<void> {
   const there = await onDisk(path, async () => statSync(path, { throwIfNoEntry: false }));
   if (there && !there.isFile()) {
     await fill(path, path, parts, there.mode);
@@ -15,18 +25,15 @@ export async function writeOutput(path: string, parts: AsyncIterable<Uint8Array>
   const target = there ? realpathSync(path) : path;
   const draft = `${target}.${process.pid}.new`;
   const drop = (): void => rmSync(draft, { force: true });
-  const interrupt = (): void => process.exit(EXIT_INTERRUPTED);
+  const interrupts = endsAtInterrupt ? undefined : new Interrupts(() => process.exit(EXIT_INTERRUPTED));
   process.on("exit", drop);
-  process.on("SIGINT", interrupt);
-  process.on("SIGTERM", interrupt);
   try {
     await fill(draft, path, parts, there?.mode ?? 0o600);
     await onDisk(path, () => rename(draft, target));
   } finally {
     drop();
     process.off("exit", drop);
-    process.off("SIGINT", interrupt);
-    process.off("SIGTERM", interrupt);
+    interrupts?.close();
   }
 }
 

@@ -3,7 +3,7 @@
 import { showSize } from "../api/size.js";
 import type { Client } from "../client/client.js";
 import { HvkitError } from "../errors.js";
-import { Interrupts } from "./interrupts.js";
+import { ENDS_AND_HANGUP, Interrupts } from "../interrupts.js";
 import { ProgressLine } from "./output.js";
 
 const WIDTH = 24;
@@ -56,7 +56,7 @@ export async function withProgress<T>(
     interrupt = () => reject(new HvkitError("E_INTERRUPTED", `${what} was broken off`, { hint }));
   });
   interrupted.catch(() => {}); // it may come too late for anyone
-  const interrupts = new Interrupts(interrupt);
+  const interrupts = new Interrupts(interrupt, ENDS_AND_HANGUP);
   client.on("progress", onProgress);
   const answer = request();
   try {

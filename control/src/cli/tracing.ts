@@ -4,6 +4,7 @@ import { TraceRing } from "../../../protocol/trace.js";
 import type { Trace, TracedExit } from "../api/trace.js";
 import type { Client } from "../client/client.js";
 import { HvkitError } from "../errors.js";
+import { Interrupts } from "../interrupts.js";
 import { headerOf, lineOf } from "../trace/file.js";
 import { isEmpty, passes, type TraceFilter } from "../trace/filter.js";
 import { showExit } from "../trace/text.js";
@@ -57,8 +58,7 @@ export async function followTrace(
   const leave = (): void => {
     left = true;
   };
-  process.on("SIGINT", leave);
-  process.on("SIGTERM", leave);
+  const interrupts = new Interrupts(leave);
   process.stdout.on("error", leave); // nobody reads
   const { traced } = await client.call("stats", { guest });
   if (!traced) await client.call("trace.set", { guest, ring: true });
@@ -100,7 +100,7 @@ export async function followTrace(
         }
         if (written === 0 && header) yield Buffer.from(lineOf(headerOf(header, !isEmpty(filter))));
       }
-      await writeOutput(output, parts());
+      await writeOutput(output, parts(), { endsAtInterrupt: true });
       if (json) printJson({ name: header?.name ?? guest, lost, written, file: output });
       else
         note(`${written} exits of ${header?.name ?? guest} to ${output}${lost > 0 ? `; ${lost} came faster than they could be read` : ""}`);
@@ -109,8 +109,7 @@ export async function followTrace(
     if (!json) print(HEADING());
     for await (const exit of exits()) print(json ? JSON.stringify(exit) : showExit(exit));
   } finally {
-    process.off("SIGINT", leave);
-    process.off("SIGTERM", leave);
+    interrupts.close();
     process.stdout.off("error", leave);
     if (!traced) await client.call("trace.set", { guest, ring: false }).catch(() => {}); // it may be gone
   }

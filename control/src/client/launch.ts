@@ -4,11 +4,10 @@ import { fileURLToPath } from "node:url";
 import { fromRpcError } from "../api/jsonrpc.js";
 import type { BootRequest, LaunchMessage, LaunchOptions } from "../daemon/boot.js";
 import { HvkitError } from "../errors.js";
+import { ENDS_AND_HANGUP, Interrupts } from "../interrupts.js";
 import { type Abortable, reasonOf } from "./abort.js";
 
 const DAEMON = fileURLToPath(new URL("../daemon/main.js", import.meta.url));
-
-const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export interface LaunchContext extends LaunchOptions, Abortable {
   /** the daemon's; its runtime folder is by it */
@@ -33,7 +32,7 @@ export async function launchDaemon(
     interrupted = true;
     child.kill("SIGTERM");
   };
-  for (const signal of INTERRUPTS) process.on(signal, interrupt);
+  const interrupts = new Interrupts(interrupt, ENDS_AND_HANGUP);
   abort?.addEventListener("abort", interrupt);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -53,7 +52,7 @@ export async function launchDaemon(
       });
     });
   } finally {
-    for (const signal of INTERRUPTS) process.off(signal, interrupt);
+    interrupts.close();
     abort?.removeEventListener("abort", interrupt);
     child.removeAllListeners();
     // The channel to one that is bound stays open, until this process ends.

@@ -1,7 +1,7 @@
 // What a person at a terminal meets: completion, suggestions, colours and tables that fit, and ^C that cleans up. The built command line,
 // against a daemon with a fake hypervisor in this process.
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -271,6 +271,23 @@ describe.skipIf(!existsSync(MAIN))("hvkit for people", { timeout: 60_000 }, () =
     await until(async () => (await clock())?.state === "running");
     harness.hypervisor.guestGet = guestGet;
     await until(() => readdirSync(harness.snapshots).length === 1);
+  });
+
+  it("a trace that is followed into a file is whole when ^C comes", async () => {
+    const file = join(harness.folder, "clock.trace");
+    const { guestTraced } = harness.hypervisor;
+    let looks = 0;
+    harness.hypervisor.guestTraced = async (...args) => {
+      looks++;
+      return guestTraced.apply(harness.hypervisor, args);
+    };
+    const { child, done } = start(process.execPath, [MAIN, "trace", "clock", "-f", "-o", file], env);
+    await until(() => looks > 1);
+    child.kill("SIGINT");
+    expect(await done).toMatchObject({ code: 0, err: `0 exits of clock to ${file}\n` });
+    harness.hypervisor.guestTraced = guestTraced;
+    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ guest: "clock" });
+    expect(readdirSync(harness.folder).filter((name) => name.endsWith(".new"))).toEqual([]);
   });
 
   it("a half-started `up` is broken off by ^C, and no process, socket or file of it stays", async () => {

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { Command, Option } from "@commander-js/extra-typings";
 import type { Bridge, BridgeEvent } from "../../bridge/bridge.js";
 import { HvkitError } from "../../errors.js";
+import { ENDS_AND_HANGUP, interruption } from "../../interrupts.js";
 import { baudOption, parseBaud } from "../attachrequest.js";
 import { note, print, printJson, style } from "../output.js";
 
@@ -41,9 +42,7 @@ Examples:
 One client at a time. The bridge's bytes are not encrypted: beyond this machine let ssh carry them. ^C ends it.`,
     )
     .action(async ({ json, ...options }) => {
-      const leaving = new AbortController();
-      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => leaving.abort());
-      await serve(options, leaving.signal, (url, tokenFile, name) => {
+      await serve(options, interruption(ENDS_AND_HANGUP), (url, tokenFile, name) => {
         if (json) printJson({ url, tokenFile, line: name });
         else print(url);
         note(`${name} is at ${url}; the token is in ${tokenFile} (^C ends)`);

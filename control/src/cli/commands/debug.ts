@@ -5,6 +5,7 @@ import { runtimePaths } from "../../api/paths.js";
 import { projectRoot } from "../../api/root.js";
 import type { Client } from "../../client/client.js";
 import { HvkitError } from "../../errors.js";
+import { interruption } from "../../interrupts.js";
 import { runGdb, showGdb } from "../gdb.js";
 import { guestMonitor } from "../monitor.js";
 import { note, print, printJson } from "../output.js";
@@ -126,8 +127,7 @@ async function removed(client: Client, id: string): Promise<boolean> {
     client.once("close", (reason) =>
       reject(new HvkitError("E_DAEMON_LOST", `the daemon went away: ${reason}`, { hint: "`hvkit status` says whether it runs." })),
     );
-    process.once("SIGINT", () => resolve(false));
-    process.once("SIGTERM", () => resolve(false));
+    interruption().addEventListener("abort", () => resolve(false));
   });
   await client.call("events.subscribe", {});
   return gone;

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { Command } from "@commander-js/extra-typings";
 import type { DevEvent } from "../../api/dev.js";
 import { bootRequest, bootWish } from "../../client/bootwish.js";
+import { Interrupts } from "../../interrupts.js";
 import { accelOption, cpusOption, engineOption, memoryOption } from "../bootoptions.js";
 import { note, print, style } from "../output.js";
 
@@ -33,9 +34,7 @@ cannot keeps its machine, and says why. What changed besides hv/machine needs a 
     .action(async (images, { json, live = false, ...options }) => {
       const request = bootRequest(bootWish(options));
       const leaving = new AbortController();
-      const leave = (): void => leaving.abort();
-      process.on("SIGINT", leave);
-      process.on("SIGTERM", leave);
+      const interrupts = new Interrupts(() => leaving.abort());
       const { dev: run } = await import("../../dev/dev.js");
       await run({
         request,
@@ -46,7 +45,7 @@ cannot keeps its machine, and says why. What changed besides hv/machine needs a 
           if (json) print(JSON.stringify(event));
           else show(event);
         },
-      });
+      }).finally(() => interrupts.close());
     });
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;

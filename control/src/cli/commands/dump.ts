@@ -7,6 +7,7 @@ import { fileError } from "../../files.js";
 import { type CoreSink, copyRam, finishCore, gdbArchitecture, RAM_OFFSET } from "../../inspect/coredump.js";
 import type { MachineView, Registers } from "../../inspect/view.js";
 import type { PhysicalMemory } from "../../inspect/walk.js";
+import { Interrupts } from "../../interrupts.js";
 import { note, print, printJson } from "../output.js";
 import { ProgressBar } from "../progress.js";
 import { SUBJECT, type Subject, withSubject } from "../subject.js";
@@ -68,11 +69,9 @@ function standstill({ live }: Subject): (() => Promise<() => Promise<void>>) | u
 async function copy({ handle, path }: Draft, view: MachineView): Promise<Registers> {
   const progress = new ProgressBar();
   let interrupted = false;
-  const interrupt = (): void => {
+  const interrupts = new Interrupts(() => {
     interrupted = true;
-  };
-  process.on("SIGINT", interrupt);
-  process.on("SIGTERM", interrupt);
+  });
   try {
     const registers = await view.registers();
     await copyRam(sinkOf({ handle, path }, path), view.memory, (done, total) => {
@@ -81,8 +80,7 @@ async function copy({ handle, path }: Draft, view: MachineView): Promise<Registe
     });
     return registers;
   } finally {
-    process.off("SIGINT", interrupt);
-    process.off("SIGTERM", interrupt);
+    interrupts.close();
     progress.clear();
   }
 }

@@ -1,6 +1,7 @@
 // hvkit events: what happened to guests and link, and what happens.
 import { Command } from "@commander-js/extra-typings";
 import type { HvkitEvent } from "../../api/events.js";
+import { interruption } from "../../interrupts.js";
 import { print, printJson, style } from "../output.js";
 import { withClient } from "../session.js";
 
@@ -23,19 +24,18 @@ Examples:
     )
     .action(async (guest, { follow = false, json }) => {
       const { events: read } = await import("../../client/events.js");
-      const stop = new AbortController();
-      for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+      const stop = interruption();
       await withClient(async (client) => {
         const all: HvkitEvent[] = [];
         try {
-          for await (const event of read(client, { from: 0, follow, signal: stop.signal })) {
+          for await (const event of read(client, { from: 0, follow, signal: stop })) {
             if (guest !== undefined && !isOf(event, guest)) continue;
             if (!json) print(showEvent(event));
             else if (follow) print(JSON.stringify(event));
             else all.push(event);
           }
         } catch (error) {
-          if (!stop.signal.aborted) throw error;
+          if (!stop.aborted) throw error;
         }
         if (json && !follow) printJson(all);
       });

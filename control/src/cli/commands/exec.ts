@@ -2,7 +2,7 @@
 import { constants } from "node:os";
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { HvkitError } from "../../errors.js";
-import { Interrupts } from "../interrupts.js";
+import { ENDS_AND_HANGUP, Interrupts } from "../../interrupts.js";
 import { EXIT_COMMAND_NOT_FOUND, EXIT_COMMAND_NOT_STARTED, EXIT_EXEC_FAILED, printError, printJson } from "../output.js";
 import { withClient } from "../session.js";
 
@@ -47,7 +47,10 @@ be started, 127 when there is none of that name.`,
                 onErrorOutput: (bytes: Uint8Array) => writeTo(process.stderr, bytes),
               };
           const starting = new AbortController();
-          const interrupts = new Interrupts((signal) => starting.abort(interrupted(signal, "interrupted before the command ran")));
+          const interrupts = new Interrupts(
+            (signal) => starting.abort(interrupted(signal, "interrupted before the command ran")),
+            ENDS_AND_HANGUP,
+          );
           try {
             const execution = await Execution.start(client, guest, words, streams, {
               folder: workdir,

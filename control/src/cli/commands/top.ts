@@ -4,6 +4,7 @@ import { showSize } from "../../api/size.js";
 import type { TopSample } from "../../api/top.js";
 import type { Client } from "../../client/client.js";
 import { HvkitError } from "../../errors.js";
+import { Interrupts } from "../../interrupts.js";
 import { showLink } from "../link.js";
 import { pairs, print, style, table } from "../output.js";
 import { withClient } from "../session.js";
@@ -75,8 +76,7 @@ async function watch(client: Client, ms: number, rounds: number, screen: boolean
     if (keys.includes("q") || keys.includes(3)) leave();
   };
   const keys = screen && stdin.isTTY;
-  process.on("SIGINT", leave);
-  process.on("SIGTERM", leave);
+  const interrupts = new Interrupts(leave);
   process.stdout.on("error", leave); // nobody reads
   if (keys) stdin.setRawMode(true).on("data", onKey).resume();
   if (screen) stdout.write("\x1b[?1049h\x1b[?25l"); // a screen of its own, without a cursor
@@ -96,8 +96,7 @@ async function watch(client: Client, ms: number, rounds: number, screen: boolean
       before = after;
     }
   } finally {
-    process.off("SIGINT", leave);
-    process.off("SIGTERM", leave);
+    interrupts.close();
     process.stdout.off("error", leave);
     if (keys) stdin.setRawMode(false).off("data", onKey).pause();
     if (screen) stdout.write("\x1b[?25h\x1b[?1049l");
