@@ -179,7 +179,7 @@ export enum Event {
   GuestState = 1,
   /** the guest ended: GuestEndedWords */
   GuestEnded = 2,
-  /** console bytes that the guest wrote and nobody had room for: words port, count */
+  /** console bytes that the guest wrote and nobody had room for, or that were on their way when a session ended: words port, count */
   ConsoleLost = 3,
   /** console input that the guest had no room for: words port, count */
   ConsoleInputLost = 4,

@@ -4,7 +4,8 @@
 import { Channel, Link } from "../../protocol/link";
 import { Event } from "../../protocol/messages";
 import { sendEvent } from "./events";
-import { exists, Mark, marks, pending, settle, top, unmark } from "./guests";
+import { frameChannel, PAYLOAD } from "./frame";
+import { countLost, exists, Mark, marks, pending, settle, takeLost, top, unmark } from "./guests";
 import * as host from "./host";
 import * as link from "./link";
 
@@ -40,11 +41,25 @@ function sendConsole(slot: u32): bool {
       link.commit(Channel.Console, Link.MessageHeaderBytes + bytes);
     }
     if (bytes == room) more = true;
-    const lost = link.room() > 0 ? host.consoleLost(slot, port) : 0;
+    const lost = link.room() > 0 ? host.consoleLost(slot, port) + takeLost(slot, port) : 0;
     if (lost > 0) sendEvent(Event.ConsoleLost, slot, port, lost);
   }
   if (!more) unmark(slot, Mark.Console);
   return more;
+}
+
+/** A session began. What was on its way in the one before may not have come over: it counts as lost, and so does what was told of losses. */
+export function countStranded(): void {
+  for (let seq = link.strandedFrom; seq != link.strandedTo; seq = (seq + 1) & 255) {
+    const frame = link.stranded(seq);
+    if (frame == 0) continue;
+    const at = frame + PAYLOAD;
+    const words = at + Link.MessageHeaderBytes;
+    if (frameChannel(frame) == Channel.Console)
+      countLost(load<u32>(at), load<u32>(at, 4), link.strandedBytes(seq) - Link.MessageHeaderBytes);
+    else if (frameChannel(frame) == Channel.Event && load<u32>(at) == Event.ConsoleLost)
+      countLost(load<u32>(at, 4), load<u32>(words), load<u32>(words, 8));
+  }
 }
 
 /** Input for a guest; what it has no room for is lost, and the peer is told: the link has seen to the room for that. */

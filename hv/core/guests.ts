@@ -21,10 +21,10 @@ export enum Mark {
   Console = 2,
 }
 
-//    0      1      2      3      4             6             8
-//   +------+------+------+------+-------------+-------------+
-//   | use  | marks| known| noted| blocks      | first block |
-//   +------+------+------+------+-------------+-------------+
+//    0      1      2      3      4             6             8        12       16
+//   +------+------+------+------+-------------+-------------+--------+--------+
+//   | use  | marks| known| noted| blocks      | first block | lost 0 | lost 1 |
+//   +------+------+------+------+-------------+-------------+--------+--------+
 // @ts-ignore: decorator
 @unmanaged
 class GuestRecord {
@@ -36,7 +36,11 @@ class GuestRecord {
   noted: u8;
   blocks: u16;
   first: u16;
+  /** u32 of each port: console bytes that went with a session, and are still to be told */
+  lost: u64;
 }
+
+const LOST: usize = offsetof<GuestRecord>("lost");
 
 /** One more than the highest slot that was ever used: what loops over guests have to look at. */
 export let top: u32 = 0;
@@ -68,6 +72,7 @@ export function enroll(slot: u32, blocks: u32, first: u32): void {
   guest.known = <u8>RunState.Created;
   guest.blocks = <u16>blocks;
   guest.first = <u16>first;
+  guest.lost = 0;
   guests++;
   top = max(top, slot + 1);
 }
@@ -130,6 +135,23 @@ export function noteChanges(): void {
     record(slot).noted = <u8>host.guestState(slot);
     pending = Mark.State | Mark.Console;
   }
+}
+
+/** Console bytes of a guest that nobody will see. Its console has that to tell, then. */
+export function countLost(slot: u32, port: u32, bytes: u32): void {
+  if (!exists(slot)) return;
+  const at = changetype<usize>(record(slot)) + LOST + 4 * port;
+  store<u32>(at, load<u32>(at) + bytes);
+  record(slot).marks |= <u8>Mark.Console;
+  pending |= Mark.Console;
+}
+
+/** Counts them from zero again. */
+export function takeLost(slot: u32, port: u32): u32 {
+  const at = changetype<usize>(record(slot)) + LOST + 4 * port;
+  const bytes = load<u32>(at);
+  store<u32>(at, 0);
+  return bytes;
 }
 
 /** No guest has this mark any more. */

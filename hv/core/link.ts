@@ -33,6 +33,9 @@ let high: u32 = 0;
 let next: u32 = 0;
 /** Frames from base on that the peer takes. */
 let credit: u32 = 0;
+/** [strandedFrom, strandedTo): what the session before had composed and not seen acknowledged. It lies where it was until more is composed. */
+export let strandedFrom: u32 = 0;
+export let strandedTo: u32 = 0;
 /** Data frames sent since there were none in flight. */
 let turn: u32 = 0;
 let ackOwed: bool = false;
@@ -99,6 +102,8 @@ function synchronize(frame: usize, type: u32): bool {
   }
   session = theirs;
   open = true;
+  strandedFrom = base;
+  strandedTo = next;
   ackOwed = false;
   expected = base = high = next = 0;
   promised = credit = Link.Window;
@@ -197,6 +202,15 @@ export function commit(channel: u32, payloadBytes: u32): void {
   store<u32>(OUTBOX_BYTES + (next % Link.Window) * 4, payloadBytes);
   setTurn(next, DUE);
   next = (next + 1) & 255;
+}
+
+/** A frame of the session before: the frame; 0: it has arrived. */
+export function stranded(seq: u32): usize {
+  return turnOf(seq) == ARRIVED ? 0 : slot(seq);
+}
+
+export function strandedBytes(seq: u32): u32 {
+  return load<u32>(OUTBOX_BYTES + (seq % Link.Window) * 4);
 }
 
 function slot(seq: u32): usize {

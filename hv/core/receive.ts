@@ -3,7 +3,7 @@
 
 import { Channel, Link } from "../../protocol/link";
 import { Decoded, decode } from "./cobs";
-import { takeInput } from "./console";
+import { countStranded, takeInput } from "./console";
 import { frameChannel, PAYLOAD } from "./frame";
 import * as host from "./host";
 import { clearInbox, keep } from "./inbox";
@@ -34,6 +34,7 @@ function takeFrame(length: u32, now: u64): void {
   if (link.accept(INCOMING, length, now)) {
     clearInbox();
     cancelJob();
+    countStranded();
   }
   for (let frame = link.inTurn(); frame != 0; frame = link.inTurn()) {
     const payload = frame + PAYLOAD;

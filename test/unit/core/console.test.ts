@@ -80,6 +80,35 @@ describe("output", () => {
       { event: Event.ConsoleLost, guest: 0, words: [1n, 9n] },
     ]);
   });
+
+  test("that was on its way when a session ended is told as lost in the next, and so is what was told of losses", () => {
+    guests(3);
+    rig.host.print(0, "arrives");
+    rig.settle();
+    rig.acks = false;
+    rig.host.print(0, "gone");
+    rig.host.print(1, "gone, too", 1);
+    rig.host.guest(1).lost = [0, 100];
+    rig.host.print(2, Buffer.alloc(ROOM * 20, 65));
+    rig.poll();
+    const under = rig.console.filter(({ guest }) => guest === 2).length;
+    expect(under).toBeGreaterThan(0);
+    rig.acks = true;
+    rig.console = [];
+    rig.news = [];
+    rig.synchronize(99);
+    rig.settle();
+    expect(rig.news).toEqual([
+      { event: Event.ConsoleLost, guest: 0, words: [0n, 4n] },
+      { event: Event.ConsoleLost, guest: 1, words: [1n, 109n] },
+      { event: Event.ConsoleLost, guest: 2, words: [0n, BigInt(under * ROOM)] },
+    ]);
+    expect(rig.said(2)).toHaveLength((20 - under) * ROOM);
+    rig.news = [];
+    rig.synchronize(100);
+    rig.settle();
+    expect(rig.news).toEqual([]);
+  });
 });
 
 describe("input", () => {
