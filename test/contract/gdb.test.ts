@@ -53,9 +53,9 @@ onEachEngine("gdb", (target) => {
     }
   };
 
-  /** Debian's kernel as 'web', if no test before has left it. */
-  const web = async (): Promise<void> => {
-    if ((await hvkit("inspect", "web")).code !== 0) await ok("run", "linux", "-d", "--name", "web");
+  /** A guest of that name, if no test before has left it. */
+  const there = async (name: string, image: string): Promise<void> => {
+    if ((await hvkit("inspect", name)).code !== 0) await ok("run", image, "-d", "--name", name);
   };
 
   beforeAll(
@@ -102,7 +102,7 @@ onEachEngine("gdb", (target) => {
   test(
     "one debugger at a time; the second is told why, and a gdb that is killed leaves a guest that runs",
     async () => {
-      await web();
+      await there("web", "linux");
       const { child, port } = await serve("web");
       const first = spawn("gdb", ["-q", "-nx", "-batch", "-ex", `target remote 127.0.0.1:${port}`, "-ex", "shell sleep 60"], {
         stdio: "ignore",
@@ -129,7 +129,7 @@ onEachEngine("gdb", (target) => {
   test(
     "a guest that is reset or removed while it is debugged is told to gdb; all else goes on",
     async () => {
-      await web();
+      await there("web", "linux");
       const { child, port } = await serve("web");
       const commands = [`target remote 127.0.0.1:${port}`, "shell sleep 2", "continue", "info program"];
       const waiting = run("gdb", ["-q", "-nx", "-batch", ...commands.flatMap((command) => ["-ex", command])], 60);
@@ -143,7 +143,7 @@ onEachEngine("gdb", (target) => {
       expect(output).toMatch(/not being run/);
       // Nothing is left to serve.
       await new Promise<void>((resolve) => (child.exitCode === null ? child.once("exit", () => resolve()) : resolve()));
-      await ok("run", "hello64", "-d", "--name", "clock");
+      await there("clock", "hello64");
       await until(async () => (await ok("logs", "clock")).includes("tick 1"), 20);
       expect(await ok("ps")).toMatch(/clock/);
     },
@@ -153,20 +153,10 @@ onEachEngine("gdb", (target) => {
   test(
     "the hypervisor itself: the engine's own stub, with names, or why there is none",
     async () => {
-      const { output } = await hvkit(
-        "debug",
-        "--hypervisor",
-        "--",
-        "-batch",
-        "-ex",
-        "hbreak sched_loop",
-        "-ex",
-        "continue",
-        "-ex",
-        "bt",
-        "-ex",
-        "detach",
-      );
+      // A CPU that has nothing to do sleeps in its turn: one whose guest ticks begins another one soon.
+      await there("clock", "hello64");
+      const commands = ["hbreak sched_loop", "continue", "bt", "detach"];
+      const { output } = await hvkit("debug", "--hypervisor", "--", "-batch", ...commands.flatMap((command) => ["-ex", command]));
       if (target.engine === "bochs") expect(output).toMatch(/E_DEBUG_ENGINE.*hvkit up --engine qemu/);
       else expect(output).toMatch(/Breakpoint 1, sched_loop \(\) at hv\/asm\/sched.asm:\d+/);
       expect(await ok("status")).toMatch(/running/);
