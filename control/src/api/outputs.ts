@@ -6,7 +6,7 @@ import { entryDocument } from "./entrystate.js";
 import { event } from "./events.js";
 import { cpuOutput, disasmOutput, dmesgOutput, machineOutput, walkOutput } from "./lookoutputs.js";
 import { methods } from "./methods.js";
-import { address, guestDetail, guestSummary, status, subjectState } from "./schemas.js";
+import { address, guestDetail, guestSummary, savedDetail, status, subjectState } from "./schemas.js";
 import { topSample } from "./top.js";
 import { trace, tracedExit, traceModes } from "./trace.js";
 
@@ -70,7 +70,7 @@ export const outputs: Record<string, z.ZodType> = {
   run: z.union([guestDetail, z.array(guestDetail).meta({ title: "with --from" }), scriptedOutput.meta({ title: "with --deterministic" })]),
   clone: methods.clone.result,
   ps: guests,
-  inspect: z.array(guestDetail),
+  inspect: z.array(z.union([guestDetail, savedDetail.meta({ title: "of a snapshot" })])),
   logs: z.strictObject({ guest, start: z.int(), end: z.int(), lost: z.int(), text: z.string() }),
   events: z.union([z.array(event), event.meta({ title: "with -f, one a line" })]),
   exec: z.strictObject({ guest, code: z.int(), signal: z.string().nullable(), stdout: z.string(), stderr: z.string() }),

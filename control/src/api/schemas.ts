@@ -146,6 +146,22 @@ export const snapshotDetail = snapshotSummary.extend({
   cpuid: z.array(row),
 });
 
+/** The guest in a snapshot: what is in the file's sections beside RAM, registers and the machine's state. */
+export const savedDetail = snapshotDetail.extend({
+  state: z.literal("saved"),
+  /** the guest from which this one comes by restores */
+  lineage: z.string(),
+  /** it waits in HLT */
+  idle: z.boolean(),
+  /** nanoseconds of its own time */
+  clockNs: counter,
+  /** when its clocks stopped; null: at createdAt */
+  clockAt: time.nullable(),
+  /** bytes of console input that it has not read, COM1 and COM2 */
+  inputBytes: z.array(z.int()),
+  rip: address,
+});
+
 export const snapshotEntry = z.strictObject({
   name: z.string(),
   path: z.string(),
@@ -298,6 +314,7 @@ export type Link = z.infer<typeof link>;
 export type GuestStats = z.infer<typeof guestStats>;
 export type SnapshotSummary = z.infer<typeof snapshotSummary>;
 export type SnapshotDetail = z.infer<typeof snapshotDetail>;
+export type SavedDetail = z.infer<typeof savedDetail>;
 export type SnapshotEntry = z.infer<typeof snapshotEntry>;
 export type SnapshotCheck = z.infer<typeof snapshotCheck>;
 export type ImageInfo = z.infer<typeof imageInfo>;

@@ -114,8 +114,9 @@ async function ofName(name: string, word: string): Promise<Candidates> {
     case "guests":
       return { values: await guests(), files: false };
     case "guest-or-file":
-      return { values: path ? [] : await guests(), files: true };
+      return { values: path ? [] : [...(await guests()), ...(await snapshots("snapshot:"))], files: true };
     case "guest-or-snapshot":
+    case "guests-or-snapshots":
       return { values: path ? [] : [...(await guests()), ...(await snapshots("snapshot:"))], files: path || word.includes(".") };
     case "image":
     case "images":

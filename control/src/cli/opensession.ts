@@ -10,10 +10,10 @@ import { readLayout } from "../snapshot/layout.js";
 import type { Tree } from "./completion.js";
 import { type Answer, VERBS, withNews } from "./openverbs.js";
 import { captured, pairs, print } from "./output.js";
-import { type Subject, savedSubject, withOpened } from "./subject.js";
+import { type SavedSubject, savedSubject, withOpened } from "./subject.js";
 
 /** Commands that read; what is opened is their first argument. */
-const READING = ["regs", "cpu", "mem", "machine", "disasm", "walk", "dmesg", "why", "dump"] as const;
+const READING = ["inspect", "regs", "cpu", "mem", "machine", "disasm", "walk", "explain", "dmesg", "why", "dump"] as const;
 /** stands for it */
 const ITSELF = "snapshot:";
 
@@ -28,6 +28,7 @@ export class OpenSession {
 
   constructor(
     private readonly saved: SavedGuest,
+    private readonly path: string,
     private readonly tree: Tree,
   ) {}
 
@@ -86,8 +87,8 @@ export class OpenSession {
     print(JSON.stringify({ command: line, result: JSON.parse(text) as unknown }));
   }
 
-  #subject(): Subject {
-    const saved = savedSubject(this.saved);
+  #subject(): SavedSubject {
+    const saved = savedSubject(this.saved, this.path);
     return this.#machine ? { ...saved, view: this.#machine } : saved;
   }
 

@@ -5,9 +5,19 @@ import { HvkitError } from "../errors.js";
 import type { SnapshotStore } from "../snapshot/store.js";
 import { call } from "./session.js";
 
-/** A name, or a file's absolute path: what has a slash is a path. */
+/** A name in the store; no guest's name has a colon. */
+const STORED = "snapshot:";
+const SUFFIX = ".hvsnap";
+
+const isPath = (text: string): boolean => !text.startsWith(STORED) && (text.includes("/") || text.endsWith(SUFFIX));
+
+/** Where a guest may stand, too: what is no guest's name. */
+export const isSnapshot = (text: string): boolean => text.startsWith(STORED) || isPath(text);
+
+/** Where a snapshot stands in any case: its name in the store, or a file's absolute path. */
 export function snapshotReference(text: string): string {
-  return text.includes("/") ? resolve(text) : text;
+  if (isPath(text)) return resolve(text);
+  return text.startsWith(STORED) ? text.slice(STORED.length) : text;
 }
 
 /** By the daemon, in whose folder the snapshots are; without one, from this user's folder. */

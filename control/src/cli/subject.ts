@@ -1,6 +1,6 @@
-// What a tool that looks inside is told to look at: a guest of the hypervisor, or one in a snapshot's file. Here alone a word is taken for one or
-// the other; the tools see a view, whichever it is. For a file no daemon is asked.
-import { resolve } from "node:path";
+// What a tool that looks inside is told to look at: a guest of the hypervisor, or one in a snapshot's file. The tools see a
+// view, whichever it is. For a file no daemon is asked.
+import { isAbsolute } from "node:path";
 import type { GuestDetail, SubjectState } from "../api/schemas.js";
 import type { Client } from "../client/client.js";
 import { HvkitError } from "../errors.js";
@@ -8,7 +8,7 @@ import type { MachineView } from "../inspect/view.js";
 import type { SavedGuest } from "../offline/savedguest.js";
 import { ProgressBar } from "./progress.js";
 import { withClient } from "./session.js";
-import { callOrLook } from "./snapshots.js";
+import { callOrLook, isSnapshot, snapshotReference } from "./snapshots.js";
 
 export interface Subject {
   readonly view: MachineView;
@@ -19,24 +19,22 @@ export interface Subject {
   readonly idle: boolean;
   /** undefined: it is in a file */
   readonly live: { client: Client; detail: GuestDetail } | undefined;
+  /** undefined: the hypervisor has it */
+  readonly file: { saved: SavedGuest; path: string } | undefined;
 }
 
-/** A name in the store; no guest's name has a colon. */
-const STORED = "snapshot:";
-const SUFFIX = ".hvsnap";
+export type SavedSubject = Subject & { readonly file: { saved: SavedGuest; path: string } };
 
 /** For the help of the commands that take either. */
 export const SUBJECT = "a guest's name or id, or a snapshot: ./web.hvsnap, snapshot:NAME";
 
-/** A path has a slash or a snapshot's ending. */
-export function isSnapshot(reference: string): boolean {
-  return reference.startsWith(STORED) || reference.includes("/") || reference.endsWith(SUFFIX);
-}
+/** Its guest is in a file, and no daemon need be asked. */
+export const isSaved = (reference: string): boolean => isSnapshot(reference) || opened?.reference === reference;
 
-let opened: { reference: string; subject: () => Promise<Subject> } | undefined;
+let opened: { reference: string; subject: () => Promise<SavedSubject> } | undefined;
 
 /** While `use` runs, `reference` stands for what `hvkit open` has opened. */
-export async function withOpened<T>(reference: string, subject: () => Promise<Subject>, use: () => Promise<T>): Promise<T> {
+export async function withOpened<T>(reference: string, subject: () => Promise<SavedSubject>, use: () => Promise<T>): Promise<T> {
   opened = { reference, subject };
   try {
     return await use();
@@ -46,8 +44,13 @@ export async function withOpened<T>(reference: string, subject: () => Promise<Su
 }
 
 export async function withSubject<T>(reference: string, use: (subject: Subject) => Promise<T>): Promise<T> {
+  return isSaved(reference) ? withSavedSubject(reference, use) : withGuest(reference, use);
+}
+
+/** @param reference one that isSaved() takes */
+export async function withSavedSubject<T>(reference: string, use: (subject: SavedSubject) => Promise<T>): Promise<T> {
   if (opened?.reference === reference) return use(await opened.subject());
-  return isSnapshot(reference) ? withSaved(reference, (saved) => use(savedSubject(saved))) : withGuest(reference, use);
+  return withSaved(reference, (saved, path) => use(savedSubject(saved, path)));
 }
 
 export async function withSaved<T>(reference: string, use: (saved: SavedGuest, path: string) => Promise<T>): Promise<T> {
@@ -64,14 +67,15 @@ export async function withSaved<T>(reference: string, use: (saved: SavedGuest, p
   }
 }
 
-export function savedSubject(saved: SavedGuest): Subject {
+export function savedSubject(saved: SavedGuest, path: string): SavedSubject {
   const { header, snapshot } = saved;
-  return { view: saved, id: header.guest.id, name: saved.name, state: "saved", idle: snapshot.entry.halted, live: undefined };
+  const { id } = header.guest;
+  return { view: saved, id, name: saved.name, state: "saved", idle: snapshot.entry.halted, live: undefined, file: { saved, path } };
 }
 
 /** Refuses a snapshot where only a guest of the hypervisor has what is asked for. */
-export function requireGuest(reference: string, lacks: string, hint = "`hvkit restore` makes a guest of it."): void {
-  if (!isSnapshot(reference) && opened?.reference !== reference) return;
+export function requireGuest(reference: string, lacks: string, hint = `\`hvkit run --from ${reference}\` makes a guest of it.`): void {
+  if (!isSaved(reference)) return;
   throw new HvkitError("E_NOT_LIVE", `'${reference}' is a snapshot, which has no ${lacks}`, { hint, data: { snapshot: reference } });
 }
 
@@ -80,14 +84,22 @@ async function withGuest<T>(reference: string, use: (subject: Subject) => Promis
   return withClient(async (client) => {
     const view = await liveView(client, reference);
     const { detail } = view;
-    return use({ view, id: detail.id, name: detail.name, state: detail.state, idle: detail.idle, live: { client, detail } });
+    return use({
+      view,
+      id: detail.id,
+      name: detail.name,
+      state: detail.state,
+      idle: detail.idle,
+      live: { client, detail },
+      file: undefined,
+    });
   });
 }
 
 /** Of a name in the store, where the daemon has it, or this user when none is up. */
 async function pathOf(reference: string): Promise<string> {
-  if (!reference.startsWith(STORED)) return resolve(reference);
-  const snapshot = reference.slice(STORED.length);
+  const snapshot = snapshotReference(reference);
+  if (isAbsolute(snapshot)) return snapshot;
   const { path } = await callOrLook("snapshot.inspect", { snapshot }, async (store) =>
     (await import("../snapshot/info.js")).inspectSnapshot(store, snapshot),
   );

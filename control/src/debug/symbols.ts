@@ -33,7 +33,7 @@ const SYSCALL_ENTRY = "entry_SYSCALL_64";
 
 /** For gdb; undefined: there are none, and `note` was told why. `lstar`: the guest's register of that name. */
 export async function symbolsOf(
-  guest: Pick<GuestDetail, "image" | "kind" | "append" | "launch">,
+  guest: Pick<GuestDetail, "image" | "kind" | "append"> & { launch: { image: string } | null },
   lstar: () => Promise<bigint>,
   note: (line: string) => void,
 ): Promise<Symbols | undefined> {

@@ -24,8 +24,9 @@ const PHYSICAL_BITS = 52;
 const PATTERNS = [0n, U64, 0x5555_5555_5555_5555n, 0xaaaa_aaaa_aaaa_aaaan];
 const ALL_ALLOWED = 0xffff_ffff_0000_0000n;
 
-export function explain({ vendor, fields }: EntryState): Explanation {
-  const known = new Map(fields);
+/** @param taken fields that are not in the state, and that are known to be so */
+export function explain({ vendor, fields }: EntryState, taken: ReadonlyMap<number, bigint> = new Map()): Explanation {
+  const known = new Map([...taken, ...fields]);
   const widthField = vendor === "vmx" ? VmxField.AddressBits : SvmField.AddressBits;
   let assumedWidths: Explanation["assumedWidths"];
   if (!known.has(widthField)) {

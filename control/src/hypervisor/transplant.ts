@@ -4,6 +4,9 @@ import { Vendor } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
 import type { SavedState } from "./saved.js";
 
+/** What it looks at. */
+type VcpuState = Pick<SavedState, "registers" | "inject">;
+
 const RFLAGS_TF = 0x100n;
 const SINGLE_STEP = 0x4000n;
 /** breakpoints 3:0, which DR6 and VMX's pending debug exceptions have in the same places (SDM vol. 3, 25.4.2) */
@@ -16,7 +19,7 @@ const TSS_MASK = 0x97n;
 const TSS_AVAILABLE = 0x81n;
 const TSS_BUSY = 2n;
 
-export function transplant(state: SavedState, vendor: Vendor): SavedState {
+export function transplant<State extends VcpuState>(state: State, vendor: Vendor): State {
   const registers = [...state.registers];
   const get = (register: Register): bigint => registers[register] ?? 0n;
   // A CPU may keep the task register as it was loaded; entry under VMX wants the TSS busy (SDM vol. 3, 27.3.1.2).

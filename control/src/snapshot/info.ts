@@ -1,9 +1,10 @@
 // What is told of a snapshot: the header, in the form of the JSON-RPC surface. Used by the daemon, and by commands when none is up.
-import type { SnapshotCheck, SnapshotDetail, SnapshotEntry, SnapshotSummary } from "../api/schemas.js";
+import type { SavedDetail, SnapshotCheck, SnapshotDetail, SnapshotEntry, SnapshotSummary } from "../api/schemas.js";
 import { HvkitError } from "../errors.js";
+import { hex } from "../hex.js";
 import { findObstacles, type Target } from "./check.js";
 import type { SnapshotHeader } from "./format.js";
-import { openSnapshot, readSnapshot } from "./reader.js";
+import { openSnapshot, readSnapshot, type Snapshot } from "./reader.js";
 import type { SnapshotStore, StoredSnapshot } from "./store.js";
 
 /** Errors that are an answer to whether a snapshot can go on. */
@@ -33,7 +34,6 @@ export function summaryOf({ guest, image, cpu, ...header }: SnapshotHeader, path
 }
 
 export function detailOf(header: SnapshotHeader, path: string, bytes: number): SnapshotDetail {
-  const hex = (value: number): string => `0x${value.toString(16)}`;
   return {
     ...summaryOf(header, path, bytes),
     append: header.image.append,
@@ -48,6 +48,20 @@ export function detailOf(header: SnapshotHeader, path: string, bytes: number): S
       ecx: hex(ecx),
       edx: hex(edx),
     })),
+  };
+}
+
+/** The guest, as the file has it. */
+export function savedDetailOf({ header, entry, registers, consoleInput, bytes }: Snapshot, path: string): SavedDetail {
+  return {
+    ...detailOf(header, path, bytes),
+    state: "saved",
+    lineage: header.guest.lineage,
+    idle: entry.halted,
+    clockNs: String(entry.clockNs),
+    clockAt: header.clockAt ?? null,
+    inputBytes: consoleInput.map(({ length }) => length),
+    rip: hex(registers.rip ?? 0n),
   };
 }
 

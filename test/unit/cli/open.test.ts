@@ -5,6 +5,7 @@ import { closeSync, constants, existsSync, mkdtempSync, openSync, readFileSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { EntryDocument } from "../../../control/src/api/entrystate.js";
 import { outputs } from "../../../control/src/api/outputs.js";
 import { projectRoot } from "../../../control/src/api/root.js";
 import { captured } from "../../../control/src/cli/output.js";
@@ -37,6 +38,11 @@ const refusal = async (...words: string[]): Promise<string> =>
   hvkit(...words).then(
     () => "",
     (error: { code: string; message: string }) => `${error.code}: ${error.message}`,
+  );
+const hint = async (...words: string[]): Promise<string | undefined> =>
+  hvkit(...words).then(
+    () => undefined,
+    (error: { hint?: string }) => error.hint,
   );
 const open = async (...lines: string[]): Promise<string[]> =>
   (await hvkit("open", path, ...lines.flatMap((line) => ["-c", line]))).split("\n");
@@ -101,22 +107,81 @@ describe("a snapshot is read as a guest is", () => {
   });
 });
 
+describe("inspect", () => {
+  it("says what the file does: the guest, and how it stands", async () => {
+    const [found] = JSON.parse(await hvkit("inspect", path)) as Record<string, unknown>[];
+    expect(outputs.inspect?.safeParse([found])).toMatchObject({ success: true });
+    expect(found).toMatchObject({
+      state: "saved",
+      path,
+      guest: { name: "web" },
+      memoryBytes: 4 * MIB,
+      rip: "0x7c00",
+      idle: false,
+      clockNs: "0",
+    });
+    const [headers] = JSON.parse(await hvkit("snapshot", "inspect", path)) as Record<string, unknown>[];
+    expect(found).toMatchObject(headers as object);
+    expect(await open("inspect")).toEqual(JSON.stringify([found], null, 2).split("\n"));
+  });
+
+  it("refuses a damaged file, of which snapshot inspect reads the beginning alone", async () => {
+    const cut = join(folder, "cut-inspect.hvsnap");
+    writeFileSync(cut, file.subarray(0, file.length - 100));
+    expect(await refusal("inspect", cut)).toMatch(/^E_SNAPSHOT_DAMAGED/);
+    expect(await refusal("snapshot", "inspect", cut)).toBe("");
+  });
+});
+
+describe("explain", () => {
+  it("makes the checks of the guest's part, for the CPU where it was saved or another one", async () => {
+    expect(await json("explain", path)).toMatchObject({
+      vendor: "svm",
+      guest: { name: "web" },
+      fields: { Efer: "0x1000", Cr0: "0x11", CsAccess: "0xc9b", Cpl: "0x0" },
+      checks: { failed: [] },
+    });
+    // Nobody has loaded a segment here: what SVM does not look at, VMX refuses.
+    const { fields, checks } = (await json("explain", path, "--vendor", "vmx")) as unknown as EntryDocument;
+    expect(fields).toMatchObject({ GuestCr0: "0x31", GuestCr4: "0x2000", GuestCsAccess: "0xc09b" });
+    expect(checks.failed.map(({ rule, fields: [field] }) => `${rule} ${field?.name}`)).toEqual(
+      expect.arrayContaining(["vmx.SegmentPresent GuestTrAccess", "vmx.DataAccessed GuestEsAccess", "vmx.Granularity GuestSsLimit"]),
+    );
+    expect(checks.notMade.map(({ rule }) => rule)).toEqual(["vmx.Cr0Fixed", "vmx.Cr4Fixed"]);
+    expect(await hvkit("explain", path)).toMatch(/^web, as it was saved, on AMD SVM\nEvery check passes\..*Checked is the guest's part/s);
+    expect((await open("explain"))[0]).toBe("web, as it was saved, on AMD SVM");
+  });
+
+  it("knows a snapshot by its beginning, and other files as ever", async () => {
+    const elsewhere = join(folder, "attachment.bin");
+    writeFileSync(elsewhere, file);
+    expect(await json("explain", elsewhere)).toMatchObject({ guest: { name: "web" } });
+    const state = join(folder, "state.json");
+    await hvkit("explain", path, "-o", state);
+    expect((JSON.parse(readFileSync(state, "utf8")) as EntryDocument).fields).toMatchObject({ Rip: "0x7c00", Rax: "0x1234" });
+    expect((await hvkit("explain", state)).split("\n")[1]).toBe("Every check that could be made passes.");
+    expect(await refusal("explain", state, "--vendor", "svm")).toBe("E_USAGE: --vendor is of a snapshot");
+  });
+});
+
 describe("what a snapshot has not", () => {
   it.each([
     [["stats"], "counters of its exits"],
     [["trace"], "recorded exits"],
     [["logs"], "console log"],
-    [["explain"], "VMCS or VMCB"],
-    [["inspect"], "guest of the hypervisor behind it"],
-    [["debug"], "CPU that could be let go on"],
+    [["clone"], "guest behind it that could be copied"],
+    [["console"], "console to type into"],
   ])("is said by %j", async ([command = ""], what) => {
     expect(await refusal(command, path)).toBe(`E_NOT_LIVE: '${path}' is a snapshot, which has no ${what}`);
+  });
+
+  it("is said with what makes a guest of it", async () => {
+    for (const command of ["clone", "console", "stats"]) expect(await hint(command, path)).toContain(`hvkit run --from ${path}`);
   });
 
   it("is said by walk --nested, and of one in the store, too", async () => {
     expect(await refusal("walk", path, "rip", "--nested")).toMatch(/^E_NOT_LIVE: .* has no nested tables$/);
     expect(await refusal("stats", "snapshot:web")).toMatch(/^E_NOT_LIVE/);
-    expect(await refusal("explain", "snapshot:web")).toMatch(/^E_NOT_LIVE/);
   });
 
   it("a guest has: without a daemon that is what is missing", async () => {
@@ -158,6 +223,7 @@ describe("a file", () => {
   it("in the store is named by snapshot:NAME, and by its name alone where nothing else can be meant", async () => {
     expect(await refusal("regs", "snapshot:web")).toMatch(/^E_NO_SNAPSHOT/);
     expect(await refusal("open", "web")).toMatch(/^E_NO_SNAPSHOT/);
+    expect(await hint("open", "web")).toMatch(/`hvkit snapshot create GUEST` makes one of a guest/);
   });
 });
 
@@ -199,7 +265,10 @@ describe("open", () => {
     ["in 10000", "E_NUMBER: port '10000' is not possible"],
     ["out 80 100", "E_NUMBER: value '100' is not possible"],
     ["tick 5", "E_NUMBER: '5' is no time"],
-    ["tick 99999999999s", "E_NUMBER: '99999999999s' is no time"],
+    ["tick 1000000000s", "E_NUMBER: '1000000000s' is too long a time"],
+    ["tick 99999999999999999999999s", "E_NUMBER: '99999999999999999999999s' is too long a time"],
+    [String.raw`type '\x4'`, String.raw`E_ESCAPE: '\x4' stands for no byte`],
+    [String.raw`type '\q'`, String.raw`E_ESCAPE: '\q' stands for no byte`],
     ["type com3 x", "E_PORT: the guest has no serial port 'com3'"],
     ["mem zero", "E_NUMBER: 'zero' is not an address"],
     ["walk rip --nested", "E_NOT_LIVE: 'snapshot:' is a snapshot, which has no nested tables"],

@@ -6,7 +6,7 @@ import type { SavedGuest } from "../../offline/savedguest.js";
 import type { Tree } from "../completion.js";
 import { OpenSession } from "../opensession.js";
 import { note, printError, showAge } from "../output.js";
-import { isSnapshot, withSaved } from "../subject.js";
+import { withSaved } from "../subject.js";
 
 export const open = (tree: Tree) =>
   new Command("open")
@@ -32,8 +32,8 @@ Examples:
   hvkit open ./web.hvsnap --json -c 'in 3fd'`,
     )
     .action(async (snapshot, { command, json = false }) => {
-      await withSaved(isSnapshot(snapshot) ? snapshot : `snapshot:${snapshot}`, async (saved, path) => {
-        const session = new OpenSession(saved, tree);
+      await withSaved(snapshot, async (saved, path) => {
+        const session = new OpenSession(saved, path, tree);
         if (command.length > 0) await script(session, command, json);
         else if (process.stdin.isTTY) await ask(session, saved, path, json);
         else await script(session, createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY }), json);
