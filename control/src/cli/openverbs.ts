@@ -164,10 +164,13 @@ const UNITS: Readonly<Record<string, bigint>> = { ns: 1n, us: 1000n, ms: 1_000_0
 const MOST_SECONDS = 40_000_000n;
 
 function parseTime(text: string): bigint {
-  const [, number = "", unit = ""] = /^(\d{1,18})(ns|us|ms|s)$/.exec(text) ?? [];
+  const [, number = "", unit = ""] = /^(\d+)(ns|us|ms|s)$/.exec(text) ?? [];
   const ns = BigInt(number || -1) * (UNITS[unit] ?? 1n);
-  if (ns >= 0n && ns <= MOST_SECONDS * 1_000_000_000n) return ns;
-  throw new HvkitError("E_NUMBER", `'${text}' is no time`, { hint: "Write it as 500ns, 20us, 1ms or 2s." });
+  if (ns < 0n) throw new HvkitError("E_NUMBER", `'${text}' is no time`, { hint: "Write it as 500ns, 20us, 1ms or 2s." });
+  if (ns <= MOST_SECONDS * 1_000_000_000n) return ns;
+  throw new HvkitError("E_NUMBER", `'${text}' is too long a time`, {
+    hint: `At most ${MOST_SECONDS}s pass in one tick: more than a year.`,
+  });
 }
 
 function parsePort(text: string): 0 | 1 {
@@ -178,9 +181,13 @@ function parsePort(text: string): 0 | 1 {
 const ESCAPES: Readonly<Record<string, string>> = { r: "\r", n: "\n", t: "\t", "\\": "\\" };
 
 function bytesOf(text: string): Uint8Array {
-  const found = text.replaceAll(/\\(?:x([0-9a-f]{2})|([rnt\\]))/gi, (_, byte?: string, letter?: string) =>
-    byte === undefined ? (ESCAPES[letter?.toLowerCase() ?? ""] ?? "") : String.fromCharCode(Number.parseInt(byte, 16)),
-  );
+  const found = text.replaceAll(/\\(?:x([0-9a-f]{2})|([rnt\\])|(x?.?))/gis, (all, byte?: string, letter?: string) => {
+    if (byte !== undefined) return String.fromCharCode(Number.parseInt(byte, 16));
+    if (letter !== undefined) return ESCAPES[letter.toLowerCase()] ?? "";
+    throw new HvkitError("E_ESCAPE", `'${all}' stands for no byte`, {
+      hint: String.raw`Write \r, \n, \t, \xNN with two digits, or \\ for a backslash.`,
+    });
+  });
   return Buffer.from(found, "latin1");
 }
 

@@ -197,7 +197,7 @@ function cannotWrite(error: unknown, path: string): unknown {
 
 function noSnapshot(reference: string, names: string[]): HvkitError {
   return new HvkitError("E_NO_SNAPSHOT", `there is no snapshot '${reference}'`, {
-    hint: `${didYouMean(reference, names)}\`hvkit snapshot ls\` lists them; a file elsewhere is given by its path, for example ./web.hvsnap.`,
+    hint: `${didYouMean(reference, names)}\`hvkit snapshot ls\` lists them, \`hvkit snapshot create GUEST\` makes one of a guest; a file elsewhere is given by its path, for example ./web.hvsnap.`,
     data: { snapshot: reference },
   });
 }

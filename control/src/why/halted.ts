@@ -105,6 +105,10 @@ function uartBlocked(uart: UartState): Kept[] {
   return [];
 }
 
+/** A snapshot takes input at the prompt of `open` alone. */
+const typeText = (running: Running | undefined): string =>
+  running ? "`hvkit console`" : "`type` of `hvkit open`, or `hvkit console` of a guest that `hvkit run --from` makes of it";
+
 /** Nothing is kept back: it sleeps until a timer or input comes, if either can. */
 function idle(running: Running | undefined, { machine }: Standing, evidence: string[]): Finding {
   const [timer] = machine.timers;
@@ -120,7 +124,7 @@ function idle(running: Running | undefined, { machine }: Standing, evidence: str
       certainty: "likely",
       text: `It idles: it halts, and ${timer === undefined ? "interrupts wake" : "a timer wakes"} it${names === "" ? "" : `, or input on ${names}`}.`,
       evidence: [...evidence, ...(running ? [`${running.activity.injected} interrupts were delivered meanwhile`] : []), ...next],
-      hint: names === "" ? null : "It may wait for somebody to type: `hvkit console`.",
+      hint: names === "" ? null : `It may wait for somebody to type: ${typeText(running)}.`,
     };
   }
   if (names !== "") {
@@ -129,7 +133,7 @@ function idle(running: Running | undefined, { machine }: Standing, evidence: str
       certainty: "likely",
       text: `It waits for input on ${names}: no timer is armed, and nothing else can wake it.`,
       evidence,
-      hint: "`hvkit console` types into it.",
+      hint: `Type into it: ${typeText(running)}.`,
     };
   }
   return {

@@ -275,6 +275,8 @@ describe("a snapshot", () => {
     const found = diagnose(saved({ standing: standing({ records: halted, ...HLT }) }));
     expect(`${found[0]?.code} ${found[0]?.certainty}`).toBe(expected);
     expect(found[0]?.evidence.join()).not.toMatch(/looks|meanwhile/);
+    // Its console is that of no guest.
+    if (found[0]?.code === "waits-for-input") expect(found[0].hint).toMatch(/`type` of `hvkit open`.*`hvkit run --from`/);
   });
 
   it("of one that executes says where it stands, and no more", () => {

@@ -4,6 +4,7 @@ import { parseCloneCount } from "../clonecount.js";
 import { print, printJson } from "../output.js";
 import { withProgress } from "../progress.js";
 import { withClient } from "../session.js";
+import { requireGuest } from "../subject.js";
 
 export const clone = () =>
   new Command("clone")
@@ -31,6 +32,7 @@ Its console's log is empty at first; commands that 'hvkit exec' runs in the gues
 Exit codes: 0 all were made, 1 none was, 130 broken off by ^C.`,
     )
     .action(async (guest, name, { count, paused, json }) => {
+      requireGuest(guest, "guest behind it that could be copied");
       await withClient(async (client) => {
         const params = { guest, count, paused: paused === true, ...(name === undefined ? {} : { name }) };
         const made = await withProgress(client, "the cloning", () => client.call("clone", params));

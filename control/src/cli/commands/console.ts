@@ -2,6 +2,7 @@
 import { Command } from "@commander-js/extra-typings";
 import { note } from "../output.js";
 import { withClient } from "../session.js";
+import { requireGuest } from "../subject.js";
 
 /** what was on the screen, about: enough to see where one is */
 const TAIL_BYTES = 4096;
@@ -21,6 +22,7 @@ The keys go to the guest as they are, ^C too; ^] leaves, and the guest goes on. 
 Without a terminal, standard input is sent to the guest, and its console is printed until it ends.`,
     )
     .action(async (guest) => {
+      requireGuest(guest, "console to type into");
       await withClient(async (client) => {
         if (process.stdin.isTTY) note("^] leaves");
         const { attach } = await import("../attach.js");

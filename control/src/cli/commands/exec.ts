@@ -5,6 +5,7 @@ import { HvkitError } from "../../errors.js";
 import { ENDS_AND_HANGUP, Interrupts } from "../../interrupts.js";
 import { EXIT_COMMAND_NOT_FOUND, EXIT_COMMAND_NOT_STARTED, EXIT_EXEC_FAILED, printError, printJson } from "../output.js";
 import { withClient } from "../session.js";
+import { requireGuest } from "../subject.js";
 
 /** ^C gives the command so long to end before it is killed. */
 const GRACE_MS = 3000;
@@ -37,6 +38,7 @@ be started, 127 when there is none of that name.`,
     )
     .action(async (guest, words, { workdir, env, stdin, wait, json }) => {
       try {
+        requireGuest(guest, "CPU to run a command on");
         await withClient(async (client) => {
           const { Execution } = await import("../../client/exec.js");
           const kept: [Uint8Array[], Uint8Array[]] = [[], []];

@@ -32,7 +32,11 @@ The last 16 MiB are kept (of all guests together 256 MiB: the largest give way),
         return;
       }
       if (guest === undefined) return command.error("error: missing required argument 'guest'");
-      requireGuest(guest, "console log", "`hvkit dmesg` reads a Linux' own log out of its memory.");
+      requireGuest(
+        guest,
+        "console log",
+        `\`hvkit dmesg ${guest}\` reads a Linux' own log out of its memory; \`hvkit logs GUEST >FILE\` keeps a console's.`,
+      );
       if (follow && json) command.error("error: --json prints one object, -f goes on: choose one");
       await withClient(async (client) => {
         const tail = lines === undefined ? undefined : await tailOf(client, guest, lines);

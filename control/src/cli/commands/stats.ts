@@ -27,7 +27,11 @@ Examples:
 The hypervisor's own counters are in 'hvkit status'; 'hvkit top' shows all of them live.`,
     )
     .action(async (guest, { time, json }) => {
-      requireGuest(guest, "counters of its exits");
+      requireGuest(
+        guest,
+        "counters of its exits",
+        `The hypervisor counts them: \`hvkit run --from ${guest}\` makes a guest of it, whose counters begin at 0.`,
+      );
       if (time !== undefined) await call("trace.set", { guest, time: time === "on" });
       const found = await call("stats", { guest });
       if (json) printJson(found);

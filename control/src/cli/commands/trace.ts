@@ -47,7 +47,7 @@ out: control registers, interrupt windows, HLT, and what clocks read. It ends wi
         return;
       }
       if (guest === undefined) return command.error("error: missing required argument 'guest'");
-      requireGuest(guest, "recorded exits", "`hvkit trace GUEST -o FILE` keeps those of a guest.");
+      requireGuest(guest, "recorded exits", "`hvkit trace GUEST -o FILE` keeps those of a guest, and --diff compares two such files.");
       const filter: TraceFilter = {
         ...(reason ? { reasons: reason } : {}),
         ...(port ? { ports: port } : {}),
