@@ -43,6 +43,9 @@ export function buildModule({ address, name = "live", edits = [], compile, log =
   });
 }
 
+/** Of the module that buildModule() would make of the sources as they are. */
+export const moduleIdentity = () => machineIdentity(files("hv/machine", ""));
+
 /** The machine's sources once more, changed, with all that they import. */
 function copySources(folder, edits) {
   const texts = new Map(

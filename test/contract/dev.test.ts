@@ -115,6 +115,7 @@ onEachEngine("dev", (target) => {
       await copy.event(says("tick 1"), seconds(40));
       const before = await inspected();
 
+      const refresh = /REFRESH_NS: u64 = (\d+)/.exec(readFileSync(machine, "utf8"))?.[1] ?? "";
       let from = save(machine, /REFRESH_NS: u64 = \d+/, "REFRESH_NS: u64 = 15087");
       const swapped = await copy.event(isA("swapped"), seconds(80), from);
       expect(swapped).toMatchObject({ slot: 1, newGuests: true, guests: [{ guest: "hello64", error: null }] });
@@ -123,6 +124,16 @@ onEachEngine("dev", (target) => {
       expect(after.module.identity).not.toBe(before.module.identity);
       expect(JSON.parse(await hvkit("status", "--json"))).toMatchObject({ hypervisor: { module: after.module } });
       expect(await hvkit("status")).toContain(`${after.module.identity}, loaded into place 1`);
+
+      // The sources as they were: their machine is that of the boot image, which is there.
+      from = save(machine, "REFRESH_NS: u64 = 15087", `REFRESH_NS: u64 = ${refresh}`);
+      expect(await copy.event(isA("swapped"), seconds(80), from)).toMatchObject({ slot: 0, guests: [{ guest: "hello64", error: null }] });
+      expect((await inspected()).module).toEqual(before.module);
+      const told = (await hvkit("events")).split("\n").filter((line) => line.includes("guest.swapped"));
+      expect(told.map((line) => line.replace(/.*: on/, "on"))).toEqual([
+        `on machine ${after.module.identity} now, in place 1`,
+        `on machine ${before.module.identity} now, in place 0`,
+      ]);
 
       from = save(copy.path("hv/asm/crc.asm"), "\n\n", "\n\n; \n");
       expect(await copy.event(isA("restart-needed"), seconds(80), from)).toMatchObject({ files: ["hv/asm/crc.asm"] });

@@ -27,6 +27,8 @@ export const event = z.discriminatedUnion("type", [
   kind("guest.trapped", { ...ofGuest, end: guestEnd }),
   /** for good, until somebody resets it; `state` lost: it went down with the hypervisor */
   kind("guest.ended", { ...ofGuest, end: guestEnd }),
+  /** another machine module handles its exits from then on (hvkit dev --live), by the digest of its sources, in that place */
+  kind("guest.swapped", { ...ofGuest, module: z.string(), slot: z.int() }),
   kind("guest.removed", ofGuest),
   /** bytes of a guest's console that nobody had room for */
   kind("console.lost", { ...ofGuest, port: z.int(), count: counter }),

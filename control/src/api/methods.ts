@@ -112,9 +112,13 @@ export const methods = {
   digest: method(z.strictObject({ guest, address: z.int().min(0), length: z.int().min(1) }), z.strictObject({ digest: address })),
   stats: method(oneGuest, guestStats),
   ...lookMethods,
-  /** Where the next machine module would lie, which is what it must be linked for, and the hypervisor that it must be made for. */
-  "swap.place": method(none, z.strictObject({ slot: z.int(), address: z.int(), bytes: z.int(), base: z.string() })),
-  /** Each guest goes over to another machine module, as far as its state fits, and new guests start on it. */
+  /** Where the machine module of that identity is, or the next one would lie, which is what it must be linked for, and the hypervisor that it must be made
+   *  for. */
+  "swap.place": method(
+    z.strictObject({ identity: z.string().optional() }),
+    z.strictObject({ slot: z.int(), address: z.int(), bytes: z.int(), base: z.string() }),
+  ),
+  /** Each guest goes over to another machine module, as far as its state fits, and new guests start on it. One that is there already is not loaded again. */
   swap: method(
     /** layout: its table of the state region, as build/layout.json; daemon/swap.ts checks it */
     z.strictObject({ module: bytes.max(MAX_CHUNK), layout: z.record(z.string(), z.unknown()) }),

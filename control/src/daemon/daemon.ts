@@ -68,7 +68,8 @@ export class Daemon {
     this.modules = new Modules(this.host);
     const { modules } = this;
     this.guests = new Guests(this.host, modules, paths.guests, log, limits);
-    this.events = new Events(this.guests, this.host);
+    const swaps = new Swaps(this.host, this.guests, modules, log);
+    this.events = new Events(this.guests, this.host, swaps);
     const down = (): void => {
       // After the reply is on its way.
       setImmediate(() => {
@@ -91,7 +92,7 @@ export class Daemon {
       catalog,
       clones,
       modules,
-      swaps: new Swaps(this.host, this.guests, modules, log),
+      swaps,
       snapshots: new Snapshots(this.host, this.guests, clones, modules, catalog, store),
       debuggers: new Debuggers(this.host, this.guests, log),
       paths,

@@ -8,6 +8,7 @@ import { shorten } from "../shorten.js";
 import type { Guest } from "./guest.js";
 import type { Guests } from "./guests.js";
 import type { Host } from "./host.js";
+import type { Swaps } from "./swap.js";
 
 const KEPT = 1024;
 /** characters; `status` and the log have all of them */
@@ -21,7 +22,7 @@ export class Events extends EventEmitter<{ event: [event: HvkitEvent] }> {
   readonly #states = new Map<Guest, GuestState>();
   #end = 0;
 
-  constructor(guests: Guests, host: Host) {
+  constructor(guests: Guests, host: Host, swaps: Swaps) {
     super();
     guests.on("changed", (guest) => this.#changed(guest));
     guests.on("removed", (guest) => {
@@ -29,6 +30,7 @@ export class Events extends EventEmitter<{ event: [event: HvkitEvent] }> {
       this.#tell("guest.removed", of(guest));
     });
     guests.slots.on("consoleLost", (guest, port, count) => this.#tell("console.lost", { ...of(guest), port, count: String(count) }));
+    swaps.on("swapped", (guest, { identity, slot }) => this.#tell("guest.swapped", { ...of(guest), module: identity, slot }));
     host.on("link", (lost) => {
       if (lost) this.#tell("link.lost", { reason: shorten(lost.reason, MAX_REASON), guests: "kept" });
       else this.#tell("link.back", { restarts: host.restarts, guests: "kept" });

@@ -187,7 +187,7 @@ export function makeHandlers(services: Services): Handlers {
 
     ...makeLookHandlers(host, guests, modules, slotOf),
 
-    "swap.place": () => swaps.place(),
+    "swap.place": ({ identity }) => swaps.place(identity),
     swap: ({ module, layout }) => swaps.swap(Buffer.from(module, "base64"), layout),
 
     "snapshot.create": ({ guest, ...options }, connection) => snapshots.create(guests.find(guest), options, tellOrStop(connection)),

@@ -20,7 +20,7 @@ export async function swapLive(
   if (control.length > 0) tell(restartNeeded(control, "the daemon is as it was"));
   if (files.every((file) => isControl(file) || isImage(file))) return;
   const begun = performance.now();
-  const place = await client.call("swap.place", {});
+  const place = await client.call("swap.place", { identity: toolchain.moduleIdentity() });
   const module = await toolchain.module(place.address);
   if ("failed" in module) throw new HvkitError("E_SWAP_BUILD", module.failed);
   if (module.base !== place.base) {

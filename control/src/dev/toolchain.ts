@@ -9,6 +9,7 @@ interface Scripts {
   BuildError: new (message: string) => Error;
   build(options: { compile: (args: readonly string[]) => Promise<string> }): Promise<number>;
   buildImages(): Promise<number>;
+  moduleIdentity(): string;
   buildModule(options: { address: number; compile: (args: readonly string[]) => Promise<string> }): Promise<BuiltModule>;
   WarmCompiler: new () => WarmCompiler;
 }
@@ -57,6 +58,11 @@ export class Toolchain {
       const steps = await this.scripts.build({ compile: (args) => this.#compiler.compile(args) });
       return steps + (images ? await this.scripts.buildImages() : 0);
     });
+  }
+
+  /** Of the machine as its sources are now. */
+  moduleIdentity(): string {
+    return this.scripts.moduleIdentity();
   }
 
   /** The machine alone, for a place in a hypervisor that runs. */

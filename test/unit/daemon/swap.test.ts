@@ -29,6 +29,7 @@ function header({ base = modules.base, address = 0x11_0000, identity = "identity
   return bytes.toString("base64");
 }
 const image = sampleLayout();
+const REFUSED = new RegExp(`refused its state: no machine is ever in the state that ${image.records[1]?.record} says`);
 const swap = (module = header(), layout: object = image) => client.call("swap", { module, layout: layout as Record<string, unknown> });
 const run = (name: string) => client.call("run", { image: "sector", name });
 const moduleOf = async (guest: string) => (await client.call("inspect", { guest })).module;
@@ -59,11 +60,46 @@ test("a copy runs on its source's module, not on the one for new guests", async 
   expect(places).toEqual([0, 0, 1]);
 });
 
+test("a module that is there is not loaded again: back to the image's own, and to one in a place", async () => {
+  const loads: number[] = [];
+  const load = modules.moduleLoad.bind(modules);
+  modules.moduleLoad = async (carrier, address, bytes, slot) => {
+    loads.push(slot);
+    await load(carrier, address, bytes, slot);
+    modules.identities[slot] = "identity of one!"; // its header's
+  };
+  const events: [string, string, number][] = [];
+  client.on("event", (event) => {
+    if (event.type === "guest.swapped") events.push([event.guest.name, event.module, event.slot]);
+  });
+  await client.call("events.subscribe", {});
+  await run("one");
+  await swap();
+  const own = { identity: "0123456789abcdef" };
+  expect(await client.call("swap.place", own)).toMatchObject({ slot: 0 });
+  expect(await swap(header(own))).toMatchObject({ slot: 0, newGuests: true, guests: [{ name: "one", error: null }] });
+  expect(modules.current).toBe(0);
+  expect(await swap(header(own))).toMatchObject({ slot: 0, guests: [] }); // it runs on it
+  expect(await swap()).toMatchObject({ slot: 1, guests: [{ name: "one", error: null }] });
+  expect(loads).toEqual([1]);
+  await expect
+    .poll(() => events)
+    .toEqual([
+      ["one", "identity of one!", 1],
+      ["one", "0123456789abcdef", 0],
+      ["one", "identity of one!", 1],
+    ]);
+  // Whatever is full: who goes back needs no place.
+  for (let place = 1; place < ModuleLimit.Slots; place++) modules.guests.set(100 + place, place);
+  expect(await client.call("swap.place", own)).toMatchObject({ slot: 0 });
+  expect(await swap(header(own))).toMatchObject({ slot: 0 });
+});
+
 describe("a guest keeps its machine, with the reason", () => {
   test.each([
     [Status.StateNotZero, [0n], "E_SWAP_STATE", /is not known here, and not 0/],
     [Status.Ended, [BigInt(EndReason.TrapRunaway), 0n], "E_SWAP_FAILED", /failed as it took over: .*did not come back/],
-    [Status.RecordRefused, [0x190n], "E_SWAP_FAILED", /refused its state: .*190h/],
+    [Status.RecordRefused, [BigInt(image.records[1]?.address ?? 0)], "E_SWAP_FAILED", REFUSED],
   ])("%s", async (status, words, code, message) => {
     const { slot } = await run("one");
     modules.errors.set(slot ?? -1, statusError("GuestSwap", status, words));
@@ -116,8 +152,23 @@ describe("a module is refused", () => {
   test("when all places are taken, and the guests there are named", async () => {
     await run("one");
     for (let place = 1; place < ModuleLimit.Slots; place++) modules.guests.set(100 + place, place);
-    await expect(swap()).rejects.toMatchObject({ code: "E_SWAP_FULL", message: expect.stringContaining("0123456789abcdef: one") });
+    await expect(swap()).rejects.toMatchObject({
+      code: "E_SWAP_FULL",
+      message: expect.stringContaining("0123456789abcdef (the image's): one, new guests"),
+    });
     await expect(client.call("swap.place", {})).rejects.toMatchObject({ code: "E_SWAP_FULL" });
+  });
+
+  test("and a place where nobody is, is not said to be for new guests", async () => {
+    modules.identities.splice(1, 3, "module of one...", "module of two...", "module of three.");
+    for (let place = 1; place < ModuleLimit.Slots; place++) modules.guests.set(100 + place, place);
+    modules.current = 1;
+    await expect(swap()).rejects.toMatchObject({
+      code: "E_SWAP_FULL",
+      message: expect.stringMatching(
+        /\(0123456789abcdef \(the image's\): no guest; module of one\.\.\.: new guests; module of two\.\.\.: guests that are/,
+      ),
+    });
   });
 });
 

@@ -57,6 +57,8 @@ function detail(event: HvkitEvent): string {
       return event.state === "paused" ? ": it waits for unpause" : "";
     case "guest.cloned":
       return `: a copy of ${event.of ? `${event.of.name} (${event.of.id})` : "a snapshot"}, generation ${event.generation}`;
+    case "guest.swapped":
+      return `: on machine ${event.module} now, in place ${event.slot}`;
     case "guest.halted":
     case "guest.trapped":
     case "guest.ended":
