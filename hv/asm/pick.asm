@@ -4,6 +4,7 @@
 global pick, sched_lock, idle_cpus, slice_tsc
 extern account, background, guest_high, guest_leave, guest_table, kick_idle, vendor_vcpu_arrive
 
+LEAST_SHIFT     equ 3                           ; the least turn: an eighth of a slice
 LAG_SLICES      equ 100                         ; how far a guest may be behind those that wait where it runs: it would have the CPU alone until then
 
 section .bss
@@ -19,7 +20,7 @@ section .text
 ; let go for it. A halted guest is awake when it has events or its deadline has passed; it begins where the others are, so
 ; that nobody saves up time, and nobody who has run long waits for it. Guests that did not share a CPU, and meet, may be far apart: the one that
 ; is behind catches up by LAG_SLICES and no more. The turn ends with the slice, or when a halted guest is due that this CPU keeps: no
-; CPU idles that would wake it, and no other one keeps it already.
+; CPU idles that would wake it, and no other one keeps it already. It is LEAST_SHIFT's part of a slice at least.
 ; In: R13 now, interrupts off  Out: CF=0 and R12 guest block, resident here; or CF=1 and RBX the earliest deadline of those that halt, and this
 ; CPU is among the idle ones  Clobbers: all but R13
 pick:
@@ -142,6 +143,14 @@ pick:
     jbe .near
     mov [r8 + guest.vrun], rdi
 .near:
+    ; of many guests that halt one is always due, and a turn would be shorter than the choice of whose it is
+    mov rax, [slice_tsc]
+    shr rax, LEAST_SHIFT
+    add rax, r13
+    cmp rax, [gs:pc.slice_end]
+    jbe .long_enough
+    mov [gs:pc.slice_end], rax
+.long_enough:
     ; a CPU that idles sees, as soon as this lock is free, to who is passed over, and to core's background work, which this one leaves
     xor ecx, ecx
     mov r12, [gs:pc.guest]
