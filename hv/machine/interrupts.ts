@@ -2,7 +2,7 @@
 // output in a byte, so that asking costs one load.
 
 import { acknowledge } from "./devices/pic";
-import { pitOwed, pitTimer } from "./devices/pit";
+import { pitTaken, pitTimer } from "./devices/pit";
 import { rtcTimer } from "./devices/rtc";
 import { uartsInput, uartsRoom, uartTimer } from "./devices/uartline";
 import * as guest from "./guest";
@@ -20,7 +20,7 @@ export function interruptPending(): bool {
 /** The INTA cycle: the vector, which is now in service. Call it only to inject it. */
 export function interruptAcknowledge(): u32 {
   const vector = acknowledge();
-  pitOwed();
+  pitTaken();
   return vector;
 }
 

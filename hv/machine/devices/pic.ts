@@ -57,6 +57,12 @@ export function pulse(irq: u32): bool {
   return true;
 }
 
+/** It waits for its INTA, or for its mask to go. */
+export function isAsked(irq: u32): bool {
+  const irr: u32 = irq < 8 ? picMaster.irr : picSlave.irr;
+  return (irr & (1 << (irq & 7))) != 0;
+}
+
 /** Takes back a pulse that was not acknowledged. */
 export function unpulse(irq: u32): void {
   drive(irq < 8 ? picMaster : picSlave, 1 << (irq & 7), false);

@@ -23,12 +23,14 @@ import {
   ticksOf,
   timeOf,
 } from "./counter";
-import { pulse, unpulse } from "./pic";
+import { isAsked, pulse, unpulse } from "./pic";
 import { PitRecord } from "./records";
 
 const IRQ: u32 = 0;
 const CONTROL: u32 = 3;
 const READ_BACK: u32 = 3;
+/** guest time, ns, from a tick that was taken to one that is owed: however many are, what they interrupt gets on in between */
+const PACE: u64 = 50_000;
 /** a minute at 1000 Hz */
 const MOST_OWED: u64 = 60000;
 
@@ -85,7 +87,14 @@ export function pitOut(): u32 {
 /** EventBit.Timer, when counter 0's deadline has come. */
 export function pitTimer(): void {
   catchUp(pit0);
+  giveOwed();
   schedule();
+}
+
+/** The CPU took a tick. The next one that is owed does not come at once: a guest that had its CPU for less time than its ticks ask for would
+ *  never be out of their handler. */
+export function pitTaken(): void {
+  if (pit0.owed) schedule();
 }
 
 function writeControl(value: u32): void {
@@ -152,18 +161,18 @@ function catchUp(counter: PitRecord): u64 {
 function tick(edges: u64): void {
   const counted = !(picMaster.imr & 1) && pit0.count >= <u32>MIN_PERIOD;
   pit0.owed = counted ? min(pit0.owed + edges, MOST_OWED) : 1;
-  pitOwed();
+  giveOwed();
   if (!counted) pit0.owed = 0;
 }
 
-/** A tick that is owed waits again, when the one before has been taken. */
-export function pitOwed(): void {
+function giveOwed(): void {
   if (pit0.owed && pulse(IRQ)) pit0.owed--;
 }
 
 function schedule(): void {
   const edge = nextEdge(pit0);
   timers.pit = edge == NEVER ? NEVER : timeOf(edge);
+  if (pit0.owed && !isAsked(IRQ)) timers.pit = min(timers.pit, guest.clock() + PACE);
   rearm();
 }
 
