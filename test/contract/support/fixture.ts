@@ -1,7 +1,8 @@
 // hvkit/vitest for contract tests: what a guest does is tested as a user would test it, by the library and its fixture. What the library does not
 // show (the hypervisor's own operations, broken builds) is tested by suite.ts.
+import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { hvkitTest } from "hvkit/vitest";
+import { type Hvkit, hvkitTest } from "hvkit/vitest";
 import { root } from "./machine.js";
 import type { Target } from "./targets.js";
 
@@ -26,6 +27,23 @@ export function testsOnEach(options: { memory?: string } = {}, cpuCounts: readon
     if (!test) throw new Error(`no test was made for ${name} with ${cpus} CPUs`);
     return test;
   };
+}
+
+/** What a program writes; a failure has its words. */
+export function said(program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(program, args, { env, maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
+      if (error) reject(new Error(`${program} ${args.join(" ")}: ${stderr}${stdout}`));
+      else resolve(stdout);
+    });
+  });
+}
+
+/** hvkit's command line, on the hypervisor of the library. */
+export async function commandLine(hvkit: Hvkit, ...args: readonly string[]): Promise<string> {
+  const { instance } = await hvkit.status();
+  const main = join(root, "build/js/control/src/cli/main.js");
+  return said(process.execPath, [main, ...args], { ...process.env, HVKIT_INSTANCE: instance ?? "", NO_COLOR: "1" });
 }
 
 /** The folder of an image of test/guests, for guests.run(). */
