@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
+import { AgentLimit } from "../../protocol/agent.js";
 import { nightly, scaled } from "../support/scale.js";
 import { testsOnEach } from "./support/fixture.js";
 import { within } from "./support/suite.js";
@@ -25,7 +26,8 @@ function tarOf(name: string, data: Uint8Array): { archive: Buffer; digest: strin
   }
 }
 
-if (!nightly) process.stderr.write("contract: linux: its panic is skipped: a second boot is for the night\n");
+if (!nightly)
+  process.stderr.write("contract: linux: a panic that ends it, and an agent that stands, are skipped: more boots are for the night\n");
 
 onEachEngine("linux", (target) => {
   const test = tests(target);
@@ -145,5 +147,31 @@ onEachEngine("linux", (target) => {
       await expect.poll(ticks, { timeout: within(target, 20) }).toBeGreaterThan(before);
     },
     within(target, 180),
+  );
+
+  test.skipIf(!nightly)(
+    "whose agent stands is waited for while it is paused, and given up after a minute of its own time",
+    async ({ guests }) => {
+      const guest = await guests.run("linux");
+      await guest.waitFor("linux:/root# ", patience(90));
+      const times = async (): Promise<number> => {
+        const { runNs, haltNs } = await guest.stats();
+        return (Number(runNs) + Number(haltNs)) / 1e9;
+      };
+      const before = await times();
+      const words = ["sh", "-c", "echo stands >/dev/console; kill -STOP $(pidof agent); sleep 1000"];
+      const still = guest.exec(words, { patienceMs: within(target, 30) });
+      still.catch(() => {}); // it is waited for below
+      await guest.waitFor("stands", patience(20));
+      await guest.pause();
+      await new Promise((resolve) => setTimeout(resolve, 1000 * (AgentLimit.SilenceSeconds + 20)));
+      await guest.unpause();
+      await expect(still).rejects.toMatchObject({
+        code: "E_EXEC_SILENT",
+        data: { panic: null, console: expect.arrayContaining(["stands"]) },
+      });
+      expect((await times()) - before).toBeGreaterThan(AgentLimit.SilenceSeconds);
+    },
+    within(target, 300),
   );
 });

@@ -76,7 +76,7 @@ function silent({ name }: GuestSummary, text: string, panic: KernelPanic | undef
     .slice(-LAST_LINES);
   const why = panic
     ? `${panicText(panic)}; it stands still`
-    : `it had ${AgentLimit.SilenceSeconds} s of CPU time, and its agent said nothing; ${
+    : `its agent said nothing in ${AgentLimit.SilenceSeconds} s that the guest ran or was halted; ${
         lines.length > 0 ? `its console's last lines:\n${lines.join("\n")}` : "its console has said nothing since the command began"
       }`;
   const way = panic ? "with `--no-reboot` a guest ends when its kernel panics" : `\`hvkit why ${name}\` says what keeps it`;
