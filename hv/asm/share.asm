@@ -304,7 +304,12 @@ linear_write:
     mov eax, 1
     jmp .out
 
-; The host may not write where it just did: is that shared memory of the guest that it works for? In: CR2, interrupts off
+; The host may not write where it just did: is that shared memory of the guest that it works for? That no frame is left ends the guest whose
+; machine wrote (traps.asm). Outside of a machine it would be a panic, and does not come to it: core's writes either have their pages before they
+; begin, and are refused when there is no frame for one (ram_range_own of host.asm: guestWrite, storeRead; share_linear: guestSwap), or go to a page
+; that is never shared (the first of linear memory: registers, a debugger's wishes; rings and context page), or to a guest that was never started,
+; which has no copy (guestPartWrite, a carrier). While core holds the guest none of its pages becomes shared again.
+; test/contract/clone.test.ts does each of them with no frame left. In: CR2, interrupts off
 ; Out: EAX 0: it may now; 1: no frame is left, RDX guest-physical, -1: of its machine's; 2: it is something else  Clobbers: caller-saved, R12
 share_fault:
     mov rax, cr2

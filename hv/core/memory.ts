@@ -19,7 +19,7 @@ export function guestWrite(slot: u32): u32 {
 }
 
 /** A write to memory that guests share had no frames for pages of its own. */
-function isShort(slot: u32, bytes: u32): bool {
+export function isShort(slot: u32, bytes: u32): bool {
   return shares(slot) && host.fact(HostFact.Reserve) <= <u64>(bytes / <u32>FRAME_BYTES + 1);
 }
 

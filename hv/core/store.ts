@@ -6,6 +6,7 @@ import { inside, memoryBytes } from "./guests";
 import * as host from "./host";
 import { HostFact } from "./host";
 import { BOUNCE, BOUNCE_KEPT } from "./layout";
+import { isShort } from "./memory";
 import { arg, failWith, failWithTwo, LATER, refused } from "./message";
 
 const SECTOR: u32 = GuestLimit.SectorBytes;
@@ -64,7 +65,9 @@ function move(op: u32, count: u32, at: u64): u32 {
   const load = op == Op.GuestLoad;
   const result = load ? host.storeRead(sector, count, slot, at) : host.storeWrite(sector, count, slot, at);
   if (result == 0) return Status.Ok;
-  return result == REFUSED ? refused(load ? HostImport.StoreRead : HostImport.StoreWrite) : failWith(Status.StoreFailed, result);
+  if (result != REFUSED) return failWith(Status.StoreFailed, result);
+  if (!load) return refused(HostImport.StoreWrite);
+  return isShort(slot, count * SECTOR) ? failWithTwo(Status.NoMemory, count * SECTOR, 0) : refused(HostImport.StoreRead);
 }
 
 /** The last `bytes` of a transfer, less than a sector. */
