@@ -149,6 +149,8 @@ export enum Status {
   ModuleRefused = 19,
   /** the new module does not know a part of the guest's state that is not 0: word is its offset from Layout.Region */
   StateNotZero = 20,
+  /** the guest's RAM was given to others when no memory was left, and it had ended or ended for that: word is how much it was */
+  MemoryGone = 21,
 
   // What hv/machine/boot found wrong with an image; the word is the value found.
   BootBlockBad = 32,
@@ -239,7 +241,8 @@ export enum EndReason {
   Undecodable = 19,
   /** VM entry failed: value is the VM-instruction error, or the exit reason; GuestEndedWords.Failure is the check that says why */
   EntryFailed = 20,
-  /** it wrote to memory that it shares with a copy, and no frame was free: value is the guest-physical address */
+  /** no frame was free for what guests write to memory that they share, and it had taken most: value is 0; or its machine wrote to such, and could
+   *  not wait: value is the guest-physical address */
   OutOfMemory = 21,
   // the guest's machine module failed: a bug in hvkit, contained
   TrapOutOfBounds = 32,

@@ -3,7 +3,7 @@
 %include "hv.inc"
 
 global guests_init, guest_table, pool_take, guest_high, guest_new, guest_pool, guest_free, guest_end, guest_stood
-extern early_alloc, frame_claim, frame_release, frame_drop, frame_table, block_drop, share_lock
+extern early_alloc, frame_claim, frame_release, frame_drop, guest_ram_free, share_lock
 extern vendor_set_tsc_offset, guest_drop, core_held, sched_lock, cpus_flush, guest_cpus
 extern machine_instance_bytes, trace_free
 extern core_pending, panic, guest_ticks
@@ -177,9 +177,6 @@ guest_stood:
 ; All frames go back, Dirty; the slot is empty. In: R12 guest block (Created or Ended), held by core
 guest_free:
     push rbx
-    push rbp
-    push r13
-    push r14
     ; no CPU knows it any more
     cli
     call guest_drop
@@ -207,29 +204,7 @@ guest_free:
     xor eax, eax
     rep stosq
     call cpus_flush
-    xor ebx, ebx
-.gib:
-    mov r13, [r12 + guest.nested_pds + rbx * 8]
-    test r13, r13
-    jz .next_gib
-    xor ebp, ebp
-.block:
-    mov rdi, [r13 + rbp * 8]
-    test rdi, rdi
-    jz .next_block
-    cli
-    SPIN_LOCK share_lock
-    call entry_free
-    SPIN_UNLOCK share_lock
-    sti
-.next_block:
-    inc ebp
-    cmp ebp, 512
-    jb .block
-.next_gib:
-    inc ebx
-    cmp ebx, 3
-    jb .gib
+    call guest_ram_free
     call trace_free
     xor ebx, ebx
 .frame:
@@ -249,43 +224,8 @@ guest_free:
     sub rdi, [direct_map]
     shr rdi, 12
     call frame_release
-    pop r14
-    pop r13
-    pop rbp
     pop rbx
     ret
-
-; What a 2 MiB entry of a guest's nested tables maps is the guest's no more: a block, or a table and its pages.
-; In: RDI entry, R12 guest block, under share_lock  Clobbers: RAX RCX RDX RSI RDI R8
-entry_free:
-    mov esi, [r12 + guest.slot]
-    test dil, PTE_PS
-    mov rax, PTE_ADDRESS
-    jz .table
-    and rdi, rax
-    shr rdi, 21
-    jmp block_drop
-.table:
-    and rdi, rax
-    mov rsi, rdi
-    TO_VIRTUAL rsi
-    shr rdi, 12
-    mov r8, rdi
-    mov rcx, [frame_table]
-    cmp dword [rcx + rdi * 8 + 4], 1
-    jne .dropped                                ; another guest has it too
-    mov edx, 512
-.page:
-    mov rdi, PTE_ADDRESS
-    and rdi, [rsi]
-    shr rdi, 12
-    call frame_drop
-    add rsi, 8
-    dec edx
-    jnz .page
-.dropped:
-    mov edi, r8d
-    jmp frame_drop
 
 section .rodata
 instance_large: db "the machine's instance does not fit its guest block", 0

@@ -4,7 +4,7 @@
 %include "host.inc"
 
 extern core_hold, guest_wake, account_start, account_state, guest_time, exits_total
-extern ns_of_tsc, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_clone, guest_free, guest_end, frame_table, guest_stood, guest_ticks, ticks_of_ns, field_read, vendor_state
+extern ns_of_tsc, guest_table, guest_high, guest_new, guest_pool, guest_ram, guest_init, guest_boot, guest_clone, guest_free, guest_shed, guest_end, frame_table, guest_stood, guest_ticks, ticks_of_ns, field_read, vendor_state
 
 section .text
 
@@ -182,6 +182,25 @@ IMPORT guestFree                                ; ESI slot
     jne .done
 .free:
     call guest_free
+    mov eax, 1
+.done:
+    DONE
+
+; It ends, if it has not, for want of memory, and its RAM is for others. ESI slot
+IMPORT guestShed
+    HOLD refused
+    xor eax, eax
+    cmp dword [r12 + guest.state], RunState_Created
+    je .done
+    cmp dword [r12 + guest.state], RunState_Ended
+    je .shed
+    mov eax, EndReason_OutOfMemory
+    xor edx, edx
+    call guest_end
+    RDTSC64
+    call account_state
+.shed:
+    call guest_shed
     mov eax, 1
 .done:
     DONE

@@ -2,7 +2,7 @@
 ; full while guests share memory (hv/core/reserve.ts); it is told when the reserve runs low. share.asm takes from it.
 %include "hv.inc"
 
-global reserve_give, reserve_back, reserve_take, reserve_count, reserve_dry, share_lock, share_floor
+global reserve_give, reserve_back, reserve_take, reserve_count, share_lock, share_floor
 extern frame_table, frame_count, core_pending
 
 NO_FRAME        equ -1                          ; hv/core/frames.ts has it too
@@ -11,20 +11,17 @@ section .bss
 alignb 4
 reserve:        resd Reserve_Most
 reserve_count:  resd 1
-reserve_dry:    resd 1                          ; core has no more to give
 share_lock:     resd 1                          ; reference counts of shared frames, and the reserve; interrupts are off
 share_floor:    resd 1                          ; what the one that holds the lock must leave in the reserve
 
 section .text
 
-; A Clean frame is set aside. In: EDI frame; NoFrame: there is none to be had  Out: EAX 1, 0 refused  Clobbers: RCX RDX
+; A Clean frame is set aside. In: EDI frame  Out: EAX 1, 0 refused  Clobbers: RCX RDX
 reserve_give:
     pushfq
     cli
     SPIN_LOCK share_lock
     xor eax, eax
-    cmp edi, NO_FRAME
-    je .dry
     mov edx, edi
     cmp rdx, [frame_count]
     jae .done
@@ -39,16 +36,11 @@ reserve_give:
     mov [reserve + rcx * 4], edi
     inc ecx
     mov [reserve_count], ecx
-    mov [reserve_dry], eax
     inc eax
 .done:
     SPIN_UNLOCK share_lock
     popfq
     ret
-.dry:
-    inc eax
-    mov [reserve_dry], eax
-    jmp .done
 
 ; One of the reserve is Clean again. Out: EAX frame, NoFrame: none is left  Clobbers: RCX RDX
 reserve_back:

@@ -11,7 +11,7 @@
 %include "hv.inc"
 
 global share_exit, share_fault, share_range, share_linear
-extern reserve_dry, core_pending, vendor_flush, guest_end
+extern core_pending, vendor_flush
 extern reserve_take, share_lock, share_floor, frame_table, block_shares, guest_table, core_held, cpu_mask
 
 section .text
@@ -219,23 +219,15 @@ share_write:
     jmp .own_table
 
 ; A guest's write exited for want of the right to it. In: R12 guest block, which runs here, RSI guest-physical; interrupts off
-; Out: EAX 0: enter it again; 1: no frame is left for now, and core is called, or the guest has ended; 2: nothing is there  Clobbers: caller-saved
+; Out: EAX 0: enter it again; 1: no frame is left for now, and core is called: it gets one, or a guest ends for it; 2: nothing is there  Clobbers: caller-saved
 share_exit:
-    push rsi
     mov edx, Reserve_Floor                      ; the guest can wait for core, a machine that writes cannot
     call share_write
-    pop rdx
     cmp eax, 1
     jb .flush
     ja .done
-    cmp dword [reserve_dry], 0
-    je .wait
-    mov eax, EndReason_OutOfMemory
-    call guest_end
-.wait:
     lock or dword [core_pending], 1
     mov dword [gs:pc.attention], 1
-    mov eax, 1
 .done:
     ret
 .flush:

@@ -3,20 +3,18 @@
 
 import { GuestCloneArgs, GuestLimit, GuestStatReply, HostImport, RunState, Status } from "../../protocol/messages";
 import { returnGuest } from "./create";
-import { BLOCK_FRAMES, cleanBlocks, cleanSingles, FRAME_BYTES, freeFrames, NO_FRAME, singleFrame, wholeBlocks } from "./frames";
+import { BLOCK_FRAMES, cleanBlocks, cleanSingles, FRAME_BYTES, freeFrames, NO_FRAME, singleFrame } from "./frames";
 import { blocksOf, enroll, freeSlot, markShared, sharing } from "./guests";
 import * as host from "./host";
 import { HostFact } from "./host";
 import { ENTROPY } from "./layout";
 import { arg, argData, argsBytes, failWith, failWithTwo, LATER, refused, word } from "./message";
 import { NO_BLOCK } from "./placement";
+import { FREE_A_GUEST, hasRoom } from "./room";
 import { scrub, scrubbing } from "./scrub";
 
 /** Frames scrubbed in one piece. */
 const SCRUB_A_STEP: u32 = 64;
-/** Frames that must be free for each guest that shares memory, for what it will write: so that a storm of copies is refused before it harms
- *  anybody. */
-const FREE_A_GUEST: u64 = 256;
 
 let source: u32 = 0;
 let affinity: u32 = 0;
@@ -44,11 +42,9 @@ export function cloneStep(): u32 {
   if (state == RunState.Created || state == RunState.Ended) return failWith(Status.BadState, state);
   const slot = freeSlot();
   if (slot == GuestLimit.Slots) return failWith(Status.NoSlot, GuestLimit.Slots);
-  const wanted = singles + FREE_A_GUEST * (sharing + 1);
-  // Counting all of them takes long.
-  if (<u64>wholeBlocks * BLOCK_FRAMES < wanted && freeFrames() < wanted) return noMemory(wanted);
+  if (!hasRoom(singles, sharing + 1)) return noMemory();
   if (cleanBlocks == 0 && cleanSingles() < singles) {
-    if (!scrubbing()) return noMemory(wanted);
+    if (!scrubbing()) return noMemory();
     scrub(SCRUB_A_STEP);
     return LATER;
   }
@@ -78,7 +74,8 @@ export function cloneStep(): u32 {
   return Status.Ok;
 }
 
-function noMemory(wanted: u64): u32 {
+function noMemory(): u32 {
+  const wanted = singles + FREE_A_GUEST * (sharing + 1);
   return failWithTwo(Status.NoMemory, wanted * FRAME_BYTES, freeFrames() * FRAME_BYTES);
 }
 

@@ -3,12 +3,23 @@
 
 import { Link } from "../../protocol/link";
 import { CpuModel, EndReason, GuestCreateArgs, GuestCreateReply, GuestLimit, HostImport, Status } from "../../protocol/messages";
-import { BLOCK_BYTES, BLOCK_FRAMES, classifyCarved, cleanBlocks, cleanSingles, NO_FRAME, singleFrame, wholeBlocks } from "./frames";
-import { enroll, freeSlot } from "./guests";
+import {
+  BLOCK_BYTES,
+  BLOCK_FRAMES,
+  classifyCarved,
+  cleanBlocks,
+  cleanSingles,
+  FRAME_BYTES,
+  NO_FRAME,
+  singleFrame,
+  wholeBlocks,
+} from "./frames";
+import { enroll, freeSlot, sharers } from "./guests";
 import * as host from "./host";
 import { HostFact } from "./host";
 import { arg, failWith, failWithTwo, LATER, refused, word } from "./message";
 import { NO_BLOCK, nextBlock, returnBlocks, takeBlocks } from "./placement";
+import { hasRoom, room } from "./room";
 import { scrub, scrubAgain, scrubbing } from "./scrub";
 
 /** 100 GHz: no TSC is faster. */
@@ -61,7 +72,6 @@ export function guestCreate(): u32 {
   slot = freeSlot();
   if (slot == GuestLimit.Slots) return failWith(Status.NoSlot, GuestLimit.Slots);
   blockCount = <u32>(bytes / BLOCK_BYTES);
-  if (blockCount > wholeBlocks) return noMemory();
   singles = 1 + <u32>host.fact(HostFact.PoolFrames) + (blockCount + 511) / 512;
   stage = Stage.Placing;
   worthTrying = true;
@@ -74,6 +84,7 @@ function isMemorySize(bytes: u64): bool {
 
 export function createStep(): u32 {
   if (stage == Stage.Placing) {
+    if (blockCount > wholeBlocks || !hasRoom(<u64>blockCount * BLOCK_FRAMES + singles, sharers())) return noMemory();
     if (!worthTrying || !place()) {
       if (!scrubbing()) return noMemory();
       worthTrying = scrub(SCRUB_A_STEP);
@@ -162,7 +173,8 @@ function countRuns(): u32 {
 }
 
 function noMemory(): u32 {
-  return failWithTwo(Status.NoMemory, <u64>blockCount * BLOCK_BYTES, <u64>wholeBlocks * BLOCK_BYTES);
+  const free = min(<u64>wholeBlocks * BLOCK_BYTES, room(sharers()) * FRAME_BYTES);
+  return failWithTwo(Status.NoMemory, <u64>blockCount * BLOCK_BYTES, free);
 }
 
 function undone(hostImport: u32): u32 {

@@ -6,7 +6,8 @@ import { GuestDigestArgs, HostImport, Status } from "../../protocol/messages";
 import { inside } from "./guests";
 import * as host from "./host";
 import { DIGEST } from "./layout";
-import { arg, failWithTwo, LATER, refused, word } from "./message";
+import { outside } from "./memory";
+import { arg, LATER, refused, word } from "./message";
 
 const PRIME_1: u64 = 0x9e3779b185ebca87;
 const PRIME_2: u64 = 0xc2b2ae3d27d4eb4f;
@@ -27,7 +28,6 @@ export function guestDigest(guest: u32): u32 {
   slot = guest;
   address = arg(GuestDigestArgs.Address);
   left = total = arg(GuestDigestArgs.Bytes);
-  if (!inside(slot, address, total)) return failWithTwo(Status.BadAddress, address, total);
   store<u64>(DIGEST, PRIME_1 + PRIME_2);
   store<u64>(DIGEST, PRIME_2, 8);
   store<u64>(DIGEST, 0, 16);
@@ -36,6 +36,7 @@ export function guestDigest(guest: u32): u32 {
 }
 
 export function digestStep(): u32 {
+  if (!inside(slot, address, left)) return outside(slot, address, left);
   const stripes = <u32>min<u64>(left / STRIPE, STRIPES_A_STEP);
   if (stripes > 0) {
     if (!host.guestStripes(slot, address, stripes, <u32>DIGEST)) return refused(HostImport.GuestRead);

@@ -2,7 +2,7 @@
 // Used by all operations, by events.ts and console.ts. The host names the guests that have news; their marks stay until the line
 // has taken it.
 
-import { GuestLimit, RunState } from "../../protocol/messages";
+import { GuestLimit, GuestStatReply, RunState } from "../../protocol/messages";
 import { BLOCK_BYTES } from "./frames";
 import * as host from "./host";
 import { GUESTS, Size } from "./layout";
@@ -13,6 +13,8 @@ enum Use {
   Taken = 1,
   /** the guest is a copy, or has one */
   Shares = 2,
+  /** its RAM went to others */
+  Bare = 4,
 }
 
 /** What is still to be looked at. */
@@ -21,10 +23,10 @@ export enum Mark {
   Console = 2,
 }
 
-//    0      1      2      3      4             6             8        12       16
-//   +------+------+------+------+-------------+-------------+--------+--------+
-//   | use  | marks| known| noted| blocks      | first block | lost 0 | lost 1 |
-//   +------+------+------+------+-------------+-------------+--------+--------+
+//    0      1      2      3      4             6             8        12       16       24
+//   +------+------+------+------+-------------+-------------+--------+--------+--------+
+//   | use  | marks| known| noted| blocks      | first block | lost 0 | lost 1 | shared |
+//   +------+------+------+------+-------------+-------------+--------+--------+--------+
 // @ts-ignore: decorator
 @unmanaged
 class GuestRecord {
@@ -38,6 +40,8 @@ class GuestRecord {
   first: u16;
   /** u32 of each port: console bytes that went with a session, and are still to be told */
   lost: u64;
+  /** GuestStatReply.CopiedBytes when it was copied last: what it had of its own by then it shares again */
+  shared: u64;
 }
 
 const LOST: usize = offsetof<GuestRecord>("lost");
@@ -73,6 +77,7 @@ export function enroll(slot: u32, blocks: u32, first: u32): void {
   guest.blocks = <u16>blocks;
   guest.first = <u16>first;
   guest.lost = 0;
+  guest.shared = 0;
   guests++;
   top = max(top, slot + 1);
 }
@@ -87,6 +92,11 @@ export function strike(slot: u32): void {
   guests--;
 }
 
+/** Guests that share with each other. One alone shares with nobody. */
+export function sharers(): u32 {
+  return sharing < 2 ? 0 : sharing;
+}
+
 /** The guest is a copy, or has one. */
 export function shares(slot: u32): bool {
   return (record(slot).use & Use.Shares) != 0;
@@ -94,10 +104,30 @@ export function shares(slot: u32): bool {
 
 export function markShared(slot: u32): void {
   const guest = record(slot);
+  guest.shared = host.guestStat(slot, GuestStatReply.CopiedBytes);
   if (guest.use & Use.Shares) return;
   guest.use |= <u8>Use.Shares;
   sharing++;
   shareBlocks(guest.first);
+}
+
+/** Its RAM went to others. */
+export function isBare(slot: u32): bool {
+  return (record(slot).use & Use.Bare) != 0;
+}
+
+/** The guest has no RAM any more: the first block of what it had. */
+export function strip(slot: u32): u32 {
+  const guest = record(slot);
+  const first = guest.first;
+  guest.use |= <u8>Use.Bare;
+  guest.first = <u16>NO_BLOCK;
+  return first;
+}
+
+/** What was copied for the guest since it was copied itself: about what it has that nobody else has. */
+export function copiedBytes(slot: u32): u64 {
+  return host.guestStat(slot, GuestStatReply.CopiedBytes) - record(slot).shared;
 }
 
 export function blocksOf(slot: u32): u32 {
@@ -112,10 +142,10 @@ export function firstBlock(slot: u32): u32 {
   return record(slot).first;
 }
 
-/** [address, address + bytes) lies in the guest's RAM. */
+/** [address, address + bytes) lies in the guest's RAM, and that is there. */
 export function inside(slot: u32, address: u64, bytes: u64): bool {
   const size = memoryBytes(slot);
-  return address <= size && bytes <= size - address;
+  return !isBare(slot) && address <= size && bytes <= size - address;
 }
 
 export function marks(slot: u32): u32 {

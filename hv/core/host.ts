@@ -111,7 +111,7 @@ export declare function blockCount(block: u32, state: u32): u32;
 @external("host", "frameScrub")
 export declare function frameScrub(frame: u32, count: u32): bool;
 
-/** Sets a Clean frame aside; u32.MAX_VALUE: there is none to be had, and guests that need one shall end. */
+/** Sets a Clean frame aside. */
 // @ts-ignore: decorator
 @external("host", "reserveGive")
 export declare function reserveGive(frame: u32): bool;
@@ -166,6 +166,11 @@ export declare function guestKill(slot: u32): bool;
 // @ts-ignore: decorator
 @external("host", "guestFree")
 export declare function guestFree(slot: u32): bool;
+/** Ends a guest that was started with EndReason.OutOfMemory, if it has not ended, and takes its RAM from it: frames that nobody else has become
+ *  Dirty. */
+// @ts-ignore: decorator
+@external("host", "guestShed")
+export declare function guestShed(slot: u32): bool;
 /** Raises EventBit bits of EventBit.Nmi in the machine. */
 // @ts-ignore: decorator
 @external("host", "guestNmi")

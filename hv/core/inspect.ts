@@ -2,8 +2,9 @@
 
 import { GuestFramesArgs, GuestNestedArgs, GuestStatArgs, GuestStatReply, RunState, Status } from "../../protocol/messages";
 import { ExitField, ExitReason, NestedBit, Register } from "../../protocol/state";
-import { memoryBytes } from "./guests";
+import { inside, memoryBytes } from "./guests";
 import * as host from "./host";
+import { outside } from "./memory";
 import { arg, data, dataRoom, failWithTwo, word } from "./message";
 
 export function guestState(slot: u32): u32 {
@@ -73,7 +74,7 @@ const PAGES_A_REPLY: u32 = 2048;
 export function guestFrames(slot: u32): u32 {
   let address = arg(GuestFramesArgs.Address);
   const size = memoryBytes(slot);
-  if (address % PAGE || address >= size) return failWithTwo(Status.BadAddress, address, PAGE);
+  if (address % PAGE || !inside(slot, address, 1)) return outside(slot, address, PAGE);
   const next = data();
   word(0);
   let from: u64 = 0;

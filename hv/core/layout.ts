@@ -17,7 +17,7 @@ export enum Size {
   /** four lanes and a tail shorter than a stripe */
   Digest = 64,
   Bounce = 512,
-  GuestRecord = 16,
+  GuestRecord = 24,
 }
 
 /** frames.ts: a BlockKind each */

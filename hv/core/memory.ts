@@ -3,7 +3,7 @@
 import { Link } from "../../protocol/link";
 import { BulkWords, GuestLimit, GuestReadArgs, GuestWriteArgs, HostImport, Status } from "../../protocol/messages";
 import { FRAME_BYTES } from "./frames";
-import { exists, inside, shares } from "./guests";
+import { exists, inside, isBare, memoryBytes, shares } from "./guests";
 import * as host from "./host";
 import { HostFact } from "./host";
 import { countBad } from "./link";
@@ -12,10 +12,15 @@ import { added, arg, argData, argsBytes, data, failWith, failWithTwo, refused } 
 export function guestWrite(slot: u32): u32 {
   const address = arg(GuestWriteArgs.Address);
   const bytes = argsBytes - 8 * GuestWriteArgs.Words;
-  if (!inside(slot, address, bytes)) return failWithTwo(Status.BadAddress, address, bytes);
+  if (!inside(slot, address, bytes)) return outside(slot, address, bytes);
   if (bytes == 0) return Status.Ok;
   if (host.guestWrite(slot, address, <u32>argData(GuestWriteArgs.Words), bytes)) return Status.Ok;
   return isShort(slot, bytes) ? failWithTwo(Status.NoMemory, bytes, 0) : refused(HostImport.GuestWrite);
+}
+
+/** Why a range is not inside a guest's RAM. */
+export function outside(slot: u32, address: u64, bytes: u64): u32 {
+  return isBare(slot) ? failWith(Status.MemoryGone, memoryBytes(slot)) : failWithTwo(Status.BadAddress, address, bytes);
 }
 
 /** A write to memory that guests share had no frames for pages of its own. */
@@ -27,7 +32,7 @@ export function guestRead(slot: u32): u32 {
   const address = arg(GuestReadArgs.Address);
   const bytes = arg(GuestReadArgs.Bytes);
   if (bytes > <u64>GuestLimit.ReadBytes) return failWith(Status.BadRequest, bytes);
-  if (!inside(slot, address, bytes)) return failWithTwo(Status.BadAddress, address, bytes);
+  if (!inside(slot, address, bytes)) return outside(slot, address, bytes);
   if (bytes == 0) return Status.Ok;
   if (!host.guestRead(slot, address, <u32>data(), <u32>bytes)) return refused(HostImport.GuestRead);
   added(<u32>bytes);

@@ -6,7 +6,7 @@ import { inside, memoryBytes } from "./guests";
 import * as host from "./host";
 import { HostFact } from "./host";
 import { BOUNCE, BOUNCE_KEPT } from "./layout";
-import { isShort } from "./memory";
+import { isShort, outside } from "./memory";
 import { arg, failWith, failWithTwo, LATER, refused } from "./message";
 
 const SECTOR: u32 = GuestLimit.SectorBytes;
@@ -38,7 +38,7 @@ function begin(guest: u32): u32 {
   if (sectors == 0) return failWith(Status.NoStore, 0);
   if (left > <u64>GuestLimit.MaxSectors * SECTOR) return failWith(Status.BadRequest, left);
   if (sector > sectors || (left + SECTOR - 1) / SECTOR > sectors - sector) return failWith(Status.BadRequest, sector);
-  return inside(slot, address, left) ? Status.Ok : failWithTwo(Status.BadAddress, address, left);
+  return Status.Ok;
 }
 
 export function loadStep(): u32 {
@@ -50,6 +50,7 @@ export function saveStep(): u32 {
 }
 
 function step(op: u32): u32 {
+  if (!inside(slot, address, left)) return outside(slot, address, left);
   if (left == 0) return Status.Ok;
   const count = min(left / SECTOR, SECTORS_A_STEP);
   const status = count == 0 ? bounce(op, <u32>left) : move(op, <u32>count, address);

@@ -1,5 +1,6 @@
 // Collects the evidence that a diagnosis rests on, over the client: two looks with a third of a second between, in which RIP is sampled.
 // A guest that has ended is looked at once. Nothing is changed.
+import { HvkitError } from "../errors.js";
 import { linearOf, type MachineView, type Registers, register } from "../inspect/view.js";
 import { activityOf, type Evidence, type Running, type Sample } from "../why/evidence.js";
 import { collectFault, type FaultChain } from "../why/fault.js";
@@ -32,11 +33,15 @@ async function withLast(client: Client, view: MachineView, bare: Evidence): Prom
   return { ...bare, standing, fault: triple ? await faultOf(client, view, registers) : undefined };
 }
 
-async function faultOf(client: Client, view: MachineView, registers: Registers): Promise<FaultChain> {
+async function faultOf(client: Client, view: MachineView, registers: Registers): Promise<FaultChain | undefined> {
   const { fields } = await client.call("exit", { guest: view.name });
   const { inject } = await view.machine();
   // The CPU's record of what it was delivering, else what it was told to deliver and has not got rid of.
-  return collectFault(view, registers, [BigInt(fields.vectoring ?? "0x0"), inject]);
+  return collectFault(view, registers, [BigInt(fields.vectoring ?? "0x0"), inject]).catch((error: unknown) => {
+    // It ended, and gave its RAM when others needed it (docs/clones.md): nothing is left to look at.
+    if (error instanceof HvkitError && error.code === "E_HV_MEMORY_GONE") return undefined;
+    throw error;
+  });
 }
 
 async function withRunning(client: Client, view: MachineView, bare: Evidence): Promise<Evidence> {

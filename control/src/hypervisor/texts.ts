@@ -76,6 +76,10 @@ export const statusTexts: Readonly<Record<Exclude<Status, Status.Ok>, StatusText
       `The new machine module does not know a part of the guest's state, at offset ${w[0] ?? 0n} of its region, that is not 0.`,
     hint: "The guest goes on with the module that it has; `hvkit reset` starts it on the new one.",
   },
+  [Status.MemoryGone]: {
+    sentence: (w) => `The guest has ended, and its ${mebibytes(w[0])} of memory went to others when the hypervisor had none left.`,
+    hint: "Its registers (`hvkit regs`), machine (`hvkit machine`) and console (`hvkit logs`) are still there.",
+  },
   [Status.RegisterRefused]: {
     sentence: (w) => `The saved state cannot be loaded: ${registerName(Number(w[0] ?? 0n))} cannot be ${hex(w[1])} on this CPU.`,
     hint: damaged,
@@ -256,7 +260,9 @@ export const endTexts: Readonly<Record<EndReason, EndText>> = {
     code: "out-of-memory",
     cause: "user",
     sentence: (v) =>
-      `It wrote to memory that it shares with a copy (guest-physical address ${hex(v)}), and the hypervisor had none free for a page of its own.`,
+      v === 0n
+        ? "The hypervisor had no memory left for what guests write to memory that they share. This one had taken most, and gave its own for the others."
+        : `A device wrote to memory that it shares with a copy (guest-physical address ${hex(v)}), and the hypervisor had none free for a page of its own.`,
   },
   [EndReason.TrapOutOfBounds]: trap("trap-out-of-bounds", "it left the bounds of its memory"),
   [EndReason.TrapUnreachable]: trap("trap-unreachable", "it reached code that must not be reached"),

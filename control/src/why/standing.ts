@@ -10,6 +10,7 @@ import type { Standing } from "./evidence.js";
 const CODE = 8;
 /** bytes before RIP: the longest IN or OUT that is no string instruction */
 const BEFORE = 2;
+const UNREADABLE = ["E_UNMAPPED", "E_HV_MEMORY_GONE"];
 
 export async function standingOf(view: MachineView, registers: Registers): Promise<Standing> {
   const machine = machineOf(await view.machine());
@@ -23,12 +24,12 @@ export async function standingOf(view: MachineView, registers: Registers): Promi
     : { registers, machine, code: code.instructions, unmapped: null, before };
 }
 
-/** What is read, or why it cannot be: it is not mapped. */
+/** What is read, or why it cannot be: it is not mapped, or the guest gave its RAM. */
 async function orUnmapped<T>(read: () => Promise<T>): Promise<T | string> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof HvkitError && error.code === "E_UNMAPPED") return error.message;
+    if (error instanceof HvkitError && UNREADABLE.includes(error.code)) return error.message;
     throw error;
   }
 }

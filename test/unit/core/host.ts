@@ -50,6 +50,8 @@ export interface Guest {
   exits: bigint[];
   generation: bigint;
   entropy: Uint8Array;
+  /** frames that were copied for it */
+  copied: number[];
 }
 
 export interface HostOptions {
@@ -70,9 +72,8 @@ export class Host {
   readonly guests = new Map<number, Guest>();
   readonly tracing: Tracing;
   readonly store: Uint8Array;
-  /** frames that are set aside, and whether core has said that there are no more */
+  /** frames that are set aside */
   readonly reserve: number[] = [];
-  dry = false;
   generations = 0n;
   readonly facts = new Map<number, bigint>();
   /** imports that refuse, by name; after how many more calls */
@@ -175,8 +176,6 @@ export class Host {
       guestClone: (slot: number, source: number, paused: number, from: number) =>
         this.#guestClone(this.guest(slot), this.guest(source), paused !== 0, this.#bytes(from, GuestLimit.EntropyBytes)),
       reserveGive: (frame: number) => {
-        this.dry = frame >>> 0 === NO_FRAME;
-        if (this.dry) return true;
         if (this.reserve.length >= Reserve.Most || this.physical.state[frame] !== FrameState.Clean) return false;
         this.physical.state[frame] = FrameState.Reserved;
         this.reserve.push(frame);
@@ -193,6 +192,7 @@ export class Host {
       guestPause: (slot: number) => this.#guestPause(this.guests.get(slot)),
       guestKill: (slot: number) => this.#guestKill(this.guests.get(slot)),
       guestFree: (slot: number) => this.#guestFree(this.guests.get(slot)),
+      guestShed: (slot: number) => this.#guestShed(this.guest(slot)),
       guestNmi: (slot: number) => {
         this.guest(slot).nmis++;
         return true;
@@ -250,7 +250,9 @@ export class Host {
           ? BigInt(this.tracing.modes(slot))
           : index === GuestStatReply.Generation
             ? this.guest(slot).generation
-            : BigInt(slot * 1000 + index),
+            : index === GuestStatReply.CopiedBytes
+              ? BigInt(this.guest(slot).copied.length * FRAME)
+              : BigInt(slot * 1000 + index),
       guestTrace: (slot: number, modes: number, frame: number) => this.tracing.set(this.guest(slot).slot, modes, frame),
       guestTraced: (slot: number, index: bigint, to: number) => {
         const record = this.tracing.record(slot, BigInt.asUintN(64, index));
@@ -420,6 +422,7 @@ export class Host {
       exits: Array.from({ length: ExitReason.Count }, () => 0n),
       generation: 0n,
       entropy: new Uint8Array(),
+      copied: [],
     });
     return true;
   }
@@ -511,12 +514,36 @@ export class Host {
     for (const frame of [guest.frame, ...guest.pool]) this.physical.release(frame, 1);
     this.tracing.free(guest.slot);
     this.guests.delete(guest.slot);
+    this.#ramFree(guest);
+    return true;
+  }
+
+  #guestShed(guest: Guest): boolean {
+    if (guest.state === RunState.Created) return false;
+    if (guest.state !== RunState.Ended) this.end(guest.slot, EndReason.OutOfMemory);
+    this.#ramFree(guest);
+    return true;
+  }
+
+  /** What a copy has, too, stays. */
+  #ramFree(guest: Guest): void {
+    const blocks = guest.ram.splice(0);
+    for (const frame of guest.copied.splice(0)) this.physical.release(frame, 1);
     const others = [...this.guests.values()];
-    // What a copy has, too, stays.
-    for (const block of guest.ram) {
+    for (const block of blocks) {
       if (!others.some(({ ram }) => ram.includes(block))) this.physical.release(block * BLOCK_FRAMES, BLOCK_FRAMES);
     }
-    return true;
+  }
+
+  /** The guest writes to so many pages that it shares: how many were copied before it must wait for core. */
+  write(slot: number, pages: number): number {
+    const frames = this.reserve.splice(0, Math.min(pages, Math.max(0, this.reserve.length - Reserve.Floor)));
+    for (const frame of frames) {
+      this.physical.state[frame] = FrameState.Owned;
+      this.physical.owner[frame] = slot;
+    }
+    this.guest(slot).copied.push(...frames);
+    return frames.length;
   }
 
   #guestChanged(from: number): number {

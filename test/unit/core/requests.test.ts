@@ -373,8 +373,8 @@ describe("a look inside", () => {
     const { exits } = rig.host.guest(guest);
     exits[ExitReason.Cpuid] = 5n;
     exits[ExitReason.IoOut] = 1n << 40n;
-    // All are the host's, but for what its exits are watched for, which copy it is, and where the table goes on.
-    const own: number[] = [GuestStatReply.TraceModes, GuestStatReply.Generation, GuestStatReply.NextReason];
+    // All are the host's, but for what its exits are watched for, which copy it is, what was copied, and where the table goes on.
+    const own: number[] = [GuestStatReply.TraceModes, GuestStatReply.Generation, GuestStatReply.CopiedBytes, GuestStatReply.NextReason];
     const fixed = Array.from({ length: GuestStatReply.Words }, (_, index) => (own.includes(index) ? 0n : BigInt(index)));
     expect(rig.ok(Op.GuestStat, [guest, 0]).words).toEqual([...fixed, BigInt(ExitReason.Cpuid), 5n, BigInt(ExitReason.IoOut), 1n << 40n]);
     expect(rig.ok(Op.GuestStat, [guest, ExitReason.Hypercall]).words).toEqual([...fixed, BigInt(ExitReason.IoOut), 1n << 40n]);
