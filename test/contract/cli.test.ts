@@ -161,6 +161,24 @@ onEachEngine("command line", (target) => {
   );
 
   test(
+    "clone makes copies that know it, and answer for themselves; the source goes on",
+    async () => {
+      expect(await ok("clone", "web", "--count", "2")).toBe("web-1\nweb-2\n");
+      const [copy] = (await json("clone", "web", "third")) as unknown as { name: string; clone: object }[];
+      expect(copy).toMatchObject({ name: "third", state: "running", clone: { of: { name: "web" } } });
+      const generations: string[] = [];
+      for (const guest of ["web-1", "web-2", "third"]) {
+        expect((await execIn(guest, "", "hostname")).stdout).toBe(`${guest}\n`);
+        generations.push((await execIn(guest, "", "generation")).stdout);
+      }
+      expect(new Set([...generations, (await execIn("web", "", "generation")).stdout]).size).toBe(4);
+      expect(await ok("rm", "-f", "web-1", "web-2", "third")).toContain("third");
+      await fails("E_NO_GUEST", "clone", "web-1");
+    },
+    within(target, 120),
+  );
+
+  test(
     "trace and top show what the guests do",
     async () => {
       await fails("E_HV_NOT_TRACED", "trace", "hello");
