@@ -64,7 +64,7 @@ export class Debuggers {
     this.#session(guest, connection);
     await this.guests.debugging(guest, async (slot, set) => {
       const session = this.#session(guest, connection);
-      if (session.running) await this.#pause(slot);
+      if (session.running) await this.guests.slots.pause(slot);
       await session.debuggee.detach();
       this.#forget(guest, session);
       set("running");
@@ -97,7 +97,7 @@ export class Debuggers {
     await this.guests.debugging(guest, async (slot, set) => {
       const session = this.#sessions.get(guest);
       // One that has stopped by itself meanwhile says so.
-      if (!session?.running || !(await this.#pause(slot))) return;
+      if (!session?.running || !(await this.guests.slots.pause(slot))) return;
       await session.debuggee.lift();
       session.running = false;
       set("paused");
@@ -152,17 +152,6 @@ export class Debuggers {
         session.connection.notify("debug.stop", { id: guest.id, stop, rip: hex(rip) });
       })
       .catch((error: unknown) => this.log.warn({ err: error, guest: guest.name }, "debugger's stop"));
-  }
-
-  /** False: it has stopped by itself. */
-  async #pause(slot: number): Promise<boolean> {
-    try {
-      await this.host.hypervisor.guestPause(slot);
-      return true;
-    } catch (error) {
-      if (error instanceof HvkitError && error.code === "E_HV_BAD_STATE") return false;
-      throw error;
-    }
   }
 
   #session(guest: Guest, connection: Connection): Session {

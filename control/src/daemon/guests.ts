@@ -256,14 +256,17 @@ export class Guests extends EventEmitter<GuestsEvents> {
   }
 
   async #standing<T>(guest: Guest, slot: number, work: (slot: number, stood: boolean) => Promise<T>): Promise<T> {
-    const stood = guest.state === "paused";
-    if (stood) return work(slot, stood);
     const { hypervisor } = this.host;
-    await hypervisor.guestPause(slot);
+    const goesOn = guest.state !== "paused" && (await this.slots.pause(slot));
     if (guest.state === "running") this.#set(guest, "paused");
+    if (!goesOn) {
+      // Its debugger may not have heard yet that it stopped, and take out only then what it planted.
+      await guest.debuggee?.settle();
+      return work(slot, true);
+    }
     try {
       await guest.debuggee?.lift();
-      return await work(slot, stood);
+      return await work(slot, false);
     } finally {
       await guest.debuggee?.plant().catch((error: unknown) => this.log.warn({ err: error, guest: guest.name }, "breakpoints"));
       // A hypervisor that was lost meanwhile took the guest with it, and that is told elsewhere.

@@ -7,6 +7,7 @@ import { EndReason, GuestLimit, RunState } from "../../../protocol/messages.js";
 import { TraceMode } from "../../../protocol/trace.js";
 import type { GuestEnd } from "../api/schemas.js";
 import { cpuMask } from "../cpulist.js";
+import { HvkitError } from "../errors.js";
 import { entryFailure } from "../explain/texts.js";
 import { hex } from "../hex.js";
 import type { HypervisorClient } from "../hypervisor/hypervisor.js";
@@ -131,6 +132,20 @@ export class Slots extends EventEmitter<SlotsEvents> {
   adopt(guest: Guest, slot: number): void {
     guest.slot = slot;
     this.#guests.set(slot, guest);
+  }
+
+  /** The guest stands. False: it had stopped by itself, for its debugger. @throws E_HV_BAD_STATE it has ended */
+  async pause(slot: number): Promise<boolean> {
+    const { hypervisor } = this.host;
+    try {
+      await hypervisor.guestPause(slot);
+      return true;
+    } catch (error) {
+      if (!(error instanceof HvkitError) || error.code !== "E_HV_BAD_STATE") throw error;
+      const { state } = await hypervisor.guestState(slot);
+      if (state !== RunState.Paused) throw error;
+      return false;
+    }
   }
 
   /** How it ended: by us, or by itself just before. The event comes after the guest's last words, the reply may come earlier. */

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Notification } from "../../../control/src/api/methods.js";
 import type { Client } from "../../../control/src/client/client.js";
+import { HvkitError } from "../../../control/src/errors.js";
 import { DebugFlag, DebugStop } from "../../../protocol/debug.js";
 import { EndReason, RunState } from "../../../protocol/messages.js";
 import { Register } from "../../../protocol/state.js";
@@ -78,6 +79,28 @@ test("registers are read and written by name; one that is refused is named", asy
   await expect(client.call("debug.write", { guest: "web", registers: [["xyz", "0x0"]] })).rejects.toMatchObject({
     code: "E_DEBUG_REGISTER",
   });
+});
+
+test.each([
+  ["copied", () => harness.call(client, "clone", { guest: "web" })],
+  ["saved", () => harness.call(client, "snapshot.create", { guest: "web", name: "here" })],
+])("a guest that stops by itself just as it is %s stays so, and its debugger hears of it", async (_what, act) => {
+  await attach();
+  const before = byteAt(0x500);
+  await harness.call(client, "debug.resume", { guest: "web", software: [0x500] });
+  const { guestPause } = hypervisor();
+  hypervisor().guestPause = async (guest) => {
+    hypervisor().guestPause = guestPause;
+    hypervisor().stopAt(guest, DebugStop.Software, 0x500n);
+    throw new HvkitError("E_HV_BAD_STATE", "The guest is paused.");
+  };
+  await act();
+  await until(() => stops.length > 0);
+  expect(stops).toMatchObject([{ stop: DebugStop.Software, rip: "0x500" }]);
+  expect(stateOf(1)).toBe(RunState.Paused);
+  expect(byteAt(0x500)).toBe(before);
+  const copy = hypervisor().guests.get(2);
+  if (copy) expect([copy.ram[0x500], copy.state]).toEqual([before, RunState.Runnable]);
 });
 
 test("one debugger a guest; nobody else continues it", async () => {
