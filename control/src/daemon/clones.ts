@@ -40,18 +40,20 @@ export class Clones {
     private readonly log: Log,
   ) {}
 
-  /** The source goes on meanwhile. Of several, the first copy is what the others are copied from: all are of one moment, at which the source stood once. */
+  /** The source goes on meanwhile. Of several, the first copy is what the others are copied from: all are of one moment, at which the source stood once,
+   *  and what is done to the source then waits for that one alone. */
   async clone(source: Guest, wish: CloneWish, progress: Progress): Promise<Guest[]> {
     if (wish.name !== undefined) checkName(wish.name, "guest");
-    const made = await this.guests.beside(source, async (slot) => {
-      const { launch: _, ...options } = source.options;
-      const { id, name, image, lineage, snapshot } = source;
-      // One that was restored and has not gone on yet is behind the wall's clock, and so is its copy.
-      const model = { of: { id, name }, name, image, options, lineage, snapshot, clockAt: source.savedAt };
-      if (wish.count === 1) return this.#copies(slot, model, wish, progress);
-      return this.#from((await this.guests.slots.copy(slot)).slot, model, wish, progress);
+    const make = await this.guests.beside(source, async (slot) => {
+      const model = modelOf(source);
+      if (wish.count === 1) {
+        const made = await this.#copies(slot, model, wish, progress);
+        return () => Promise.resolve(made);
+      }
+      const copy = await this.guests.slots.copy(slot);
+      return () => this.#from(copy.slot, model, wish, progress);
     });
-    return this.#release(made, wish.paused);
+    return this.#release(await make(), wish.paused);
   }
 
   /** Copies of what is loaded from a snapshot: that itself never runs. */
@@ -133,6 +135,12 @@ export class Clones {
   async #takeBack(made: Guest[]): Promise<void> {
     for (const guest of made) await this.guests.takeBack(guest).catch(() => {}); // somebody removed it before
   }
+}
+
+/** As it is now. */
+function modelOf({ id, name, image, options: { launch: _, ...options }, lineage, snapshot, savedAt }: Guest): Model {
+  // One that was restored and has not gone on yet is behind the wall's clock, and so is its copy.
+  return { of: { id, name }, name, image, options, lineage, snapshot, clockAt: savedAt };
 }
 
 /** The same, with how far it was. */

@@ -161,6 +161,22 @@ describe("several clones", () => {
     expect((await clone({ count: 2, name: "test" })).map(({ name }) => name)).toEqual(["test-1", "test-2"]);
   });
 
+  it("keep their source for the first one only", async () => {
+    await run();
+    const guestClone = hypervisor().guestClone.bind(hypervisor());
+    let paused: Promise<unknown> | undefined;
+    hypervisor().guestClone = async (options) => {
+      // The first copy of the first one.
+      if (options.guest !== 1) {
+        paused ??= harness.call(client, "pause", { guest: "web" });
+        await paused;
+      }
+      return guestClone(options);
+    };
+    expect(await clone({ count: 3 })).toHaveLength(3);
+    expect(hypervisor().get(1).state).toBe(RunState.Paused);
+  });
+
   it("are all of them, or none: memory that is short harms nobody", async () => {
     await run();
     memoryFor(4);
