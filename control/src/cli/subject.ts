@@ -54,11 +54,16 @@ export async function withSavedSubject<T>(reference: string, use: (subject: Save
 }
 
 export async function withSaved<T>(reference: string, use: (saved: SavedGuest, path: string) => Promise<T>): Promise<T> {
-  const [{ SavedGuest }, { SnapshotStore }] = await Promise.all([import("../offline/savedguest.js"), import("../snapshot/store.js")]);
+  const [{ SavedGuest }, { SnapshotStore }, { ofFile }] = await Promise.all([
+    import("../offline/savedguest.js"),
+    import("../snapshot/store.js"),
+    import("../snapshot/errors.js"),
+  ]);
   const { source, path, close } = await new SnapshotStore().open(await pathOf(reference));
   const progress = new ProgressBar();
   try {
-    const saved = await SavedGuest.read(source, (done, total) => progress.show({ stage: "check", done, total }));
+    const reading = SavedGuest.read(source, (done, total) => progress.show({ stage: "check", done, total }));
+    const saved = await ofFile(path, reading);
     progress.clear();
     return await use(saved, path);
   } finally {

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { projectRoot } from "../api/root.js";
 import { OfflineMachine } from "../offline/machine.js";
 import { SavedGuest } from "../offline/savedguest.js";
+import { ofFile } from "../snapshot/errors.js";
 import type { SnapshotHeader } from "../snapshot/format.js";
 import { readLayout } from "../snapshot/layout.js";
 import { type OpenSnapshot, SnapshotStore } from "../snapshot/store.js";
@@ -12,7 +13,7 @@ import { Viewed } from "./viewed.js";
 export async function openSnapshot(reference: string): Promise<SavedFile> {
   const opened = await new SnapshotStore().open(reference.includes("/") ? resolve(reference) : reference);
   try {
-    return new SavedFile(opened, await SavedGuest.read(opened.source));
+    return new SavedFile(opened, await ofFile(opened.path, SavedGuest.read(opened.source)));
   } catch (error) {
     await opened.close();
     throw error;

@@ -8,6 +8,7 @@ import { featureList, vendorName } from "../hypervisor/texts.js";
 import type { Catalog } from "../images/catalog.js";
 import { captureRam } from "../snapshot/capture.js";
 import { requireCpu, type Target } from "../snapshot/check.js";
+import { ofFile } from "../snapshot/errors.js";
 import { BLOCK_BYTES, headerSchema, type Layout, limits, type SnapshotHeader } from "../snapshot/format.js";
 import { checkSnapshot, detailOf } from "../snapshot/info.js";
 import { migrate } from "../snapshot/migrate.js";
@@ -131,7 +132,8 @@ export class Snapshots {
   async #with<T>(reference: string, progress: Progress, use: (snapshot: Snapshot, origin: Origin) => Promise<T>): Promise<T> {
     const opened = await this.store.open(reference);
     try {
-      const snapshot = await readSnapshot(opened.source, (done, total) => progress("check", done, total));
+      const reading = readSnapshot(opened.source, (done, total) => progress("check", done, total));
+      const snapshot = await ofFile(opened.path, reading);
       stateFor(snapshot, (await this.modules.current()).layout); // refused before anything is made or ended
       requireCpu(snapshot, await this.#target());
       return await use(snapshot, this.#origin(opened, snapshot, progress));

@@ -3,6 +3,7 @@ import type { SavedDetail, SnapshotCheck, SnapshotDetail, SnapshotEntry, Snapsho
 import { HvkitError } from "../errors.js";
 import { hex } from "../hex.js";
 import { findObstacles, type Target } from "./check.js";
+import { ofFile } from "./errors.js";
 import type { SnapshotHeader } from "./format.js";
 import { openSnapshot, readSnapshot, type Snapshot } from "./reader.js";
 import type { SnapshotStore, StoredSnapshot } from "./store.js";
@@ -72,7 +73,7 @@ export async function listSnapshots(store: SnapshotStore): Promise<SnapshotEntry
 export async function inspectSnapshot(store: SnapshotStore, reference: string): Promise<SnapshotDetail> {
   const { source, path, close } = await store.open(reference);
   try {
-    return detailOf(await openSnapshot(source), path, source.bytes);
+    return detailOf(await ofFile(path, openSnapshot(source)), path, source.bytes);
   } finally {
     await close();
   }

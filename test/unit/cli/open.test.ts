@@ -201,12 +201,14 @@ describe("a file", () => {
       expect(await refusal(command, join(folder, "none.hvsnap"))).toMatch(/^E_NO_SNAPSHOT/);
       expect(await refusal(command, folder)).toMatch(/^E_SNAPSHOT_(FORMAT|FILE)/);
       expect(await refusal(command, as("text.hvsnap", Buffer.from("what is this?".repeat(9))))).toMatch(
-        /^E_SNAPSHOT_FORMAT: this is not a/,
+        /^E_SNAPSHOT_FORMAT: \/.*\/text\.hvsnap: this is not a/,
       );
-      expect(await refusal(command, as("cut.hvsnap", file.subarray(0, file.length - 100)))).toMatch(/^E_SNAPSHOT_DAMAGED/);
+      expect(await refusal(command, as("cut.hvsnap", file.subarray(0, file.length - 100)))).toMatch(
+        /^E_SNAPSHOT_DAMAGED: \/.*\/cut\.hvsnap: /,
+      );
       const flipped = Buffer.from(file);
       flipped[file.length >> 1] = (flipped[file.length >> 1] ?? 0) ^ 4;
-      expect(await refusal(command, as("flipped.hvsnap", flipped))).toMatch(/^E_SNAPSHOT_DAMAGED/);
+      expect(await refusal(command, as("flipped.hvsnap", flipped))).toMatch(/^E_SNAPSHOT_DAMAGED: \/.*\/flipped\.hvsnap: /);
     }
   });
 
@@ -215,8 +217,9 @@ describe("a file", () => {
     newer.writeUInt32LE(2, HEADER.version);
     const json = newer.subarray(HEADER.json, HEADER.json + newer.readUInt32LE(HEADER.jsonBytes));
     newer.writeBigUInt64LE(await digestOf(newer.subarray(0, HEADER.digest), json), HEADER.digest);
-    expect(await refusal("machine", as("newer.hvsnap", newer))).toBe(
-      "E_SNAPSHOT_FORMAT: the snapshot has format version 2; this build reads version 1",
+    const path = as("newer.hvsnap", newer);
+    expect(await refusal("machine", path)).toBe(
+      `E_SNAPSHOT_FORMAT: ${path}: the snapshot has format version 2; this build reads version 1`,
     );
   });
 
