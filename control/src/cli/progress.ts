@@ -30,30 +30,39 @@ export class ProgressBar {
     this.#line.show(showProgress(progress, this.now() - this.#begun));
   }
 
+  say(text: string): void {
+    this.#line.show(text);
+  }
+
   clear(): void {
     this.#line.clear();
   }
 }
 
 interface ProgressOptions<T> {
-  hint?: string;
+  /** the daemon goes on with it after ^C, and that is said; else it takes back what it began */
+  goesOn?: string;
   /** takes back what was done already when ^C came */
   undo?: (result: T) => Promise<unknown>;
 }
 
-/** The bar stands until the request is over. ^C breaks it off: the connection is closed then, and the daemon takes back what it began. An answer
- *  that was on its way already still comes before the connection's end. */
+const TAKEN_BACK = "What it had begun is taken back.";
+const UNDER_WAY = "What it had begun is being taken back: `hvkit ps` shows what is left of it.";
+
+/** The bar stands until the request is over. ^C breaks it off: the daemon takes back what it began, which is waited for until a second ^C. An answer
+ *  that was on its way already still comes. */
 export async function withProgress<T>(
   client: Client,
   what: string,
   request: () => Promise<T>,
-  { hint = "What it had begun is taken back.", undo }: ProgressOptions<T> = {},
+  { goesOn, undo }: ProgressOptions<T> = {},
 ): Promise<T> {
   const bar = new ProgressBar();
   const onProgress = (progress: Progress): void => bar.show(progress);
+  const brokenOff = (hint: string): HvkitError => new HvkitError("E_INTERRUPTED", `${what} was broken off`, { hint });
   let interrupt = (): void => {};
   const interrupted = new Promise<never>((_resolve, reject) => {
-    interrupt = () => reject(new HvkitError("E_INTERRUPTED", `${what} was broken off`, { hint }));
+    interrupt = () => reject(brokenOff(goesOn ?? TAKEN_BACK));
   });
   interrupted.catch(() => {}); // it may come too late for anyone
   const interrupts = new Interrupts(interrupt, ENDS_AND_HANGUP);
@@ -65,6 +74,18 @@ export async function withProgress<T>(
     return await Promise.race([interrupted, result]);
   } catch (error) {
     if (!(error instanceof HvkitError && error.code === "E_INTERRUPTED")) throw error;
+    const settled = answer.then(
+      () => true,
+      () => true,
+    );
+    let left = goesOn !== undefined;
+    if (!left) {
+      client.off("progress", onProgress);
+      bar.say("taking back what it had begun; ^C does not wait for that");
+      const again = new Promise<false>((resolve) => interrupts.tell(() => resolve(false)));
+      client.call("cancel", {}).catch(() => {}); // a connection that is lost cancels, too
+      left = !(await Promise.race([settled, again]));
+    }
     await client.close();
     const done = await answer.then(
       (result) => ({ result }),
@@ -72,7 +93,7 @@ export async function withProgress<T>(
     );
     if (done && !undo) return done.result; // it came too late
     if (done) await undo?.(done.result);
-    throw error;
+    throw left && goesOn === undefined ? brokenOff(UNDER_WAY) : error;
   } finally {
     client.off("progress", onProgress);
     interrupts.close();

@@ -38,6 +38,7 @@ export class Connection {
   readonly onClose = new Set<() => void>();
   closed = false;
   readonly #attached = new Map<string, { guest: Guest; port: number }>();
+  #cancelled = false;
   #gap = false;
   #running = 0;
 
@@ -58,9 +59,13 @@ export class Connection {
     });
   }
 
-  /** The client has begun to go, or is gone: what is sent now nobody gets. */
+  /** Nobody wants what was asked for: the client has said so, has begun to go, or is gone. */
   get leaving(): boolean {
-    return this.socket.readyState !== this.socket.OPEN;
+    return this.#cancelled || this.socket.readyState !== this.socket.OPEN;
+  }
+
+  cancel(): void {
+    this.#cancelled = true;
   }
 
   attach(guest: Guest, port: number): void {

@@ -99,6 +99,10 @@ export function makeHandlers(services: Services): Handlers {
       services.down();
       return {};
     },
+    cancel: async (_params, connection) => {
+      connection.cancel();
+      return {};
+    },
     ping: async ({ data }) => ({
       data: toBase64(await host.hypervisor.ping(data === undefined ? undefined : Buffer.from(data, "base64"))),
     }),

@@ -230,11 +230,42 @@ describe.skipIf(!existsSync(MAIN))("hvkit for people", { timeout: 60_000 }, () =
     const { child, done } = start(process.execPath, [MAIN, "run", "linux", "--name", "late", "-d"], env);
     await starting;
     child.kill("SIGINT");
-    expect(await done).toMatchObject({ code: 130, out: "" });
+    await until(() => harness.daemon.server.connections().some(({ leaving }) => leaving));
     go();
+    expect(await done).toMatchObject({ code: 130, out: "", err: expect.stringContaining("is taken back") as string });
     harness.hypervisor.guestStart = guestStart;
-    const client = await harness.client();
-    await until(async () => (await client.call("ps", {})).every(({ name }) => name !== "late"));
+    expect((await (await harness.client()).call("ps", {})).map(({ name }) => name)).not.toContain("late");
+  });
+
+  it("a clone waits until its copies are taken back; a second ^C does not, and says so", async () => {
+    const { guestClone, guestDestroy } = harness.hypervisor;
+    const copies = async () => (await (await harness.client()).call("ps", {})).filter(({ name }) => name.startsWith("clock-"));
+    try {
+      harness.hypervisor.guestDestroy = async (guest) => {
+        await sleep(100);
+        await guestDestroy.call(harness.hypervisor, guest);
+      };
+      harness.hypervisor.guestClone = async (options) => {
+        await sleep(20);
+        return guestClone.call(harness.hypervisor, options);
+      };
+      for (const impatient of [false, true]) {
+        const { child, done } = start(process.execPath, [MAIN, "clone", "clock", "--count", "200"], env);
+        await until(async () => (await copies()).length > 3);
+        child.kill("SIGINT");
+        await until(() => harness.daemon.server.connections().some(({ leaving }) => leaving));
+        if (impatient) child.kill("SIGINT");
+        expect(await done).toMatchObject({
+          code: 130,
+          out: "",
+          err: expect.stringContaining(impatient ? "is being taken back" : "What it had begun is taken back.") as string,
+        });
+        if (impatient) await until(async () => (await copies()).length === 0);
+        expect(await copies()).toEqual([]);
+      }
+    } finally {
+      Object.assign(harness.hypervisor, { guestClone, guestDestroy });
+    }
   });
 
   it("a run is taken back by a ^C that comes with its answer", async () => {

@@ -25,7 +25,8 @@ Examples:
   hvkit clone web --count 3 | xargs hvkit rm -f
 
 The guest runs on, or stays paused. It and the copies share their memory until one of them writes to a page. Their names are printed; numbers
-that are taken are passed over. All of them are made, or none: when memory is short, or at ^C, those that were made are taken back.
+that are taken are passed over. All of them are made, or none: when memory is short, or at ^C, those that were made are taken back, which the
+command waits for; a second ^C does not.
 A copy can tell that it is one: in it 'generation' prints another number, its host name is its own, and its kernel has fresh entropy.
 Its console's log is empty at first; commands that 'hvkit exec' runs in the guest are not in the copy.
 

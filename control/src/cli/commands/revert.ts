@@ -24,8 +24,8 @@ What the guest is now is lost; a snapshot that cannot be restored here is refuse
       await withClient(async (client) => {
         const params = { guest, snapshot: snapshotReference(snapshot), paused: paused === true };
         // Half of it would be the guest's end.
-        const hint = "The daemon goes on with it: `hvkit ps` shows the guest.";
-        const reverted = await withProgress(client, "watching the revert", () => client.call("revert", params), { hint });
+        const goesOn = "The daemon goes on with it: `hvkit ps` shows the guest.";
+        const reverted = await withProgress(client, "watching the revert", () => client.call("revert", params), { goesOn });
         if (json) printJson(reverted);
         else print(reverted.name);
       });
