@@ -285,6 +285,31 @@ describe.skipIf(!existsSync(MAIN))("hvkit for people", { timeout: 60_000 }, () =
     expect((await (await harness.client()).call("ps", {})).map(({ name }) => name)).not.toContain("answered");
   });
 
+  it("several guests are removed at once, and printed in the order of their names", async () => {
+    const { guestDestroy } = harness.hypervisor;
+    const client = await harness.client();
+    const guests = Array.from({ length: 20 }, (_, index) => `many-${index}`);
+    for (const name of guests) await client.call("run", { image: "sector", name });
+    let now = 0;
+    let most = 0;
+    try {
+      harness.hypervisor.guestDestroy = async (guest) => {
+        most = Math.max(most, ++now);
+        // The first ones take longest.
+        await sleep(200 - 10 * (guest % 20));
+        now--;
+        await guestDestroy.call(harness.hypervisor, guest);
+      };
+      const { code, out, err } = await hvkit("rm", "-f", ...guests.slice(0, 3), "nobody", ...guests.slice(3));
+      expect([code, out]).toEqual([1, `${guests.join("\n")}\n`]);
+      expect(err).toContain("nobody");
+      expect(most).toBeGreaterThan(4);
+      expect(most).toBeLessThanOrEqual(16);
+    } finally {
+      Object.assign(harness.hypervisor, { guestDestroy });
+    }
+  });
+
   it("a snapshot is broken off by ^C: no file stays, and the guest goes on", async () => {
     const { guestGet } = harness.hypervisor;
     let copying = false;
