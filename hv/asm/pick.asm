@@ -4,7 +4,7 @@
 global pick, sched_lock, idle_cpus, slice_tsc
 extern account, background, guest_high, guest_leave, guest_table, kick_idle, vendor_vcpu_arrive
 
-LEAST_SHIFT     equ 3                           ; the least turn: an eighth of a slice
+LEAST_SHIFT     equ 12                          ; the least turn: for each slot 1/4096 of a slice, more than it takes to look at it
 LAG_SLICES      equ 100                         ; how far a guest may be behind those that wait where it runs: it would have the CPU alone until then
 
 section .bss
@@ -20,7 +20,7 @@ section .text
 ; let go for it. A halted guest is awake when it has events or its deadline has passed; it begins where the others are, so
 ; that nobody saves up time, and nobody who has run long waits for it. Guests that did not share a CPU, and meet, may be far apart: the one that
 ; is behind catches up by LAG_SLICES and no more. The turn ends with the slice, or when a halted guest is due that this CPU keeps: no
-; CPU idles that would wake it, and no other one keeps it already. It is LEAST_SHIFT's part of a slice at least.
+; CPU idles that would wake it, and no other one keeps it already. With many guests it is longer than this choice.
 ; In: R13 now, interrupts off  Out: CF=0 and R12 guest block, resident here; or CF=1 and RBX the earliest deadline of those that halt, and this
 ; CPU is among the idle ones  Clobbers: all but R13
 pick:
@@ -144,7 +144,8 @@ pick:
     mov [r8 + guest.vrun], rdi
 .near:
     ; of many guests that halt one is always due, and a turn would be shorter than the choice of whose it is
-    mov rax, [slice_tsc]
+    mov eax, [guest_high]
+    imul rax, [slice_tsc]
     shr rax, LEAST_SHIFT
     add rax, r13
     cmp rax, [gs:pc.slice_end]
