@@ -51,7 +51,7 @@ export const methods = {
   status: method(none, status),
   images: method(none, z.array(imageInfo)),
   down: method(none, none),
-  /** what this connection waits for is broken off, as if it had been closed; each answer comes when what was begun is taken back */
+  /** what this connection waits for, or asks for later, is broken off, as if it had been closed; each answer comes when what was begun is taken back */
   cancel: method(none, none),
   /** bytes through the hypervisor and back */
   ping: method(z.strictObject({ data: bytes.max(400).optional() }), z.strictObject({ data: bytes })),
